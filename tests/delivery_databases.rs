@@ -243,7 +243,7 @@ fn a_load_that_fails_leaves_the_table_as_it_was() {
         "ALTER TABLE orders ADD UNIQUE (town)",
         "mode: upsert, keys: [town]",
         1,
-        "a row has no value in its key (town): null; a key identifies one row",
+        "a row has an empty cell in its key: (town) = (null); remove such rows",
     );
     fails(
         COLUMNS,
@@ -533,7 +533,7 @@ fn mariadb_keeps_its_rows_if_a_load_fails() {
         "ALTER TABLE orders ADD UNIQUE (small)",
         "mode: upsert, keys: [small]",
         1,
-        "a row has no value in its key (small): null",
+        "a row has an empty cell in its key: (small) = (null)",
     );
     fails(
         COLUMNS,

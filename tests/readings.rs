@@ -19,7 +19,7 @@ enum Effect {
 }
 
 /// A source to learn from, the keys that are edited in it, and what the edit does.
-const KEYS: [(&str, &str, &str, Effect); 91] = [
+const KEYS: [(&str, &str, &str, Effect); 104] = [
     ("csv", "TableSpec", "source", Elsewhere("the keys of each source")),
     ("csv", "TableSpec", "columns", Elsewhere("the keys of a column")),
     (
@@ -72,6 +72,9 @@ const KEYS: [(&str, &str, &str, Effect); 91] = [
         "folders",
         Meaning(&[("people.csv", "city=Ulm/people.csv, folders: [city]"), ("city: string, ", "")]),
     ),
+    ("", "FileSpec", "records", Elsewhere("an XML file: crates/sources, xml_files.rs")),
+    ("", "FileSpec", "explode", Elsewhere("an XML file: crates/sources, xml_files.rs")),
+    ("", "FileSpec", "member", Elsewhere("which files are read, as path")),
     ("csv", "Column", "type", Nothing(&[("id: string", "id: category")])),
     ("csv", "Column", "type", Meaning(&[("b: float64", "b: float32")])),
     ("csv", "Column", "format", Meaning(&[("%d/%m/%Y", "%m/%d/%Y")])),
@@ -86,16 +89,11 @@ const KEYS: [(&str, &str, &str, Effect); 91] = [
     ("sqlite", "Sqlite", "query", Meaning(&[("table: people", "query: SELECT * FROM people")])),
     ("sqlite", "Sqlite", "incremental", Nothing(&[("table: people", "table: people, incremental: rowno")])),
     ("sqlite", "Sqlite", "timeout_seconds", Nothing(&[("table: people", "table: people, timeout_seconds: 5")])),
-    ("", "Postgres", "url", Elsewhere("a path, as that of sqlite")),
-    ("", "Postgres", "table", Elsewhere("sqlite")),
-    ("", "Postgres", "query", Elsewhere("sqlite")),
-    ("", "Postgres", "incremental", Elsewhere("sqlite")),
-    ("", "Postgres", "timeout_seconds", Elsewhere("sqlite")),
-    ("", "Mysql", "url", Elsewhere("a path, as that of sqlite")),
-    ("", "Mysql", "table", Elsewhere("sqlite")),
-    ("", "Mysql", "query", Elsewhere("sqlite")),
-    ("", "Mysql", "incremental", Elsewhere("sqlite")),
-    ("", "Mysql", "timeout_seconds", Elsewhere("sqlite")),
+    ("", "ServerSpec", "url", Elsewhere("a path, as that of sqlite")),
+    ("", "ServerSpec", "table", Elsewhere("sqlite")),
+    ("", "ServerSpec", "query", Elsewhere("sqlite")),
+    ("", "ServerSpec", "incremental", Elsewhere("sqlite")),
+    ("", "ServerSpec", "timeout_seconds", Elsewhere("sqlite")),
     ("http", "HttpSpec", "url", Meaning(&[("/v1/people", "/v2/people")])),
     ("http", "HttpSpec", "url", Nothing(&[("127.0.0.1", "localhost")])),
     ("http", "HttpSpec", "format", Nothing(&[("items: list", "items: list, format: json")])),
@@ -130,11 +128,31 @@ const KEYS: [(&str, &str, &str, Effect); 91] = [
             "items: list, for: {day: {days: {from: 2024-01-01, to: 2024-01-01}}}, incremental: day, overlap: 3d",
         )]),
     ),
+    ("http", "HttpSpec", "since", Elsewhere("which items are fetched")),
+    ("http", "HttpSpec", "explode", Meaning(&[("items: list", "items: list, explode: tags")])),
+    (
+        "http",
+        "HttpSpec",
+        "budget",
+        Nothing(&[("items: list", "items: list, budget: {remaining: x-left, reset: x-reset}")]),
+    ),
+    ("command", "CommandSpec", "run", Meaning(&[("cat, people.csv", "cat, other.csv")])),
+    ("command", "CommandSpec", "format", Elsewhere("FileSpec")),
+    ("command", "CommandSpec", "environment", Nothing(&[("format: csv", "format: csv, environment: {A: b}")])),
+    ("command", "CommandSpec", "timeout_seconds", Nothing(&[("format: csv", "format: csv, timeout_seconds: 60")])),
+    ("command", "CommandSpec", "separator", Elsewhere("FileSpec")),
+    ("command", "CommandSpec", "header", Elsewhere("FileSpec")),
+    ("command", "CommandSpec", "encoding", Elsewhere("FileSpec")),
+    ("command", "CommandSpec", "null_values", Meaning(&[("format: csv", "format: csv, null_values: ['', NA]")])),
+    ("", "CommandSpec", "stream", Elsewhere("needs a tap: crates/sources, command.rs")),
+    ("", "CommandSpec", "config", Elsewhere("needs a tap: crates/sources, command.rs")),
+    ("", "CommandSpec", "incremental", Elsewhere("needs a tap; which rows are fetched")),
+    ("", "Source", "command", Elsewhere("CommandSpec")),
     ("", "Source", "file", Elsewhere("FileSpec")),
     ("", "Source", "generate", Elsewhere("crates/sources, reading.rs")),
     ("", "Source", "sqlite", Elsewhere("Sqlite")),
-    ("", "Source", "postgres", Elsewhere("Postgres")),
-    ("", "Source", "mysql", Elsewhere("Mysql")),
+    ("", "Source", "postgres", Elsewhere("ServerSpec")),
+    ("", "Source", "mysql", Elsewhere("ServerSpec")),
     ("", "Source", "http", Elsewhere("HttpSpec")),
     ("", "Generate", "shop", Elsewhere("which log: crates/sources, reading.rs")),
     ("", "Generate", "messages", Elsewhere("which log: crates/sources, reading.rs")),
@@ -150,7 +168,7 @@ const KEYS: [(&str, &str, &str, Effect); 91] = [
 ];
 
 /// Definitions of the schema whose keys belong to one of [`KEYS`].
-const PARTS: [(&str, &str); 11] = [
+const PARTS: [(&str, &str); 13] = [
     ("PageNumber", "Pages"),
     ("PageOffset", "Pages"),
     ("PageCursor", "Pages"),
@@ -158,6 +176,8 @@ const PARTS: [(&str, &str); 11] = [
     ("PageLast", "Pages"),
     ("ErrorSpec", "HttpSpec"),
     ("HttpValues", "HttpSpec"),
+    ("Since", "HttpSpec"),
+    ("Budget", "HttpSpec"),
     ("WrittenRange", "HttpSpec"),
     ("Format", "FileSpec"),
     ("Kind", "Messages"),
@@ -286,6 +306,12 @@ fn source(project: &Project, name: &str, server: &HttpServer) -> (String, &'stat
                 assert!(made.is_ok_and(|made| made.status.success()), "sqlite3 makes {path}");
             }
             ("{sqlite: {path: people.db, table: people}}".to_owned(), plain)
+        }
+        "command" => {
+            for path in ["people.csv", "other.csv"] {
+                project.write(path, format!("{header}{of_people}"));
+            }
+            ("{command: {run: [cat, people.csv], format: csv}}".to_owned(), plain)
         }
         "http" => {
             let url = server.url("/v1/people");

@@ -44,8 +44,10 @@ class Part:
     variables: dict = field(default_factory=dict)
     """Whether it runs examples of the crates."""
     examples: bool = False
-    """A folder without which there is nothing to measure."""
+    """A file or folder without which there is nothing to measure."""
     data: Path | None = None
+    """A script without which there is no such part."""
+    by: str = ""
 
 
 def script(name, *arguments):
@@ -80,10 +82,10 @@ PARTS = [
          [script("forest.py", "--example", EXAMPLES / "bench", "--work", WORK / "forest")],
          [script("forest.py", "--example", EXAMPLES / "bench", "--work", WORK / "forest", "--trees", "20", "--rows", "20000")],
          examples=True),
-    Part("xgboost", "scores and explanations of XGBoost's models beside XGBoost", 900,
+    Part("xgboost", "scores and explanations of an XGBoost model beside XGBoost", 1200,
          [script("xgboost_scores.py", WORK / "xgboost", EXAMPLES / "xgboost")],
          [script("xgboost_scores.py", WORK / "xgboost", EXAMPLES / "xgboost", "20000")],
-         examples=True),
+         examples=True, by="bench/xgboost_scores.py"),
     Part("texts", "rules for texts, and a language model that takes its time", 900,
          [script("texts.py", "--work", WORK, "--server", EXAMPLES / "llm_server")],
          [script("texts.py", "--work", WORK, "--server", EXAMPLES / "llm_server", "--share", "0.01")],
@@ -101,7 +103,7 @@ PARTS = [
          [script("series.py", "--work", WORK, "--tools", REPOSITORY / "bin")],
          [script("series.py", "--work", WORK, "--tools", REPOSITORY / "bin", "--stores", "4", "--products", "5", "--turns", "1")],
          python="series-venv"),
-    Part("walmart", "12 weeks of 45 stores beside statsforecast", 900,
+    Part("walmart", "forecasts of the stores of Walmart beside statsforecast and LightGBM", 1800,
          [["make", "walmart"], script("walmart.py", SHARED / "walmart-6435/Walmart.csv", REPOSITORY)],
          [["make", "walmart"], script("walmart.py", SHARED / "walmart-6435/Walmart.csv", REPOSITORY)],
          python="series-venv", data=SHARED / "walmart-6435"),
@@ -114,6 +116,12 @@ PARTS = [
          [script("drift.py", "--example", EXAMPLES / "drift_speed")],
          [script("drift.py", "--example", EXAMPLES / "drift_speed", "--columns", "50", "--rows", "20000")],
          examples=True),
+    Part("spark", "clean and features carried by Spark beside one process, on this machine", 5400,
+         [["scripts/spark/setup"], script("spark.py", "--bin", REPOSITORY / "bin", "--work", WORK / "spark", "--python", REPOSITORY / ".cache/spark/bin/python",
+                                          "10000000", "50000000")],
+         [["scripts/spark/setup"], script("spark.py", "--bin", REPOSITORY / "bin", "--work", WORK / "spark", "--python", REPOSITORY / ".cache/spark/bin/python",
+                                          "100000")],
+         by="bench/spark.py"),
     Part("catalog", "a project of many artifacts", 900,
          [script("catalog.py", "--bin", REPOSITORY / "bin", "--work", WORK / "catalog")],
          [script("catalog.py", "--bin", REPOSITORY / "bin", "--work", WORK / "catalog", "--artifacts", "300", "--tables", "10")]),
@@ -128,6 +136,9 @@ PARTS = [
 
 class Failed(Exception):
     """A part did not come to its end."""
+
+
+PARTS = [part for part in PARTS if not part.by or (REPOSITORY / "scripts" / part.by).exists()]
 
 
 def environment(name):

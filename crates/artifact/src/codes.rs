@@ -55,7 +55,7 @@ fn numbered(texts: &Utf8ViewArray, is_null: impl Fn(usize) -> bool) -> Option<Co
                 Some(key) => *key,
                 None => {
                     let text = texts.value(at);
-                    // Of a long text the view says where it is: another view may be the same text.
+                    // The view of a long text is its position: another view may be the same text.
                     let is_long = view.length > View::MAX_INLINE_SIZE;
                     long += usize::from(is_long);
                     let same = if is_long { values.iter().position(|value| *value == text) } else { None };

@@ -122,7 +122,7 @@ impl Distinct {
     }
 }
 
-/// Raises registers to what hashes say. Where all registers are high already, nearly no hash can raise one: those that can begin with
+/// Raises registers by hashes. Where all registers are high already, nearly no hash can raise one: those that can begin with
 /// more zeros than the lowest register has.
 fn raise(registers: &mut [u8; REGISTERS], hashes: &[u64]) {
     const GROUP: usize = 16;

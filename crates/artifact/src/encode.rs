@@ -1,6 +1,6 @@
 //! Turns a table's rows into row groups, choosing how each column is best written.
 //!
-//! The engine's own writer knows dictionaries and plain values. Row numbers, order numbers and moments grow from row
+//! The engine's own writer knows dictionaries and plain values. Row numbers, order numbers and timestamps grow from row
 //! to row: written as differences (`DELTA_BINARY_PACKED` of the Parquet format, every reader knows it) they
 //! shrink to a fraction, at no cost in time.
 
@@ -24,7 +24,7 @@ use crate::texts::Texts;
 /// How every Parquet file is written, by whichever crate. Each option is set here and on purpose, so that one which the
 /// engine adds must be looked at before this compiles again. What is not here is decided per column by [`encoding`].
 const OPTIONS: WriteOptions = WriteOptions {
-    // What readers skip row groups by; the last says that texts are kept whole.
+    // What readers skip row groups by; with the last, texts are kept whole.
     statistics: StatisticsOptions {
         min_value: true,
         max_value: true,
@@ -189,7 +189,7 @@ impl FallibleStreamingIterator for Done {
     }
 }
 
-/// Differences where a sample says that they are clearly smaller, else what is usual.
+/// Differences where they are clearly smaller in a sample, else what is usual.
 fn encoding(column: &Column, usual: &[Encoding]) -> Vec<Encoding> {
     match usual {
         [_] if differences_pay(column) => vec![Encoding::DeltaBinaryPacked],

@@ -43,7 +43,7 @@ pub struct ColumnSummary {
     /// Whether there may be more distinct values than `distinct`: in a summary of several files.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub distinct_is_at_least: bool,
-    /// Smallest value: a number; text for strings; days since 1970 for dates, ticks of the column's unit for moments.
+    /// Smallest value: a number; text for strings; days since 1970 for dates, ticks of the column's unit for timestamps.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min: Option<serde_json::Value>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -88,7 +88,7 @@ impl Summary {
     /// Hands out what gathers texts, column by column, to whoever looks at them anyway. Until it comes back, batches count the
     /// rows of these columns only.
     pub(crate) fn lend_texts(&mut self) -> Vec<Option<Texts>> {
-        // Categories are no texts in the files.
+        // Categories are not written as texts.
         let lent = |column: &mut Column| column.texts.take_if(|_| column.dtype == DataType::String);
         self.columns.iter_mut().map(lent).collect()
     }
@@ -238,7 +238,7 @@ impl Column {
 
     /// One pass over the batch, in lanes that the compiler turns into vector instructions. Squares are taken of the
     /// distance from the first value, which loses nothing where values are large and near each other.
-    /// `add_all` adds a slice without nulls as `number` and `counts` say. Returns the smallest and the largest number.
+    /// `add_all` adds a slice without nulls, by `number` and `counts`. Returns the smallest and the largest number.
     fn sum_up<T: PolarsNumericType>(
         &mut self,
         values: &ChunkedArray<T>,

@@ -330,7 +330,7 @@ where
 
 /// The same column with nulls for infinite numbers, which come from divisions by zero and break means.
 fn without_infinite(column: ArrayRef) -> ArrayRef {
-    macro_rules! replaced {
+    macro_rules! nulled {
         ($type:ty) => {{
             let numbers = column.as_primitive::<$type>();
             if numbers.values().iter().any(|number| number.is_infinite()) {
@@ -340,8 +340,8 @@ fn without_infinite(column: ArrayRef) -> ArrayRef {
         }};
     }
     match column.data_type() {
-        ArrowType::Float32 => replaced!(types::Float32Type),
-        ArrowType::Float64 => replaced!(types::Float64Type),
+        ArrowType::Float32 => nulled!(types::Float32Type),
+        ArrowType::Float64 => nulled!(types::Float64Type),
         _ => {}
     }
     column

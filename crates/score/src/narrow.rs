@@ -53,7 +53,7 @@ fn whole<T: ArrowPrimitiveType>(
     };
     match numbers.null_count() {
         0 => numbers.values().iter().try_for_each(|number| widen(*number))?,
-        // What a null row holds is no number of the column.
+        // The value under a null does not count.
         _ => numbers.iter().flatten().try_for_each(widen)?,
     }
     let fits = |low: i64, high: i64| low <= least && most <= high;

@@ -106,13 +106,12 @@ fn path_of(batch: &DataFrame, by: &[String], row: usize, place: &str) -> Result<
         let text = match &value {
             AnyValue::Null => NULL.to_owned(),
             AnyValue::Date(day) => values::calendar::day_text((*day).into()),
-            // An empty text would be read as a null.
+            // Both would be read as a null.
             value => match escaped(&value.str_value()) {
-                text if text.is_empty() => {
-                    return Err(Error::refused(format!(
-                        "{place}: an empty text in '{name}' cannot be the name of a folder"
-                    ))
-                    .hint("make it null by a step of clean"));
+                text if text.is_empty() || text == NULL => {
+                    let what = if text.is_empty() { "an empty text".to_owned() } else { format!("the text '{text}'") };
+                    return Err(Error::refused(format!("{place}: {what} in '{name}' cannot be the name of a folder"))
+                        .hint("make it null by a step of clean"));
                 }
                 text => text,
             },
@@ -186,6 +185,11 @@ mod tests {
         };
         let table = df!("a" => ["", "x"], "x" => [0.5, 1.5]).unwrap();
         assert!(failed(table.clone(), "a").starts_with("out: an empty text in 'a' cannot be the name of a folder"));
+        let null = failed(df!("a" => [NULL]).unwrap(), "a");
+        assert!(
+            null.starts_with("out: the text '__HIVE_DEFAULT_PARTITION__' in 'a' cannot be the name of a folder"),
+            "{null}"
+        );
         assert!(failed(table.clone(), "x").starts_with("partition_by: column 'x' holds float64"));
         assert!(failed(table.clone(), "b").starts_with("partition_by: no column 'b' is delivered"));
         assert!(failed(df!("a" => ["x"]).unwrap(), "a").starts_with("partition_by: no column is left"));

@@ -1,5 +1,7 @@
 //! What the `sqlite`, `postgres` and `mysql` sources share: a table or a query, what of it is new, and how that is asked in SQL.
 
+pub(crate) mod server;
+
 use spec::{Error, Result, did_you_mean};
 
 use crate::column_spec::ColumnSpec;

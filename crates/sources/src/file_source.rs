@@ -22,12 +22,13 @@ use crate::reading::{Settings, Target};
 use crate::source::{Located, Opened, Request, Source};
 use crate::text::{TextBatch, TextSource};
 use crate::typed::{Missing, Typing};
-use crate::{flow, folders};
+use crate::{flow, folders, zipped};
 
 impl Source for FileSpec {
     fn locate(&self, root: &Root, cloud: &Cloud) -> Result<Located> {
         let places = places(root, &self.path.0, cloud)?;
         let inputs = places.iter().map(Place::input).collect::<Result<_>>()?;
+        let places = zipped::unfolded(places, self.member.as_deref())?;
         Ok(Located { inputs, places })
     }
 
@@ -66,6 +67,9 @@ impl Source for FileSpec {
             numerals,
             fill_down,
             folders,
+            records,
+            explode,
+            member: _,
         } = self;
         let mut settings = Settings::new();
         let mut set = |key: &str, value: Value| settings.insert(key.to_owned(), value);
@@ -86,6 +90,12 @@ impl Source for FileSpec {
         }
         if let Some(escape) = escape {
             set("escape", char::from(escape.0).to_string().into());
+        }
+        if let Some(records) = records {
+            set("records", records.as_str().into());
+        }
+        if !explode.0.is_empty() {
+            set("explode", explode.to_string().into());
         }
         if !widths.is_empty() {
             set("widths", widths.as_slice().into());
@@ -136,7 +146,7 @@ impl Source for FileSpec {
 }
 
 impl FileSpec {
-    fn open_text(&self, format: Format, located: Located, request: &Request<'_>) -> Result<Opened> {
+    pub(crate) fn open_text(&self, format: Format, located: Located, request: &Request<'_>) -> Result<Opened> {
         let Located { inputs, places } = located;
         let missing = Missing::of(self.null_values.as_ref());
         let columns = wanted(request.columns);
@@ -208,7 +218,8 @@ impl FileSpec {
         let inputs = files.iter().zip(inputs).map(|(file, input)| file.as_input(input)).collect::<Result<_>>()?;
         let ending = Ending { passed: emptiness.passed(), ..Ending::default() };
         let nulls = Nulls { missing: Missing::of(self.null_values.as_ref()), are_named: self.null_values.is_some() };
-        let parquet = Parquet::new(files, request.columns, nulls, emptiness, ending.rows_in.clone())?;
+        let parquet =
+            Parquet::new(files, request.columns, self.explode.clone(), nulls, emptiness, ending.rows_in.clone())?;
         let (file, left_out) = parquet.left_out();
         ending.leaves_out(file, left_out);
         let schemas = (parquet.schema(), parquet.refused_schema());

@@ -8,6 +8,7 @@ use serde::de::value::SeqAccessDeserializer;
 use serde::de::{self, Deserializer, SeqAccess, Visitor};
 use spec::did_you_mean;
 
+use crate::http::tree::Explode;
 use crate::numerals::{Mark, Numerals};
 use crate::passed::EmptyFiles;
 
@@ -33,6 +34,9 @@ pub struct FileSpec {
     pub(crate) numerals: Numerals,
     pub(crate) fill_down: Vec<String>,
     pub(crate) folders: Vec<String>,
+    pub(crate) records: Option<String>,
+    pub(crate) explode: Explode,
+    pub(crate) member: Option<String>,
 }
 
 /// A file, several files, or standard input.
@@ -44,7 +48,8 @@ struct Written {
     /// alike.
     path: Paths,
     /// How the file is laid out. By default its extension says (after `.gz` or `.zst`): `.csv`, `.tsv`,
-    /// `.json`, `.jsonl`, `.ndjson`, `.parquet`, `.xlsx`, `.xls`, `.xlsb`, `.ods`; standard input is `csv`.
+    /// `.json`, `.jsonl`, `.ndjson`, `.parquet`, `.xlsx`, `.xls`, `.xlsb`, `.ods`, `.xml`; standard input is `csv`. In an archive
+    /// `.zip` the names of its files say it.
     #[serde(default)]
     format: Option<Format>,
     /// The character between the fields of a `csv`. Default `,`.
@@ -101,6 +106,17 @@ struct Written {
     /// and come after the columns of the files. By default the names of folders say nothing.
     #[serde(default)]
     folders: Vec<String>,
+    /// The elements of an `xml` file that are rows: a dotted path that begins with the root element, such as
+    /// `catalog.product`.
+    #[serde(default)]
+    records: Option<String>,
+    /// Lists within a record of an `xml` file, and columns of lists in `parquet`, each element of which makes a row of its own;
+    /// a list of paths for lists within lists. A record whose list is empty or absent makes one row.
+    #[serde(default)]
+    explode: Explode,
+    /// The files to read of a `.zip` archive, with `*`, `?` and `[…]`. Default: its only file.
+    #[serde(default)]
+    member: Option<String>,
 }
 
 impl TryFrom<Written> for FileSpec {
@@ -124,7 +140,15 @@ impl TryFrom<Written> for FileSpec {
             thousands,
             fill_down,
             folders,
+            records,
+            explode,
+            member,
         } = written;
+        if let Some(records) = &records
+            && records.split('.').any(str::is_empty)
+        {
+            return Err(format!("'{records}' under 'records' is not a dotted path such as catalog.product"));
+        }
         if let Some((_, twice)) = folders.iter().enumerate().find(|(at, name)| folders[..*at].contains(name)) {
             return Err(format!("'folders' names '{twice}' twice"));
         }
@@ -174,6 +198,9 @@ impl TryFrom<Written> for FileSpec {
             numerals: Numerals::new(decimal, thousands)?,
             fill_down,
             folders,
+            records,
+            explode,
+            member,
         })
     }
 }
@@ -198,9 +225,36 @@ pub enum Format {
     Parquet,
     /// A sheet of a workbook: `.xlsx`, `.xls`, `.xlsb` or `.ods`.
     Excel,
+    /// Elements of an XML file, named under `records`.
+    Xml,
 }
 
 impl FileSpec {
+    /// One file, with the defaults of all keys.
+    pub(crate) fn at(path: String) -> FileSpec {
+        FileSpec {
+            path: Paths(vec![path]),
+            format: None,
+            separator: None,
+            quote: Quote::default(),
+            header: None,
+            encoding: None,
+            compression: None,
+            widths: Vec::new(),
+            skip_lines: 0,
+            null_values: None,
+            sheet: None,
+            empty_files: EmptyFiles::default(),
+            escape: None,
+            numerals: Numerals::default(),
+            fill_down: Vec::new(),
+            folders: Vec::new(),
+            records: None,
+            explode: Explode::default(),
+            member: None,
+        }
+    }
+
     /// Fails if a key was written that this format does not know.
     pub(crate) fn check_keys(&self, format: Format) -> spec::Result<()> {
         let wrong = |key: &str, formats: &str| {
@@ -217,7 +271,17 @@ impl FileSpec {
             _ if self.separator.is_some() && matches!(format, Format::Parquet | Format::Excel) => {
                 wrong("separator", "csv")
             }
-            _ if self.encoding.is_some() && !is_lines && !is_json => wrong("encoding", "text"),
+            Format::Xml if self.records.is_none() => {
+                Err(spec::Error::cannot_run("the format xml needs 'records', the elements that are rows")
+                    .hint("write a dotted path from the root element on, such as 'records: catalog.product'"))
+            }
+            _ if self.records.is_some() && format != Format::Xml => wrong("records", "xml"),
+            _ if !self.explode.0.is_empty() && !matches!(format, Format::Xml | Format::Parquet) => {
+                wrong("explode", "xml and parquet")
+            }
+            _ if self.skip_lines > 0 && format == Format::Xml => wrong("skip_lines", "text and sheets"),
+            _ if self.separator.is_some() && format == Format::Xml => wrong("separator", "csv"),
+            _ if self.encoding.is_some() && !is_lines && !is_json && format != Format::Xml => wrong("encoding", "text"),
             _ if self.skip_lines > 0 && format == Format::Parquet => wrong("skip_lines", "text and sheets"),
             _ if self.compression.is_some() && format == Format::Parquet => {
                 wrong("compression", "text and sheets, for Parquet is compressed within")
@@ -237,7 +301,7 @@ impl FileSpec {
 }
 
 impl Format {
-    const ALL: [Format; 8] = [
+    const ALL: [Format; 9] = [
         Format::Csv,
         Format::Tsv,
         Format::Whitespace,
@@ -246,6 +310,7 @@ impl Format {
         Format::JsonLines,
         Format::Parquet,
         Format::Excel,
+        Format::Xml,
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -258,6 +323,7 @@ impl Format {
             Format::JsonLines => "json_lines",
             Format::Parquet => "parquet",
             Format::Excel => "excel",
+            Format::Xml => "xml",
         }
     }
 
@@ -269,6 +335,7 @@ impl Format {
             "json" => Format::Json,
             "jsonl" | "ndjson" | "json_lines" => Format::JsonLines,
             "parquet" => Format::Parquet,
+            "xml" => Format::Xml,
             "xlsx" | "xls" | "xlsb" | "ods" => Format::Excel,
             _ => return None,
         })

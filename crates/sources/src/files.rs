@@ -14,9 +14,10 @@ use crate::json::Json;
 use crate::lines::{FixedWidth, Whitespace};
 use crate::passed::{Emptiness, Passed};
 use crate::places::Place;
-use crate::reader::{ENCODING, TextReader, Wanted};
+use crate::reader::{ENCODING, TextReader, Wanted, feed_error};
 use crate::table_spec::{RESERVED, reserved};
 use crate::text::{Cell, TextBatch, TextSource};
+use crate::xml;
 
 /// Which columns to read.
 #[derive(Clone, Debug, PartialEq)]
@@ -170,7 +171,7 @@ impl Files {
             Format::Tsv => Box::new(Csv::new(b'\t', quote).escaped_by(escape)),
             Format::Whitespace => Box::new(Whitespace),
             Format::FixedWidth => Box::new(FixedWidth::new(&self.spec.widths)),
-            Format::Json | Format::JsonLines => {
+            Format::Json | Format::JsonLines | Format::Xml => {
                 let (declared, settled) = match &self.columns {
                     Columns::Declared(columns) => {
                         (Some(columns.iter().map(|column| column.name.clone()).collect()), false)
@@ -179,6 +180,7 @@ impl Files {
                     Columns::Unknown => (None, false),
                 };
                 let json = Json::new(self.format == Format::Json, declared);
+                let json = if self.format == Format::Xml { json.untyped() } else { json };
                 Box::new(if settled { json.refusing_unknown() } else { json })
             }
             Format::Csv | Format::Parquet | Format::Excel => {
@@ -189,15 +191,24 @@ impl Files {
 
     /// Nothing for a file without rows.
     fn begin(&mut self, place: &Place) -> Result<Option<Current>> {
-        let feed = place.open(&self.spec)?;
-        let encoding = self.spec.encoding.map(|encoding| encoding.0);
+        let mut feed = place.open(&self.spec)?;
+        let mut encoding = self.spec.encoding.map(|encoding| encoding.0);
+        if let (Format::Xml, Some(records)) = (self.format, &self.spec.records) {
+            let records = xml::Records::new(feed, encoding, records, &self.spec.explode);
+            feed = Box::new(records.map_err(|error| feed_error(place.shown(), 1, &error))?);
+            encoding = None;
+        }
         let Some(mut reader) = TextReader::new(feed, encoding, self.cutter(), place.shown())? else {
+            if let Place::Program(program) = place {
+                return Err(Error::cannot_run(format!("{}: the program printed nothing", program.shown))
+                    .hint("run it by hand, and see what it prints"));
+            }
             let what = if place.shown() == "-" { "standard input is empty" } else { "the file is empty" };
             return self.emptiness.none(place.shown(), what).map(|()| None);
         };
         reader.skip_lines(self.spec.skip_lines)?;
         let wanted = match self.format {
-            Format::Json | Format::JsonLines => Some(Wanted::Keyed),
+            Format::Json | Format::JsonLines | Format::Xml => Some(Wanted::Keyed),
             _ if self.spec.header.unwrap_or(matches!(self.format, Format::Csv | Format::Tsv)) => {
                 self.by_name(&mut reader)?
             }

@@ -6,6 +6,8 @@
 //! paging    page by page; announced totals against what came
 //! proof     whether the paths that lead on lead anywhere
 //! taking    the items of an answer
+//! budget    how many more requests the service allows
+//! since     which items are new, and the bookmark
 //! exchange  one request: rate, retries, what a status means
 //! *_page    JSON or XML as a tree; paths into it
 //! rows      items as cells of text, which take the way of all text from there
@@ -14,6 +16,7 @@
 //! The same answers give the same batches, however many requests are in flight. No more than a page per combination
 //! in flight is kept.
 
+mod budget;
 mod exchange;
 mod flight;
 mod json_page;
@@ -21,8 +24,9 @@ mod paging;
 mod proof;
 mod ranges;
 mod rows;
+mod since;
 mod taking;
-mod tree;
+pub(crate) mod tree;
 mod written;
 mod xml_page;
 
@@ -48,6 +52,7 @@ use demo::apartments::{City, Server};
 use flight::Flight;
 use paging::Items;
 use rows::{Layout, Rows};
+use since::Following;
 use taking::lists_in_words;
 
 pub use written::{HttpSpec, PageFormat};
@@ -63,7 +68,7 @@ impl Source for HttpSpec {
     }
 
     fn is_incremental(&self) -> bool {
-        self.incremental.is_some()
+        self.incremental.is_some() || self.since.is_some()
     }
 
     fn may_lack_columns(&self) -> bool {
@@ -116,7 +121,19 @@ impl HttpSpec {
         let base =
             Url::parse(&url).map_err(|error| Error::cannot_run(format!("'url' is not a valid address: {error}")))?;
         let ending = Ending::default();
-        let mut flight = Flight::start(self, base, combinations, server, ending.doubts.clone())?;
+        let mut spec = self.clone();
+        if let Some(since) = &mut spec.since {
+            if declared.is_none() {
+                return Err(Error::cannot_run(
+                    "'since' needs 'columns': the few items of a later run do not show their types",
+                )
+                .hint("declare the columns of the table"));
+            }
+            since.value = since.value(reach)?;
+        }
+        let following = self.since.as_ref().map(|since| since.follow(reach, &ending, Utc::now())).transpose()?;
+        let follower = following.as_ref().map(Following::follower);
+        let mut flight = Flight::start(&spec, base, combinations, server, ending.doubts.clone())?;
         let mut first = flight.next();
         while let (None, Some(Ok(items))) = (declared, &first) {
             if !items.nodes.is_empty() {
@@ -129,11 +146,12 @@ impl HttpSpec {
         let (layout, names) = match (declared, &first) {
             (Some(declared), _) => {
                 let names = declared.iter().map(|(name, of)| (of.from.as_deref().unwrap_or(name), of.optional));
-                (Layout::declared(names), Vec::new())
+                let layout = Layout::declared(names);
+                (self.since.iter().fold(layout, |layout, since| layout.follow(&since.at)), Vec::new())
             }
             (None, Some(items)) => {
                 self.check_item(items)?;
-                Layout::found(items, &ending)
+                Layout::found(&self.explode.of_items(items.clone())?, &ending)
             }
             (None, None) => {
                 return Err(Error::refused(format!(
@@ -144,8 +162,18 @@ impl HttpSpec {
             }
         };
         let goal = goal.map(|goal| (ending.bookmark.clone(), goal));
-        let mut rows = Rows { flight, layout, rows_in: ending.rows_in.clone(), url: self.url.clone(), bookmark: goal };
-        let first: Option<TextBatch> = first.filter(|items| !items.nodes.is_empty()).map(|items| rows.batch(items));
+        let mut rows = Rows {
+            flight,
+            layout,
+            rows_in: ending.rows_in.clone(),
+            url: self.url.clone(),
+            bookmark: goal,
+            explode: self.explode.clone(),
+            lines: 0,
+            following,
+        };
+        let first = first.filter(|items| !items.nodes.is_empty()).map(|items| rows.batch(items)).transpose()?;
+        let first: Option<TextBatch> = first.filter(|batch| !batch.is_empty());
         let (columns, first, rest): (_, _, Box<dyn TextSource>) = match (declared, first) {
             (Some(declared), first) => {
                 let columns = declared.iter().map(|(name, spec)| (name.to_owned(), spec.clone())).collect();
@@ -160,6 +188,13 @@ impl HttpSpec {
         };
         let typing = Typing { columns, missing };
         let schemas = typing.schemas();
-        Ok(Opened::typed(located.inputs, schemas, flow::flow(first, rest, typing)?, ending))
+        let batches = match follower {
+            None => flow::flow(first, rest, typing)?,
+            Some(follower) => {
+                let watch = Box::new(move |batch| follower.hand_out(batch));
+                flow::watched(first, rest, typing, watch)?
+            }
+        };
+        Ok(Opened::typed(located.inputs, schemas, batches, ending))
     }
 }

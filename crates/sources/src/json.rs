@@ -52,6 +52,8 @@ pub(crate) struct Json {
     absent: Absent,
     /// Keys that no column may have.
     left_out: Vec<String>,
+    /// What is quoted need not be text: the records were written from a format that knows nothing else.
+    untyped: bool,
 }
 
 impl Json {
@@ -74,8 +76,15 @@ impl Json {
             depths: vec![u8::MAX; keys.len()],
             absent: Absent::new(keys.len()),
             left_out: Vec::new(),
+            untyped: false,
             keys,
         }
+    }
+
+    /// Takes a text for whatever it can be read as.
+    pub(crate) fn untyped(mut self) -> Json {
+        self.untyped = true;
+        self
     }
 
     /// Refuses records with keys that have no column.
@@ -85,7 +94,7 @@ impl Json {
     }
 
     /// Cells of the object that is `record`, at `start` of the buffer; or why it has none.
-    fn cells(&mut self, record: &[u8], start: usize, fields: &mut Fields) -> Result<(), String> {
+    pub(crate) fn cells(&mut self, record: &[u8], start: usize, fields: &mut Fields) -> Result<(), String> {
         if record.first() != Some(&b'{') {
             return Err(format!("{} instead of an object", kind(record)));
         }
@@ -162,14 +171,16 @@ impl Json {
         if self.unknown == Unknown::Ignore {
             self.absent.found(column);
         }
+        let untyped = self.untyped;
+        let text = |cell: Cell| if untyped { cell } else { cell.as_text() };
         fields.cells[column] = match value {
             b"null" => Cell::NULL,
             [b'"', inner @ .., b'"'] => match inner.contains(&b'\\') {
-                false => Cell::new(at + 1, at + value.len() - 1).as_text(),
+                false => text(Cell::new(at + 1, at + value.len() - 1)),
                 true => {
                     let begin = fields.side.len();
                     fields.side.extend_from_slice(string(value)?.as_bytes());
-                    Cell::aside(begin, fields.side.len()).as_text()
+                    text(Cell::aside(begin, fields.side.len()))
                 }
             },
             _ => Cell::new(at, at + value.len()),
@@ -318,7 +329,7 @@ fn not_json(error: &serde_json::Error) -> String {
 }
 
 /// The members of the object `record`, which is JSON: their names, and where their values lie in it.
-fn members(record: &[u8]) -> impl Iterator<Item = Result<(String, Range<usize>), String>> {
+pub(crate) fn members(record: &[u8]) -> impl Iterator<Item = Result<(String, Range<usize>), String>> {
     let mut at = blanks(record, 1);
     std::iter::from_fn(move || {
         if record.get(at) != Some(&b'"') {

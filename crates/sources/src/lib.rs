@@ -10,6 +10,7 @@
 
 mod absent;
 mod column_spec;
+mod command;
 mod csv;
 mod cut;
 mod database;
@@ -22,6 +23,7 @@ mod files;
 mod fill_down;
 mod flow;
 mod folders;
+mod follower;
 mod generate;
 mod guess;
 mod gzip;
@@ -47,6 +49,8 @@ mod sqlite;
 mod table_spec;
 mod text;
 mod typed;
+mod xml;
+mod zipped;
 
 use std::path::Path;
 

@@ -1,16 +1,19 @@
 //! The `file` source for Parquet: columns by name, cast where `columns:` asks for another type. A file's footer stands
 //! at its end, so an object is copied to the disk while it is read.
 
+mod nested;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use artifact::{Artifact, Batch, BytesOf, Input, PolarsResultExt, Temporary, dtype, stream};
 use polars::prelude::*;
-use spec::{Error, Map, Result, Root, did_you_mean};
+use spec::{Error, Map, Result, Root};
 use store::Object;
 
 use crate::column_spec::ColumnSpec;
+use crate::http::tree::Explode;
 use crate::passed::Emptiness;
 use crate::places::Place;
 use crate::recast::{Recast, Unconvertible, recast};
@@ -25,6 +28,8 @@ pub(crate) struct Parquet {
     wanted: Vec<Recast>,
     /// All columns of the first file are read, of which the others have no more and no less.
     takes_all: bool,
+    /// Lists whose elements are rows.
+    explode: Explode,
     nulls: Nulls,
     current: Option<Current>,
     /// Nothing more comes.
@@ -121,8 +126,9 @@ impl ParquetFile {
 
 impl Opened {
     /// The columns as they are read: those whose bytes stand for something are texts.
-    fn schema(&self, shown: &str) -> Result<(Schema, Vec<(String, BytesOf)>)> {
-        let mut schema = scan(&self.artifact)?.collect_schema().during(shown)?.as_ref().clone();
+    fn schema(&self, explode: &Explode, shown: &str) -> Result<(Schema, Vec<(String, BytesOf)>)> {
+        let mut plan = nested::exploded(scan(&self.artifact)?, explode, shown)?;
+        let mut schema = plan.collect_schema().during(shown)?.as_ref().clone();
         let bytes = artifact::bytes_of(&self.artifact.file)?;
         for (name, _) in &bytes {
             schema.with_column(name.as_str().into(), DataType::String);
@@ -149,10 +155,12 @@ pub(crate) fn files(
     copies: &Path,
 ) -> Result<Vec<ParquetFile>> {
     let columns: Option<Arc<[String]>> =
-        columns.map(|columns| columns.iter().map(|(name, spec)| source_of(name, spec).to_owned()).collect());
+        columns.map(|columns| columns.iter().flat_map(|(name, spec)| beginnings(source_of(name, spec))).collect());
     let file = |at| ParquetFile { at, copies: copies.to_owned(), columns: columns.clone() };
     let open = |place: &Place| match place {
-        Place::Stdin => Err(Error::cannot_run("-: Parquet cannot be read from standard input").hint("name a file")),
+        Place::Stdin | Place::Program(_) | Place::Member(_) => {
+            Err(Error::cannot_run("-: Parquet cannot be read from standard input").hint("name a file"))
+        }
         Place::File { shown, .. } | Place::Object { shown, .. } if !shown.ends_with(".parquet") => {
             Err(Error::cannot_run(format!("{shown}: the name of a Parquet file must end with .parquet"))
                 .hint("rename it, or correct 'format'"))
@@ -170,6 +178,11 @@ fn source_of<'a>(name: &'a str, spec: &'a ColumnSpec) -> &'a str {
     spec.from.as_deref().unwrap_or(name)
 }
 
+/// A path, and what it begins with: which of them names a column is not known yet.
+fn beginnings(path: &str) -> impl Iterator<Item = String> {
+    path.match_indices('.').map(|(dot, _)| path[..dot].to_owned()).chain([path.to_owned()])
+}
+
 fn scan(file: &Artifact) -> Result<LazyFrame> {
     artifact::scan(std::slice::from_ref(file), &file.table)
 }
@@ -178,6 +191,7 @@ impl Parquet {
     pub(crate) fn new(
         files: Vec<ParquetFile>,
         columns: Option<&Map<ColumnSpec>>,
+        explode: Explode,
         nulls: Nulls,
         mut emptiness: Emptiness,
         rows_in: Arc<AtomicU64>,
@@ -192,16 +206,14 @@ impl Parquet {
             first = next.open()?;
         }
         let shown = first.artifact.path.display().to_string();
-        let (schema, _) = first.schema(&shown)?;
+        let (schema, _) = first.schema(&explode, &shown)?;
         let wanted = match columns {
             Some(columns) => columns
                 .iter()
                 .map(|(name, spec)| {
                     let from = source_of(name, spec);
-                    let Some(found) = schema.get(from) else {
-                        return Err(Error::cannot_run(format!("{shown}: no column '{from}'"))
-                            .hint(did_you_mean(from, schema.iter_names().map(PlSmallStr::as_str))));
-                    };
+                    let (_, found) =
+                        nested::find(&schema, from).ok_or_else(|| nested::missing(&schema, from, &shown))?;
                     let column = Recast {
                         name: name.to_owned(),
                         from: from.to_owned(),
@@ -209,7 +221,7 @@ impl Parquet {
                         spec: Some(spec.clone()),
                         decimal: false,
                     };
-                    column.check(found, &shown)?;
+                    column.check(&as_read(&column, found), &shown)?;
                     Ok(column)
                 })
                 .collect::<Result<Vec<Recast>>>()?,
@@ -237,6 +249,7 @@ impl Parquet {
             files,
             wanted,
             takes_all,
+            explode,
             nulls,
             current: None,
             ended: false,
@@ -268,28 +281,31 @@ impl Parquet {
             return Ok(None);
         }
         self.emptiness.rows();
-        // The footer's count stands apart from the rows that are read.
-        self.rows_in.fetch_add(rows, Ordering::Relaxed);
+        // The footer's count stands apart from the rows that are read; of elements it says nothing.
+        if self.explode.0.is_empty() {
+            self.rows_in.fetch_add(rows, Ordering::Relaxed);
+        }
         let opened = Opened { artifact: file, copy };
-        let (schema, bytes) = opened.schema(&shown)?;
+        let (schema, bytes) = opened.schema(&self.explode, &shown)?;
         let Opened { artifact: file, copy } = opened;
-        let plan = scan(&file)?;
+        let plan = nested::exploded(scan(&file)?, &self.explode, &shown)?;
         let is_known = |name: &str| RESERVED.contains(&name) || self.wanted.iter().any(|column| column.from == name);
         if let (true, Some(new)) = (self.takes_all, schema.iter_names().find(|name| !is_known(name))) {
             return Err(Error::cannot_run(format!("{shown}: the first file has no column '{new}'"))
                 .hint("name the columns to read under 'columns'"));
         }
+        let mut columns = Vec::with_capacity(self.wanted.len());
         for column in &self.wanted {
-            let Some(found) = schema.get(&column.from) else {
+            let Some((expression, found)) = nested::find(&schema, &column.from) else {
                 return Err(Error::cannot_run(format!(
                     "{shown}: no column '{}', which the first file has",
                     column.from
                 ))
                 .hint("name the columns that all files have under 'columns'"));
             };
-            column.check(found, &shown)?;
+            column.check(&as_read(column, found), &shown)?;
+            columns.push(expression.alias(column.name.as_str()));
         }
-        let columns: Vec<Expr> = self.wanted.iter().map(|c| col(c.from.as_str()).alias(c.name.as_str())).collect();
         let batches = Box::new(stream(plan.select(columns), shown.clone())?);
         let bytes =
             self.wanted.iter().map(|column| Some(bytes.iter().find(|(name, _)| *name == column.from)?.1)).collect();
@@ -306,11 +322,24 @@ impl Parquet {
             let column = column.as_materialized_series();
             let column =
                 bytes.map_or_else(|| Ok(column.clone()), |bytes| spelled(column, bytes, at, &mut unconvertible))?;
+            let column = if self.wanted[at].is_text() && nested::has_json(column.dtype()) {
+                nested::as_json(&column)?
+            } else {
+                column
+            };
             self.nulls.out_of(&column)
         });
         let columns = columns.collect::<PolarsResult<Vec<Series>>>().during(file)?;
         let sources: Vec<&Series> = columns.iter().collect();
         recast(&self.wanted, &sources, &unconvertible, &self.nulls.missing, file, &numbers)
+    }
+}
+
+/// The type of a column of the file as it is taken up: values with parts are JSON text where text is declared.
+fn as_read(column: &Recast, found: DataType) -> DataType {
+    match column.is_text() && nested::has_json(&found) {
+        true => DataType::String,
+        false => found,
     }
 }
 
@@ -372,6 +401,9 @@ impl Iterator for Parquet {
                 }
                 Some(Ok(table)) => {
                     current.rows += table.height() as u64;
+                    if !self.explode.0.is_empty() {
+                        self.rows_in.fetch_add(table.height() as u64, Ordering::Relaxed);
+                    }
                     return Some(self.batch(&table, &file, &bytes, first));
                 }
             }

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, BufRead, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use artifact::{Fingerprint, Input, fingerprint};
@@ -12,8 +13,10 @@ use glob::{MatchOptions, Pattern};
 use spec::{Error, Result, Root, Url};
 use store::{Cloud, Depth, Object};
 
+use crate::command::Program;
 use crate::file_spec::{Compression, FileSpec, Format};
 use crate::gzip::{Gzip, MAGIC};
+use crate::zipped::Member;
 
 /// Something to read from.
 #[derive(Clone, Debug)]
@@ -30,6 +33,10 @@ pub(crate) enum Place {
         /// Its address.
         shown: String,
     },
+    /// What a program prints.
+    Program(Arc<Program>),
+    /// In an archive.
+    Member(Member),
 }
 
 impl Place {
@@ -37,13 +44,15 @@ impl Place {
         match self {
             Place::Stdin => "-",
             Place::File { shown, .. } | Place::Object { shown, .. } => shown,
+            Place::Program(program) => &program.shown,
+            Place::Member(member) => &member.shown,
         }
     }
 
     /// Whether there is nothing in it, as far as is known without opening it.
     pub(crate) fn has_no_bytes(&self) -> bool {
         match self {
-            Place::Stdin => false,
+            Place::Stdin | Place::Program(_) | Place::Member(_) => false,
             Place::File { path, .. } => path.metadata().is_ok_and(|meta| meta.is_file() && meta.len() == 0),
             Place::Object { object, .. } => object.size() == 0,
         }
@@ -62,6 +71,8 @@ impl Place {
     pub(crate) fn input(&self) -> Result<Input> {
         let given = match self {
             Place::Stdin => Fingerprint::Given(once("standard input")),
+            Place::Program(_) => Fingerprint::Given(once("a program")),
+            Place::Member(member) => Fingerprint::Given(once(&member.shown)),
             Place::File { path, .. } if !is_regular(path) => Fingerprint::Given(once("stream")),
             Place::File { path, shown } => {
                 fingerprint(path).map_err(|error| error.hint(format!("check the rights of '{shown}'")))?
@@ -82,8 +93,8 @@ impl Place {
         }
         let (_, extension) = self.extensions();
         match self {
-            Place::Stdin => Ok(Format::Csv),
-            Place::File { shown, .. } | Place::Object { shown, .. } => {
+            Place::Stdin | Place::Program(_) => Ok(Format::Csv),
+            Place::File { shown, .. } | Place::Object { shown, .. } | Place::Member(Member { shown, .. }) => {
                 Format::of_extension(&extension).ok_or_else(|| {
                     Error::cannot_run(format!("{shown}: the name does not tell the format"))
                         .hint(format!("add 'format:' to the source: {}", Format::names()))
@@ -100,6 +111,8 @@ impl Place {
                 Box::new(File::open(path).map_err(|error| Error::io("read", Path::new(shown), &error))?)
             }
             Place::Object { object, .. } => Box::new(object.open()),
+            Place::Program(program) => return Ok(Box::new(program.start()?)),
+            Place::Member(member) => member.open()?,
         };
         let compression = spec.compression.or(self.extensions().0).unwrap_or(Compression::None);
         let (magic, word): (&[u8], &str) = match compression {
@@ -244,7 +257,9 @@ pub(crate) fn not_text(head: &[u8]) -> Option<(&'static str, &'static str)> {
     Some(match head {
         [0x1F, 0x8B, ..] => ("compressed by gzip", "add 'compression: gzip'"),
         [0x28, 0xB5, 0x2F, 0xFD, ..] => ("compressed by zstd", "add 'compression: zstd'"),
-        [b'P', b'K', 3, 4, ..] => ("a zip archive or an Excel file", "unpack it, or add 'format: excel'"),
+        [b'P', b'K', 3, 4, ..] => {
+            ("a zip archive or an Excel file", "name it with the extension .zip, or add 'format: excel'")
+        }
         [b'P', b'A', b'R', b'1', ..] => ("a Parquet file", "add 'format: parquet'"),
         [0xFF, 0xFE, 0, 0] | [0, 0, 0xFE, 0xFF] => {
             ("UTF-32, which is not read", "convert it to UTF-8: iconv -f UTF-32 -t UTF-8")

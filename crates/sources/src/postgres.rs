@@ -12,7 +12,7 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use artifact::{Batch, Fingerprint, Input, PolarsResultExt};
+use artifact::{Batch, PolarsResultExt};
 use chrono::{NaiveDate, NaiveTime};
 use polars::prelude::{PolarsResult, Series};
 use schemars::JsonSchema;
@@ -21,12 +21,11 @@ use serde_json::Value;
 use spec::{Error, Result, ResultExt, Root};
 use store::Cloud;
 
-use crate::database::{Rows, Selection};
+use crate::database::Selection;
+use crate::database::server::{Field, KeyKind, Plan, ServerSpec};
 use crate::ending::Ending;
-use crate::hidden::Hidden;
 use crate::incremental::{Bookmark, Reach, When, nothing_after, when};
 use crate::memory::{Mark, Memory, Past};
-use crate::places::once;
 use crate::reading::{Settings, Target};
 use crate::recast::{Unconvertible, recast};
 use crate::source::{Located, Opened, Request, Source};
@@ -34,89 +33,32 @@ use crate::typed::{Missing, refused_schema, with_origin};
 
 use copy::{Chunk, Chunks, Copying, copy};
 use decode::{Builder, garbled};
-use plan::{Field, KeyKind, Plan, Question};
 use postgresql::Address;
 
 /// A table or query of a PostgreSQL server.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(try_from = "Written")]
-#[schemars(with = "Written")]
-pub struct Postgres {
-    url: Hidden,
-    selection: Selection,
-    timeout_seconds: u32,
-}
-
-/// A table or query of a PostgreSQL server.
-#[derive(Deserialize, JsonSchema)]
-#[schemars(rename = "Postgres")]
-struct Written {
-    /// `postgres://user:password@host:5432/database`, best as `${DATABASE_URL}`: it holds a password. `?sslmode=` says how
-    /// the connection is encrypted: `disable`, `prefer` (the default), `require`, or `verify-full`, which needs
-    /// `&sslrootcert=FILE`, the certificates to trust in PEM, relative to the project root.
-    #[schemars(with = "String")]
-    url: Hidden,
-    /// The name of a table or view, such as `public.trades`, as the server has it (mostly in lower case). All columns are
-    /// read, or those under `columns`.
-    #[serde(default)]
-    table: Option<String>,
-    /// A `SELECT`, instead of `table`.
-    #[serde(default)]
-    query: Option<String>,
-    /// A column that grows with every new or changed row, such as `updated_at` or `id`: each run reads only the rows
-    /// with a greater value than any run before. Every row must have a value. By default every run reads all rows.
-    #[serde(default)]
-    incremental: Option<String>,
-    /// How long reading may take in all. Default 3600.
-    #[serde(default = "an_hour")]
-    timeout_seconds: u32,
-}
-
-fn an_hour() -> u32 {
-    3600
-}
-
-impl TryFrom<Written> for Postgres {
-    type Error = String;
-    fn try_from(written: Written) -> Result<Postgres, String> {
-        let Written { url, table, query, incremental, timeout_seconds } = written;
-        if timeout_seconds == 0 || timeout_seconds > 2_000_000 {
-            return Err("'timeout_seconds' goes from 1 to 2000000".to_owned());
-        }
-        Ok(Postgres { url, selection: Selection::new(table, query, incremental)?, timeout_seconds })
-    }
-}
+#[serde(transparent)]
+pub struct Postgres(ServerSpec);
 
 impl Source for Postgres {
-    /// The address without user and password. It never equals an earlier one, for whether a server has changed can only be
-    /// found by reading it.
     fn locate(&self, root: &Root, _: &Cloud) -> Result<Located> {
-        let path = self.shown(&Address::new(self.url.expose(), root)?);
-        Ok(Input { path, fingerprint: Fingerprint::Given(once("a database")), rows: None }.into())
+        Ok(self.0.located(&Address::new(self.0.url.expose(), root)?.shown()))
     }
 
     fn settings(&self, of: &Target<'_>) -> Settings {
-        let Postgres { url: _, selection, timeout_seconds: _ } = self;
-        selection.settings(of)
+        self.0.settings(of)
     }
 
     fn is_incremental(&self) -> bool {
-        self.selection.incremental.is_some()
+        self.0.selection.incremental.is_some()
     }
 
     fn open(&self, located: Located, request: &Request<'_>) -> Result<Opened> {
-        let Request { root, columns, reach, .. } = *request;
         let ending = Ending::default();
-        let address = Address::new(self.url.expose(), root)?;
-        let (who, file) = (address.with_user(), self.shown(&address));
-        let question = Question {
-            selection: self.selection.clone(),
-            columns: columns.cloned(),
-            reach: reach.clone(),
-            timeout_seconds: self.timeout_seconds,
-        };
-        let copying = copy(address, question, ending.rows_in.clone())?;
-        opened(located, copying, ending, &self.selection, reach, Place { who, file })
+        let address = Address::new(self.0.url.expose(), request.root)?;
+        let place = Place { who: address.with_user(), file: self.0.shown(&address.shown()) };
+        let copying = copy(address, self.0.question(request), ending.rows_in.clone())?;
+        opened(located, copying, ending, &self.0.selection, request.reach, place)
     }
 }
 
@@ -172,15 +114,6 @@ pub(crate) fn opened(
         rows_in: ending.rows_in.clone(),
     };
     Ok(Opened::typed(located.inputs, schemas, Box::new(batches), ending))
-}
-
-impl Postgres {
-    fn shown(&self, address: &Address) -> String {
-        match &self.selection.rows {
-            Rows::Table(table) => format!("{}/{table}", address.shown()),
-            Rows::Query(_) => format!("{}/query", address.shown()),
-        }
-    }
 }
 
 /// The rows of a server as typed batches.

@@ -331,7 +331,7 @@ impl TextReader {
     }
 }
 
-fn feed_error(shown: &str, line: u64, error: &io::Error) -> Error {
+pub(crate) fn feed_error(shown: &str, line: u64, error: &io::Error) -> Error {
     if let Some(ours) = Error::carried_by(error) {
         return if ours.message().contains(shown) { ours } else { ours.context(shown) };
     }

@@ -159,6 +159,23 @@ mod tests {
     }
 
     #[test]
+    fn records_and_taps_are_part_of_the_meaning() {
+        let xml = |keys: &str| reading(&format!("source: {{file: {{path: x.xml, {keys}}}}}\n"), "a");
+        assert_eq!(xml("records: r.i"), r#"{"records":"r.i"}"#);
+        assert_eq!(xml("records: r.i, explode: [tags, tags.x]"), r#"{"explode":"tags, tags.x","records":"r.i"}"#);
+        assert_eq!(xml("records: r.i, member: a.xml"), xml("records: r.i"));
+        let tap = |keys: &str| reading(&format!("source: {{command: {{run: [tap], format: singer, {keys}}}}}\n"), "a");
+        assert_ne!(tap("stream: a"), tap("stream: b"));
+        assert_ne!(tap("config: {account: a}"), tap("config: {account: b}"));
+        assert_eq!(
+            tap("config: {api_key: a}"),
+            tap("config: {api_key: b}"),
+            "who asks does not decide what is answered"
+        );
+        assert_eq!(tap("incremental: true"), tap("environment: {A: b}"));
+    }
+
+    #[test]
     fn declarations_of_a_column_are_its_own() {
         let of = |column: &str| reading(&csv("", &format!("x: {column}, y: int64")), "x");
         assert_eq!(of(r#"{type: date, format: "%d/%m/%Y", from: x}"#), r#"{"format":"%d/%m/%Y"}"#);

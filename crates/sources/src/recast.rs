@@ -118,6 +118,12 @@ impl Recast {
         }))
     }
 
+    /// Whether its values are texts.
+    pub(crate) fn is_text(&self) -> bool {
+        let of = self.spec.as_ref().map(|spec| spec.column_type);
+        matches!(of, Some(ColumnType::String | ColumnType::Category))
+    }
+
     /// The type of a column that was not declared, as YAML would name it.
     fn own_type(&self) -> Option<ColumnType> {
         column_type(&self.dtype).filter(|own| dtype(*own) == self.dtype)

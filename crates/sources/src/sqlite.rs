@@ -4,8 +4,7 @@
 //! type like those of any file, and a row with a cell that is not of it is refused with its original text.
 
 mod cells;
-mod connection;
-mod order;
+pub(crate) mod connection;
 mod shapes;
 
 use std::path::Path;
@@ -34,9 +33,9 @@ use crate::table_spec::reserved;
 use crate::text::{TextBatch, TextSource, readable};
 use crate::typed::{Missing, Typing};
 
+use crate::follower::{Follower, Key, Order, Within, locked};
 use cells::{Cells, Counted, Keyed, Reading, cell};
 use connection::{Connection, Offered, keeps_text};
-use order::{Follower, Key, Order, Within, locked};
 use shapes::Shapes;
 
 /// A table or query of an SQLite database.
@@ -135,7 +134,7 @@ impl Source for Sqlite {
             }
             let of_rows = Arc::clone(known);
             bookmark.finish_by(move |value| locked(&of_rows).bookmark(value));
-            Follower { order: order.clone(), bookmark: bookmark.clone(), known: Arc::clone(known) }
+            Follower { order: order.clone(), bookmark: bookmark.clone(), known: Arc::clone(known), until: None }
         });
         let is_told = |column: &Chosen| column.spec.is_some() || column_type(&offered[column.place]).is_some();
         // The new rows are too few to infer the types of the whole.

@@ -5,6 +5,7 @@ use serde::Deserialize;
 use spec::{Error, Map, Result};
 
 use crate::column_spec::ColumnSpec;
+use crate::command::CommandSpec;
 use crate::file_spec::{FileSpec, Paths};
 use crate::generate::Generate;
 use crate::http::HttpSpec;
@@ -125,7 +126,7 @@ impl TryFrom<Written> for TableSpec {
         }
         let optional = columns.iter().flat_map(Map::iter).find(|(_, spec)| spec.optional);
         if let (Some((name, _)), false) = (optional, source.source().may_lack_columns()) {
-            return Err(format!("'optional' of the column '{name}' is for files and services"));
+            return Err(format!("'optional' of the column '{name}' is for files, services and programs"));
         }
         Ok(TableSpec { source, fallback, columns, schema })
     }
@@ -159,6 +160,8 @@ pub enum SourceSpec {
     Mysql(Mysql),
     /// A REST service that answers in pages of JSON or XML.
     Http(Box<HttpSpec>),
+    /// Any program that prints CSV, JSON lines, an Arrow stream or Singer messages.
+    Command(Box<CommandSpec>),
 }
 
 impl SourceSpec {
@@ -170,6 +173,7 @@ impl SourceSpec {
             SourceSpec::Postgres(postgres) => postgres,
             SourceSpec::Mysql(mysql) => mysql,
             SourceSpec::Http(http) => http.as_ref(),
+            SourceSpec::Command(command) => command.as_ref(),
         }
     }
 }

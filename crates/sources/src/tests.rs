@@ -1,5 +1,6 @@
 //! Tables from files written for the purpose: what goes on, what is refused and why, and what errors say.
 
+mod command;
 mod conversions;
 mod errors;
 mod excel;
@@ -8,6 +9,7 @@ mod formats;
 mod generate;
 mod http;
 mod http_paging;
+mod http_since;
 mod messages;
 mod mutated;
 mod mysql;
@@ -18,6 +20,7 @@ mod refusals;
 mod sqlite;
 mod sqlite_growing;
 mod whole;
+mod xml_files;
 
 use std::io::Write;
 use std::path::Path;

@@ -41,8 +41,21 @@ pub(crate) fn keys(columns: &[Column]) -> PolarsResult<Vec<Key>> {
     {
         return Ok(column.str()?.iter().map(|v| v.map_or(EMPTY, |v| hashed(v.as_bytes()))).collect());
     }
-    let rows = row_encode::encode_rows_unordered(columns)?;
+    let columns = columns.iter().map(without_nan).collect::<PolarsResult<Vec<Column>>>()?;
+    let rows = row_encode::encode_rows_unordered(&columns)?;
     Ok(rows.iter().map(|row| hashed(row.unwrap_or_default())).collect())
+}
+
+/// The same column, in which NaN is an empty cell.
+fn without_nan(column: &Column) -> PolarsResult<Column> {
+    if !column.dtype().is_float() {
+        return Ok(column.clone());
+    }
+    let is_nan = column.is_nan()?;
+    match is_nan.any() {
+        true => column.zip_with(&!&is_nan, &Column::full_null(column.name().clone(), column.len(), column.dtype())),
+        false => Ok(column.clone()),
+    }
 }
 
 /// The key that is a whole number.

@@ -19,9 +19,9 @@ use crate::steps::Step;
 use crate::union;
 
 /// What the columns with numbers of rows begin with.
-const BEHIND: &str = "_behind_";
+const BEHIND: &str = "_millrace_behind_";
 /// And those with numbers of groups.
-const GROUP: &str = "_behind_group_";
+const GROUP: &str = "_millrace_behind_group_";
 
 /// Whether a column holds numbers of rows.
 pub(crate) fn is_behind(column: &str) -> bool {

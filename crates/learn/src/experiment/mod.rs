@@ -44,7 +44,7 @@ pub struct Explained {
     pub rows: Matrix,
 }
 
-/// What a table's evidence says of it.
+/// What is known of a table from its evidence.
 #[derive(Clone, Debug, Default)]
 pub struct Known {
     /// How long after its time a row's label is known.
@@ -53,9 +53,9 @@ pub struct Known {
     pub label_known_at: Option<String>,
     /// How many periods ahead a table of series predicts.
     pub horizon_periods: Option<u32>,
-    /// The columns that say what a row is about besides entity and time.
+    /// The columns that identify a row besides entity and time.
     pub carried: Vec<String>,
-    /// What its columns mean; `None` if it does not say.
+    /// What its columns mean, if the evidence has it.
     pub definitions: Option<Definitions>,
 }
 
@@ -70,7 +70,7 @@ impl Known {
 pub struct Trial {
     pub spec: TrainSpec,
     pub horizon_days: Option<i64>,
-    /// What the columns of the table mean; `None` if it does not say.
+    /// What the columns of the table mean, if its evidence has it.
     pub definitions: Option<Definitions>,
     /// What the features hold in the train part.
     pub summaries: Vec<FeatureSummary>,
@@ -89,7 +89,7 @@ pub struct Trial {
     pub fitting: Vec<Duration>,
     /// Name of the chosen experiment.
     pub chosen: String,
-    /// What there is to say if chance may have made the choice.
+    /// A note if chance may have made the choice.
     pub within_noise: Option<String>,
     pub model: Box<dyn Model>,
     /// How the chosen one learned again before it was judged on the test part; `None` if it did not.
@@ -111,11 +111,11 @@ pub struct Trial {
     pub scored: Vec<(String, Scored)>,
     /// Names and weights of features, heaviest first, and what the weight is.
     pub importance: Importance,
-    /// `None` if the model cannot say.
+    /// `None` if the model has none.
     pub explained: Option<Explained>,
     /// The test part with all its columns.
     pub test_rows: DataFrame,
-    /// Where the rows of the test part are in the table.
+    /// The positions of the rows of the test part in the table.
     pub test_at: Vec<u32>,
     /// Which row of the table was used for what: its keys, `part`, `fold` (with folds) and `learned`.
     pub parts: DataFrame,
@@ -123,7 +123,7 @@ pub struct Trial {
     pub resamples: Resamples,
     /// How many successive times were drawn together; `None` if entities were.
     pub block: Option<u32>,
-    /// The columns that say what a row is about besides entity and time.
+    /// The columns that identify a row besides entity and time.
     pub carried: Vec<String>,
 }
 

@@ -64,7 +64,7 @@ pub(super) struct Table<'a> {
     features: Vec<String>,
     /// Columns that are not learned from though nobody excluded them, in words.
     notes: Vec<String>,
-    /// The column that says when a row's label is known.
+    /// The column with the time at which a row's label is known.
     label_known_at: Option<String>,
     /// The rows that were drawn; `None`: all.
     drawn: Option<BooleanChunked>,
@@ -142,7 +142,7 @@ impl<'a> Table<'a> {
         &self.notes
     }
 
-    /// The columns that say which row is what: label, entity, time, what the split goes by, and weight.
+    /// The columns that identify and divide the rows: label, entity, time, what the split goes by, and weight.
     pub(super) fn keys(&self) -> Result<DataFrame> {
         self.read(&self.key_names()?)
     }
@@ -261,7 +261,7 @@ pub(super) fn no_nulls(column: &Column, spec: &TrainSpec, hint: &str) -> Result<
     }
 }
 
-/// When the labels are known: by the column that says so, else so long after the rows as the table's evidence says.
+/// When the labels are known: by the column of these times, else as long after the rows as the table's evidence has it.
 pub(super) fn label_known(rows: &DataFrame, table: &Table<'_>, known: &Known) -> Result<LabelKnown> {
     let by_time = table.spec.split.by == SplitBy::Time;
     Ok(match table.label_known_at.as_ref().filter(|_| by_time) {

@@ -51,7 +51,7 @@ impl Contender {
 /// Learns, chooses and judges: the table of features `table` (label included) as `spec` says. The table is read column
 /// by column, so that it is never in memory beside its parts.
 ///
-/// `known` is what the table's evidence says: with a horizon a split by time purges, with definitions only features are
+/// `known` is what the table's evidence contains: with a horizon a split by time purges, with definitions only features are
 /// learned from. Equal inputs give equal trials. Errors: columns that are not there or of the wrong type, labels that leave
 /// nothing to learn, parts without rows, a validation part on which the choosing metric is undefined,
 /// scores that are not numbers. A gate that does not pass is not an error: it is in [`Trial::gate`].

@@ -188,11 +188,12 @@ impl Load<'_> {
     /// A key that comes more than once in an upsert, or has no value.
     pub fn wrong_key(&self, key: &str, rows: i64) -> Error {
         let keys = self.database.keys.join(", ");
-        let what = match rows {
-            1 => format!("a row has no value in its key ({keys}): {key}"),
-            rows => format!("{rows} rows have the key ({keys}) = ({key})"),
-        };
-        Error::refused(what).hint("a key identifies one row: remove duplicates by a step of clean, or name more columns under 'keys'; nothing was delivered")
+        match rows {
+            1 => Error::refused(format!("a row has an empty cell in its key: ({keys}) = ({key})"))
+                .hint("remove such rows by a step of clean, such as drop_null, or name other columns under 'keys'; nothing was delivered"),
+            rows => Error::refused(format!("{rows} rows have the key ({keys}) = ({key})"))
+                .hint("a key identifies one row: remove duplicates by a step of clean, or name more columns under 'keys'; nothing was delivered"),
+        }
     }
 
     /// Columns that the target's table lacks.

@@ -140,7 +140,11 @@ fn cell_of(value: ValueRef<'_>, of: Type) -> Option<Cell<'_>> {
         (ValueRef::Integer(value), Type::Float64) if value.unsigned_abs() < 1 << 53 => Cell::Float(value as f64),
         (ValueRef::Integer(value), Type::Float32) if value.unsigned_abs() < 1 << 24 => Cell::Float32(value as f32),
         (ValueRef::Text(bytes), Type::Text) => Cell::Text(std::str::from_utf8(bytes).ok()?),
-        (ValueRef::Text(bytes), of) => text::read(bytes, of)?,
+        // A number or truth value that has become a text sorts and compares as one.
+        (
+            ValueRef::Text(bytes),
+            Type::Decimal { .. } | Type::Date | Type::Timestamp | Type::TimestampUtc | Type::Time,
+        ) => text::read(bytes, of)?,
         _ => return None,
     })
 }
@@ -201,7 +205,11 @@ pub fn load(load: &Load<'_>, rows: impl Iterator<Item = Result<DataFrame>>) -> R
     };
     let columns = load.columns(quoted);
     let marks = vec!["?"; load.fields.len()].join(", ");
-    let sql = format!("INSERT INTO {table} ({columns}) VALUES ({marks}){conflict} RETURNING {columns}");
+    // A trigger may change rows after the statement has returned them: they are read at the end then.
+    let triggers = "SELECT count(*) FROM sqlite_master WHERE type = 'trigger' AND tbl_name = ?1 COLLATE NOCASE";
+    let is_watched = connection.query_row(triggers, [&name], |row| row.get::<_, i64>(0)).map_err(failed)? > 0;
+    let returns = if is_watched { "rowid" } else { columns.as_str() };
+    let sql = format!("INSERT INTO {table} ({columns}) VALUES ({marks}){conflict} RETURNING {returns}");
     let mut insert = connection.prepare(&sql).map_err(failed)?;
     let mut new_key = match database.mode {
         Mode::Upsert => {
@@ -215,6 +223,18 @@ pub fn load(load: &Load<'_>, rows: impl Iterator<Item = Result<DataFrame>>) -> R
     let (mut sent, mut returned) = (Tally::new(&load.fields), Tally::new(&load.fields));
     let mut changed: Vec<(usize, u64)> = vec![(0, 0); load.fields.len()];
     let mut bytes = Vec::new();
+    let mut places: Vec<i64> = Vec::new();
+    let mut take = |row: &rusqlite::Row<'_>| -> rusqlite::Result<()> {
+        bytes.clear();
+        for (at, field) in load.fields.iter().enumerate() {
+            match cell_of(row.get_ref(at)?, field.of) {
+                Some(cell) => put(&mut bytes, cell, field.of),
+                None => changed[at].1 += 1,
+            }
+        }
+        returned.add_bytes(&bytes);
+        Ok(())
+    };
     for batch in rows {
         load.each_row(&batch?, &mut sent, can_hold, |cells, _| {
             if let Some(new_key) = &mut new_key {
@@ -234,19 +254,25 @@ pub fn load(load: &Load<'_>, rows: impl Iterator<Item = Result<DataFrame>>) -> R
             let values = cells.iter().zip(&load.fields).map(|(cell, field)| Stored(*cell, field.of));
             let mut back = insert.query(params_from_iter(values)).map_err(failed)?;
             while let Some(row) = back.next().map_err(failed)? {
-                bytes.clear();
-                for (at, field) in load.fields.iter().enumerate() {
-                    match cell_of(row.get_ref(at).map_err(failed)?, field.of) {
-                        Some(cell) => put(&mut bytes, cell, field.of),
-                        None => changed[at].1 += 1,
-                    }
+                match is_watched {
+                    true => places.push(row.get(0).map_err(failed)?),
+                    false => take(row).map_err(failed)?,
                 }
-                returned.add_bytes(&bytes);
             }
             Ok(())
         })?;
     }
     drop(insert);
+    if is_watched {
+        let sql = format!("SELECT {columns} FROM {table} WHERE rowid = ?1");
+        let mut select = connection.prepare(&sql).map_err(failed)?;
+        for place in places {
+            let mut rows = select.query([place]).map_err(failed)?;
+            if let Some(row) = rows.next().map_err(failed)? {
+                take(row).map_err(failed)?;
+            }
+        }
+    }
     if !returned.has_equal_rows(&sent) {
         let found = load.fields.iter().zip(&changed).filter(|(_, (_, count))| *count > 0).map(|(field, (_, count))| {
             let values = spec::text::count(*count, "value");

@@ -133,6 +133,42 @@ fn what_a_database_cannot_hold_is_refused_before_it_is_changed() {
 }
 
 #[test]
+fn a_table_that_changes_values_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = Root::at(folder.path());
+    let rows = df!("id" => [1i64, 10], "v" => [1i64, 2]).unwrap();
+    let error = |table: &str, mode: &str| {
+        let file = folder.path().join("a.db");
+        drop(std::fs::remove_file(&file));
+        rusqlite::Connection::open(&file).unwrap().execute_batch(table).unwrap();
+        let spec = spec_of("sqlite", &format!("path: a.db, mode: {mode}"));
+        let outcome = loaded(&spec, &root, "k", &rows);
+        let left: i64 = rusqlite::Connection::open(&file)
+            .unwrap()
+            .query_row("SELECT count(*) FROM t", (), |row| row.get(0))
+            .unwrap();
+        assert_eq!(left, outcome.as_ref().map_or(0, |receipt| receipt.rows as i64), "{table}");
+        outcome.map(|_| String::new()).unwrap_or_else(|error| error.to_string())
+    };
+    // Numbers would be stored as texts, and sorted as such.
+    let text = error("CREATE TABLE t (id TEXT, v INTEGER)", "append");
+    assert!(text.contains("column 'id': its type in the target would change 2 values"), "{text}");
+    // A trigger that runs after the row is stored is not seen by the statement that stores it.
+    let plain = "CREATE TABLE t (id INTEGER PRIMARY KEY, v INTEGER); CREATE TABLE other (id INTEGER);";
+    let after = |body: &str| format!("{plain} CREATE TRIGGER tr AFTER INSERT ON t BEGIN {body}; END");
+    for mode in ["append", "replace", "upsert, keys: [id]"] {
+        let changed = error(&after("UPDATE t SET v = v + 100 WHERE id = new.id"), mode);
+        assert!(
+            changed.contains("the rows that the target returned are not those that were sent"),
+            "{mode}: {changed}"
+        );
+        let removed = error(&after("DELETE FROM t WHERE id = new.id"), mode);
+        assert!(removed.contains("2 rows were sent, and the table has 0"), "{mode}: {removed}");
+        assert_eq!(error(&after("INSERT INTO other VALUES (new.id)"), mode), "", "{mode}");
+    }
+}
+
+#[test]
 fn foreign_keys_that_cannot_be_are_refused_with_the_way_out() {
     let failure = |format: &str, key: &str| {
         crate::testing::load_failure(&format!(
@@ -147,8 +183,7 @@ fn foreign_keys_that_cannot_be_are_refused_with_the_way_out() {
         let found = failure(format, key);
         assert!(found.contains(why), "{found}");
     }
-    let keys =
-        super::spec::ForeignKey { columns: vec!["a".into()], table: "s.u".into(), references: vec!["b".into()] };
+    let keys = super::spec::ForeignKey { columns: vec!["a".into()], table: "s.u".into(), references: vec!["b".into()] };
     assert_eq!(
         keys.sql(|name| format!("<{name}>")),
         "FOREIGN KEY (<a>) REFERENCES <s>.<u> (<b>) DEFERRABLE INITIALLY DEFERRED"

@@ -13,6 +13,7 @@ use spec::{Error, Result};
 
 use crate::gzip::{Gzip, MAGIC};
 
+use super::budget::Gate;
 use super::tree::{Found, Node};
 use super::written::{PageFormat, Rate};
 use super::{HttpSpec, json_page, xml_page};
@@ -20,7 +21,7 @@ use super::{HttpSpec, json_page, xml_page};
 /// The largest answer that is read, in bytes: it stands in memory as a whole, several times over.
 const LARGEST: usize = 256 << 20;
 /// The longest time that a server may ask to wait; one that asks for more stays down.
-const LONGEST: Duration = Duration::from_secs(120);
+pub(super) const LONGEST: Duration = Duration::from_secs(120);
 /// The first pause lasts half a second at most. Unit tests do not wait for it.
 const BACKOFF: Backoff = Backoff { first: Duration::from_millis(if cfg!(test) { 5 } else { 500 }), longest: LONGEST };
 /// Most characters of a server's words that go into an error.
@@ -33,6 +34,8 @@ pub(crate) struct Client {
     headers: HeaderMap,
     limiter: Option<DefaultDirectRateLimiter>,
     clock: DefaultClock,
+    /// Until when the service's budget lets requests wait.
+    gate: Gate,
 }
 
 /// An answer of status 200 that could be read.
@@ -71,6 +74,7 @@ impl Client {
             headers,
             limiter: spec.rate.and_then(even),
             clock: DefaultClock::default(),
+            gate: Gate::default(),
             spec: spec.clone(),
         })
     }
@@ -102,12 +106,28 @@ impl Client {
                 tokio::time::sleep(busy.wait_time_from(self.clock.now())).await;
             }
         }
+        if self.spec.budget.is_some() {
+            let mut wait = self.gate.wait();
+            while !wait.is_zero() {
+                tokio::time::sleep(wait).await;
+                wait = self.gate.wait();
+            }
+        }
+    }
+
+    /// The doubt about headers of a budget that no answer had.
+    pub(crate) fn without_budget(&self) -> Option<String> {
+        let budget = self.spec.budget.as_ref().filter(|_| !self.gate.is_found())?;
+        Some(format!("{}: no answer has the headers {} that 'budget' names", self.spec.url, budget.headers()))
     }
 
     async fn exchange(&self, url: &Url) -> Result<Page, Fault> {
         let sent = self.http.get(url.clone()).headers(self.headers.clone()).send().await;
         let response = sent.map_err(|error| self.broken(&error))?;
         let status = response.status();
+        if let Some(budget) = &self.spec.budget {
+            self.gate.answered(budget, response.headers(), self.spec.parallel);
+        }
         let header = |name: HeaderName| response.headers().get(name).and_then(|value| value.to_str().ok());
         let asked = header(RETRY_AFTER).and_then(|text| net::retry_after(text, chrono::Utc::now()));
         let content_type = header(CONTENT_TYPE).unwrap_or_default().to_ascii_lowercase();

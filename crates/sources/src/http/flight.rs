@@ -79,7 +79,9 @@ async fn drive(
         }
         let Some((mut pages, task)) = open.pop_front() else {
             match proof.judge() {
-                Ok(()) => proof.doubts().into_iter().for_each(|doubt| doubts.add(doubt)),
+                Ok(()) => {
+                    proof.doubts().into_iter().chain(client.without_budget()).for_each(|doubt| doubts.add(doubt));
+                }
                 Err(error) => drop(out.send(Err(error)).await),
             }
             return;

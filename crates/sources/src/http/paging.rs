@@ -19,7 +19,7 @@ use super::tree::{Found, Node, Path};
 use super::written::Pages;
 
 /// The items of one page.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Items {
     /// The request without secrets and page: `https://h/trades?LAWD_CD=11110`.
     pub shown: Arc<str>,
@@ -151,6 +151,11 @@ impl Walk<'_> {
             let mut query = url.query_pairs_mut();
             for (name, value) in self.spec.query.iter() {
                 query.append_pair(name, value.expose());
+            }
+            if let Some(since) = &self.spec.since
+                && let Some(value) = &since.value
+            {
+                query.append_pair(&since.query, value);
             }
             for (name, value) in &self.combination.0 {
                 query.append_pair(name, value);
@@ -334,18 +339,25 @@ impl Walk<'_> {
     /// and those that know no such header look alike. A page that is full is taken for one of many.
     fn without_link(&self) {
         let count = self.first;
-        let asked = self.spec.query.iter().find(|(name, value)| is_size(name) && value.expose() == count.to_string());
+        let sizes = self.spec.query.iter().filter(|(name, _)| is_size(name));
+        let asked = sizes.filter_map(|(name, value)| Some((name, value.expose().parse::<usize>().ok()?))).next();
+        let doubt = |full: &str| {
+            self.proof.doubt(format!(
+                "{}: {NO_LINK}, so one page was read, of {count} items{full}; if that is all, write 'pages: none'",
+                self.shown
+            ));
+        };
         let full = match asked {
-            Some((name, _)) => format!("its first page is full, with the {count} items that '{name}' asks for"),
-            None if SIZES.contains(&count) => {
-                format!("its first page holds {count} items, which looks like a full page")
+            Some((name, size)) if size == count => {
+                format!("its first page is full, with the {count} items that '{name}' asks for")
             }
-            None => {
-                return self.proof.doubt(format!(
-                    "{}: {NO_LINK}, so one page was read, of {count} items; if that is all, write 'pages: none'",
-                    self.shown
-                ));
+            // A page that is not full is the last, unless the service has a limit of its own.
+            Some((_, size)) if count < size && !SIZES.contains(&count) => return,
+            Some((name, size)) if count < size => {
+                return doubt(&format!(", though '{name}' asks for {size}: the service may have a limit of its own"));
             }
+            _ if SIZES.contains(&count) => format!("its first page holds {count} items, which looks like a full page"),
+            _ => return doubt(""),
         };
         let error = Error::cannot_run(format!("{}: {NO_LINK}, and {full}", self.shown))
             .hint("write how the service leads on under 'pages' (number, offset, cursor, next or last), or 'pages: none' if that is all");

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::Value;
-use spec::Result;
+use spec::{Error, Result};
 
 use super::flight::Flight;
 use super::paging::Items;
-use super::tree::{Found, Node, Path};
+use super::since::Following;
+use super::tree::{Explode, Found, Node, Path};
 use crate::absent::Absent;
 use crate::ending::Ending;
 use crate::incremental::Bookmark;
@@ -40,6 +41,8 @@ impl Wanted {
 /// The columns of a table, and what becomes of other members.
 pub(crate) struct Layout {
     columns: Vec<Wanted>,
+    /// What lies in a last column that is none of the table's: the value by which items are followed.
+    followed: Option<Wanted>,
     /// Names that were found out; members of other names refuse their item. None if the columns were declared.
     known: Option<HashSet<String>>,
     absent: Absent,
@@ -48,7 +51,7 @@ pub(crate) struct Layout {
 impl Layout {
     pub(crate) fn declared<'a>(names: impl Iterator<Item = (&'a str, bool)>) -> Layout {
         let columns: Vec<Wanted> = names.map(|(name, optional)| Wanted::new(name, optional)).collect();
-        Layout { absent: Absent::new(columns.len()), columns, known: None }
+        Layout { absent: Absent::new(columns.len()), columns, followed: None, known: None }
     }
 
     /// All members of the items, in the order in which they first come.
@@ -67,7 +70,7 @@ impl Layout {
         names.retain(|name| !RESERVED.contains(&name.as_str()));
         let columns = names.iter().map(|name| Wanted::new(name, true)).collect();
         let known = names.iter().cloned().collect();
-        (Layout { columns, known: Some(known), absent: Absent::default() }, names)
+        (Layout { columns, followed: None, known: Some(known), absent: Absent::default() }, names)
     }
 
     /// Why an item cannot be read, if so.
@@ -83,9 +86,16 @@ impl Layout {
         Some(format!("the key '{new}' is new; name it under 'columns' to read it"))
     }
 
+    /// Adds a last column with what stands at `path` of each item.
+    pub(crate) fn follow(mut self, path: &Path) -> Layout {
+        self.followed = Some(Wanted { name: path.to_string(), path: path.clone(), optional: true });
+        self
+    }
+
     /// The items of a page as cells.
     pub(crate) fn batch(&mut self, items: Items) -> TextBatch {
-        let mut batch = TextBatch::new(items.shown.clone(), self.columns.len());
+        let own = self.columns.len();
+        let mut batch = TextBatch::new(items.shown.clone(), own + usize::from(self.followed.is_some()));
         for (i, item) in items.nodes.iter().enumerate() {
             let line = u32::try_from(items.before + i as u64 + 1).unwrap_or(u32::MAX);
             if let Some(why) = self.refusal(item) {
@@ -96,10 +106,10 @@ impl Layout {
             if self.known.is_none() {
                 self.note(item);
             }
-            for (column, wanted) in self.columns.iter().enumerate() {
+            for (column, wanted) in self.columns.iter().chain(&self.followed).enumerate() {
                 let start = batch.bytes.len();
                 let found = wanted.of(item);
-                if found.is_some() && self.known.is_none() {
+                if found.is_some() && self.known.is_none() && column < own {
                     self.absent.found(column);
                 }
                 match found {
@@ -139,6 +149,15 @@ impl Layout {
     }
 }
 
+impl Explode {
+    /// The items with the elements of their lists.
+    pub(crate) fn of_items(&self, items: Items) -> Result<Items> {
+        let failed = |what: String| Error::cannot_run(format!("{}: {what}", items.shown)).hint("check 'explode'");
+        let nodes = self.of(items.nodes, items.typed).map_err(failed)?;
+        Ok(Items { nodes, ..items })
+    }
+}
+
 /// The rows of all pages.
 pub(crate) struct Rows {
     pub flight: Flight,
@@ -148,13 +167,28 @@ pub(crate) struct Rows {
     pub url: String,
     /// Set when all pages were read.
     pub bookmark: Option<(Bookmark, Value)>,
+    /// Lists within items whose elements are rows.
+    pub explode: Explode,
+    /// Rows of the same combination so far.
+    pub lines: u64,
+    pub following: Option<Following>,
 }
 
 impl Rows {
     /// Counts the items of a page and makes a batch of them.
-    pub(crate) fn batch(&mut self, items: Items) -> TextBatch {
-        self.rows_in.fetch_add(items.nodes.len() as u64, Ordering::Relaxed);
-        self.layout.batch(items)
+    pub(crate) fn batch(&mut self, items: Items) -> Result<TextBatch> {
+        let mut items = self.explode.of_items(items)?;
+        if items.before == 0 {
+            self.lines = 0;
+        }
+        items.before = self.lines;
+        self.lines += items.nodes.len() as u64;
+        let mut batch = self.layout.batch(items);
+        if let Some(following) = &self.following {
+            following.choose(&mut batch)?;
+        }
+        self.rows_in.fetch_add((batch.lines.len() + batch.broken.len()) as u64, Ordering::Relaxed);
+        Ok(batch)
     }
 }
 
@@ -162,8 +196,12 @@ impl TextSource for Rows {
     fn next_batch(&mut self) -> Result<Option<TextBatch>> {
         while let Some(items) = self.flight.next() {
             let items = items?;
-            if !items.nodes.is_empty() {
-                return Ok(Some(self.batch(items)));
+            if items.nodes.is_empty() {
+                continue;
+            }
+            let batch = self.batch(items)?;
+            if !batch.is_empty() {
+                return Ok(Some(batch));
             }
         }
         self.layout.judge(&self.url)?;

@@ -183,5 +183,95 @@ impl<'de> Deserialize<'de> for Path {
     }
 }
 
+/// Paths of lists within an item, from the outside in.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Explode(pub Vec<Path>);
+
+impl Explode {
+    /// An item for each element of the lists; the element takes the place of its list.
+    /// `typed`: they say what is a list. In XML an element that comes once is not told from a list of one.
+    pub(crate) fn of(&self, items: Vec<Node>, typed: bool) -> Result<Vec<Node>, String> {
+        let mut items = items;
+        for path in &self.0 {
+            let mut parts = Vec::with_capacity(items.len());
+            for item in items {
+                path.explode(item, typed, &mut parts)?;
+            }
+            items = parts;
+        }
+        Ok(items)
+    }
+}
+
+impl Path {
+    /// Adds `item` for each element of the list at the path.
+    fn explode(&self, mut item: Node, typed: bool, parts: &mut Vec<Node>) -> Result<(), String> {
+        match self.find(&item) {
+            Found::Node(Node::List(_)) => {}
+            Found::Node(Node::Null) | Found::Nothing | Found::Missing(_) => {
+                parts.push(item);
+                return Ok(());
+            }
+            Found::Node(_) if !typed => {
+                parts.push(item);
+                return Ok(());
+            }
+            Found::Node(other) => return Err(format!("'{self}' is {} instead of a list", other.kind())),
+        }
+        let Node::List(elements) = self.take(&mut item) else { return Ok(()) };
+        if elements.is_empty() {
+            parts.push(item);
+            return Ok(());
+        }
+        for element in elements {
+            let mut part = item.clone();
+            self.put(&mut part, element);
+            parts.push(part);
+        }
+        Ok(())
+    }
+
+    /// Puts `value` where [`Path::take`] took one out.
+    fn put(&self, root: &mut Node, value: Node) {
+        let (mut node, mut names) = (root, self.0.as_slice());
+        while !names.is_empty() {
+            let Node::Map(members) = node else { return };
+            let place = (1..=names.len()).rev().find_map(|count| {
+                let name = names[..count].join(".");
+                Some((members.iter().position(|(key, _)| *key == name)?, count))
+            });
+            let Some((place, count)) = place else { return };
+            (node, names) = (&mut members[place].1, &names[count..]);
+        }
+        *node = value;
+    }
+}
+
+impl fmt::Display for Explode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let paths: Vec<String> = self.0.iter().map(Path::to_string).collect();
+        f.write_str(&paths.join(", "))
+    }
+}
+
+impl<'de> Deserialize<'de> for Explode {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Explode, D::Error> {
+        let crate::file_spec::Paths(paths) = crate::file_spec::Paths::deserialize(deserializer)?;
+        Ok(Explode(paths.iter().map(|path| Path::new(path)).collect()))
+    }
+}
+
+impl schemars::JsonSchema for Explode {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Explode".into()
+    }
+    fn inline_schema() -> bool {
+        true
+    }
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        crate::file_spec::Paths::json_schema(generator)
+    }
+}
+
 #[cfg(test)]
 mod tests;

@@ -12,8 +12,10 @@ use spec::{Map, Span, did_you_mean};
 use crate::hidden::Hidden;
 use crate::reading::{Settings, Target};
 
+use super::budget::Budget;
 use super::ranges::{Overlap, Values};
-use super::tree::Path;
+use super::since::Since;
+use super::tree::{Explode, Path};
 
 /// A REST service that answers in pages of JSON or XML.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -34,6 +36,9 @@ pub struct HttpSpec {
     pub(crate) retries: u32,
     pub(crate) parallel: usize,
     pub(crate) incremental: Option<Moving>,
+    pub(crate) since: Option<Since>,
+    pub(crate) explode: Explode,
+    pub(crate) budget: Option<Budget>,
 }
 
 /// The parameter of `for` that new runs move on, and how much is read again.
@@ -98,6 +103,18 @@ struct Written {
     /// How far before its bookmark an incremental source begins, such as `2mo` or `14d`: for reports that come late.
     #[serde(default)]
     overlap: Option<Span>,
+    /// A parameter that asks for what changed since the last run, such as Shopify's `updated_at_min`: another way to be
+    /// incremental than `incremental`.
+    #[serde(default)]
+    since: Option<Since>,
+    /// Lists within an item, each element of which makes a row of its own, such as `line_items` of an order; a list of paths
+    /// for lists within lists. The element stands in the place of its list: `line_items.title`. An item whose list is empty
+    /// or absent makes one row.
+    #[serde(default)]
+    explode: Explode,
+    /// Headers in which the service says how many more requests it allows: before they are used up, requests wait.
+    #[serde(default)]
+    budget: Option<Budget>,
 }
 
 fn thirty() -> u32 {
@@ -317,6 +334,9 @@ impl TryFrom<Written> for HttpSpec {
         }
         check_parameters(&written)?;
         let incremental = moving(&written)?;
+        if incremental.is_some() && written.since.is_some() {
+            return Err("'incremental' and 'since' exclude each other; keep one".to_owned());
+        }
         Ok(HttpSpec {
             url: written.url,
             format: written.format,
@@ -332,6 +352,9 @@ impl TryFrom<Written> for HttpSpec {
             retries: written.retries,
             parallel: written.parallel as usize,
             incremental,
+            since: written.since,
+            explode: written.explode,
+            budget: written.budget,
         })
     }
 }
@@ -344,6 +367,9 @@ pub(super) fn settings(spec: &HttpSpec, of: &Target<'_>) -> Settings {
         query,
         headers,
         items,
+        explode,
+        since: _,
+        budget: _,
         format: _,
         each: _,
         pages: _,
@@ -363,6 +389,9 @@ pub(super) fn settings(spec: &HttpSpec, of: &Target<'_>) -> Settings {
     let mut settings = Settings::from([("url".to_owned(), path.unwrap_or_else(|| url.clone()).into())]);
     if !items.is_empty() {
         settings.insert("items".to_owned(), items.to_string().into());
+    }
+    if !explode.0.is_empty() {
+        settings.insert("explode".to_owned(), explode.to_string().into());
     }
     // Who asks does not decide what is answered.
     let is_login = |name: &str| {
@@ -406,6 +435,15 @@ fn check_url(url: &str) -> Result<(), String> {
 /// Every parameter has one place where it is set.
 fn check_parameters(written: &Written) -> Result<(), String> {
     let paging = written.pages.parameter();
+    if let Some(since) = &written.since {
+        let name = since.query.as_str();
+        if written.query.get(name).is_some() || written.each.get(name).is_some() || paging == Some(name) {
+            return Err(format!("the parameter '{name}' is set by 'since'; take it out of 'query', 'for' and 'pages'"));
+        }
+        if since.at.is_empty() {
+            return Err("'at' under 'since' names no value of an item".to_owned());
+        }
+    }
     for (name, values) in written.each.iter() {
         if let Some(twice) = values.twice() {
             return Err(format!("'{name}' under 'for' names {twice} twice, whose items would be read twice"));

@@ -4,10 +4,10 @@ use ::mysql::{Column, Connection, literal, quoted};
 use spec::{ColumnType, Error, Result};
 
 use crate::column_spec::ColumnSpec;
+use crate::database::server::{Field, KeyKind, Listed, Plan, Question};
 use crate::database::{Rows, Selection, chosen};
 use crate::incremental::Reach;
 use crate::memory::{Edge, Past, miscounted};
-use crate::postgres::plan::{Field, KeyKind, Plan, Question};
 use crate::postgres::types::Wire;
 use crate::recast::Recast;
 use crate::table_spec::reserved;
@@ -138,23 +138,8 @@ pub(super) fn plan(connection: &mut Connection, question: &Question) -> Result<P
     }
     let listed = listed.join(", ");
     let Some(key) = &selection.incremental else {
-        return Ok(match &selection.rows {
-            Rows::Table(_) => Plan {
-                sql: format!("SELECT {listed} FROM {from}"),
-                fields: wires.into_iter().map(Field::Column).collect(),
-                places: (0..columns.len()).collect(),
-                columns,
-                is_unique: false,
-                left_out,
-            },
-            // As it stands: a query around it would be free to lose its order.
-            Rows::Query(query) => {
-                let mut fields = vec![Field::Skip; offered.len()];
-                wanted.iter().zip(wires).for_each(|(column, wire)| fields[column.place] = Field::Column(wire));
-                let places = wanted.iter().map(|column| column.place).collect();
-                Plan { sql: query.clone(), fields, columns, places, is_unique: false, left_out }
-            }
-        });
+        let listed = Listed { wanted: &wanted, offered: offered.len(), columns, wires, sql: listed, left_out };
+        return Ok(Plan::whole(selection, &from, listed));
     };
     let of_key = offered.iter().find(|column| column.name == *key);
     let kind = of_key.and_then(key_kind).ok_or_else(|| {

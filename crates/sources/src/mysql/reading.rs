@@ -8,9 +8,9 @@ use ::mysql::{Address, Connection, Row};
 use spec::{Error, Result, ResultExt};
 
 use super::plan::plan;
+use crate::database::server::{Field, Plan, Question};
 use crate::flow::panicked;
 use crate::postgres::copy::{CHUNK_BYTES, Chunk, Chunks, Copying};
-use crate::postgres::plan::{Field, Plan, Question};
 use crate::postgres::types::Wire;
 use crate::reader::BATCH_ROWS;
 

@@ -9,10 +9,11 @@ use futures::StreamExt;
 use spec::{Error, Result, ResultExt};
 use tokio_postgres::Client;
 
+use crate::database::server::{Plan, Question};
 use crate::flow::panicked;
 use crate::reader::BATCH_ROWS;
 
-use super::plan::{Plan, Question};
+use super::plan::plan;
 use postgresql::{Address, connect, in_words};
 
 /// Bytes of rows per chunk; a chunk ends with the row that passes it.
@@ -102,7 +103,7 @@ async fn begin(address: &Address, question: &Question) -> Result<(Client, Plan)>
          SET LOCAL extra_float_digits = 3; SET LOCAL IntervalStyle = 'iso_8601'; SET LOCAL bytea_output = 'hex'"
     );
     client.batch_execute(&begin).await.map_err(|error| in_words(&error, "url"))?;
-    let plan = Plan::new(&client, question).await?;
+    let plan = plan(&client, question).await?;
     Ok((client, plan))
 }
 

@@ -1,10 +1,11 @@
 //! What to ask of the server, found out from the columns it offers.
 
-use spec::{Error, Map, Result};
+use spec::{Error, Result};
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Column};
 
 use crate::column_spec::ColumnSpec;
+use crate::database::server::{Field, KeyKind, Listed, Plan, Question};
 use crate::database::{Rows, Selection, chosen, quoted};
 use crate::incremental::Reach;
 use crate::memory::{Edge, Past, miscounted};
@@ -14,163 +15,103 @@ use crate::table_spec::reserved;
 use super::types::{self, Wire};
 use postgresql::in_words;
 
-/// What a spec and a run want to know.
-#[derive(Clone, Debug)]
-pub(crate) struct Question {
-    pub selection: Selection,
-    pub columns: Option<Map<ColumnSpec>>,
-    pub reach: Reach,
-    pub timeout_seconds: u32,
-}
-
-/// What becomes of a field of each row.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Field {
-    Column(Wire),
-    /// The incremental column as text.
-    Key(KeyKind),
-    /// Whether it has the same value as the row before.
-    Tie,
-    Skip,
-}
-
-/// What an incremental column holds.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum KeyKind {
-    /// Whole numbers up to this one.
-    Whole(i64),
-    /// Dates or timestamps.
-    Moment,
-    Other,
-}
-
-impl KeyKind {
-    fn of(server: &Type) -> KeyKind {
-        match *server {
-            Type::INT2 => KeyKind::Whole(i16::MAX.into()),
-            Type::INT4 => KeyKind::Whole(i32::MAX.into()),
-            Type::INT8 => KeyKind::Whole(i64::MAX),
-            Type::OID => KeyKind::Whole(u32::MAX.into()),
-            Type::DATE | Type::TIMESTAMP | Type::TIMESTAMPTZ => KeyKind::Moment,
-            _ => KeyKind::Other,
-        }
+fn key_kind(server: &Type) -> KeyKind {
+    match *server {
+        Type::INT2 => KeyKind::Whole(i16::MAX.into()),
+        Type::INT4 => KeyKind::Whole(i32::MAX.into()),
+        Type::INT8 => KeyKind::Whole(i64::MAX),
+        Type::OID => KeyKind::Whole(u32::MAX.into()),
+        Type::DATE | Type::TIMESTAMP | Type::TIMESTAMPTZ => KeyKind::Moment,
+        _ => KeyKind::Other,
     }
 }
 
-/// The query, what becomes of its fields, and the columns of the table with the field of each.
-#[derive(Debug)]
-pub(crate) struct Plan {
-    pub sql: String,
-    pub fields: Vec<Field>,
-    pub columns: Vec<Recast>,
-    pub places: Vec<usize>,
-    /// The server sees to it that no two rows have the same value in the incremental column.
-    pub is_unique: bool,
-    /// Columns that are not read, since their names are taken.
-    pub left_out: Vec<String>,
-}
-
-impl Plan {
-    pub(crate) async fn new(client: &Client, question: &Question) -> Result<Plan> {
-        let selection = &question.selection;
-        let failed = |error: tokio_postgres::Error| in_words(&error, selection.key());
-        let from = selection.from(table);
-        let all = match &selection.rows {
-            Rows::Table(_) => format!("SELECT * FROM {from}"),
-            Rows::Query(query) => query.clone(),
-        };
-        let statement = client.prepare(&all).await.map_err(failed)?;
-        let offered = statement.columns();
-        let names: Vec<String> = offered.iter().map(|column| column.name().to_owned()).collect();
-        let wanted = chosen(&names, question.columns.as_ref(), selection)?;
-        let left_out = match question.columns {
-            None => reserved(names.iter().map(String::as_str)),
-            Some(_) => Vec::new(),
-        };
-        selection.check_incremental(names.iter().map(String::as_str))?;
-        let mut columns = Vec::with_capacity(wanted.len());
-        let mut wires = Vec::with_capacity(wanted.len());
-        for column in &wanted {
-            let (wire, own_type) = wire(&offered[column.place])?;
-            let mut spec = column.spec.clone().unwrap_or(ColumnSpec::from(own_type));
-            if *offered[column.place].type_() == Type::TIMESTAMPTZ {
-                // The server itself knows the timestamp.
-                spec.zone = None;
-            }
-            columns.push(Recast {
-                name: column.name.clone(),
-                from: names[column.place].clone(),
-                dtype: artifact::dtype(spec.column_type),
-                spec: Some(spec),
-                decimal: wire == Wire::Numeric,
-            });
-            if let Some(column) = columns.last() {
-                column.check(&wire.dtype(), &selection.named())?;
-            }
-            wires.push(wire);
+/// What becomes of the columns, and what is asked.
+pub(crate) async fn plan(client: &Client, question: &Question) -> Result<Plan> {
+    let selection = &question.selection;
+    let failed = |error: tokio_postgres::Error| in_words(&error, selection.key());
+    let from = selection.from(table);
+    let all = match &selection.rows {
+        Rows::Table(_) => format!("SELECT * FROM {from}"),
+        Rows::Query(query) => query.clone(),
+    };
+    let statement = client.prepare(&all).await.map_err(failed)?;
+    let offered = statement.columns();
+    let names: Vec<String> = offered.iter().map(|column| column.name().to_owned()).collect();
+    let wanted = chosen(&names, question.columns.as_ref(), selection)?;
+    let left_out = match question.columns {
+        None => reserved(names.iter().map(String::as_str)),
+        Some(_) => Vec::new(),
+    };
+    selection.check_incremental(names.iter().map(String::as_str))?;
+    let mut columns = Vec::with_capacity(wanted.len());
+    let mut wires = Vec::with_capacity(wanted.len());
+    for column in &wanted {
+        let (wire, own_type) = wire(&offered[column.place])?;
+        let mut spec = column.spec.clone().unwrap_or(ColumnSpec::from(own_type));
+        if *offered[column.place].type_() == Type::TIMESTAMPTZ {
+            // The server itself knows the timestamp.
+            spec.zone = None;
         }
-        let Some(key) = &selection.incremental else {
-            return Ok(match &selection.rows {
-                Rows::Table(_) => Plan {
-                    sql: format!("SELECT {} FROM {from}", listed(&columns)),
-                    fields: wires.into_iter().map(Field::Column).collect(),
-                    places: (0..columns.len()).collect(),
-                    columns,
-                    is_unique: false,
-                    left_out,
-                },
-                // As it stands: a query around it would be free to lose its order.
-                Rows::Query(query) => {
-                    let mut fields = vec![Field::Skip; offered.len()];
-                    wanted.iter().zip(wires).for_each(|(column, wire)| fields[column.place] = Field::Column(wire));
-                    let places = wanted.iter().map(|column| column.place).collect();
-                    Plan { sql: query.clone(), fields, columns, places, is_unique: false, left_out }
-                }
-            });
-        };
-        let by = quoted(key);
-        let empty = format!("SELECT EXISTS (SELECT 1 FROM {from} WHERE {by} IS NULL)");
-        if client.query_one(&empty, &[]).await.map_err(failed)?.get(0) {
-            return Err(selection.without_value(key));
+        columns.push(Recast {
+            name: column.name.clone(),
+            from: names[column.place].clone(),
+            dtype: artifact::dtype(spec.column_type),
+            spec: Some(spec),
+            decimal: wire == Wire::Numeric,
+        });
+        if let Some(column) = columns.last() {
+            column.check(&wire.dtype(), &selection.named())?;
         }
-        let server = offered.iter().find(|column| column.name() == key).map_or(&Type::TEXT, Column::type_);
-        if let Reach::After(value) = &question.reach {
-            check_count(client, selection, &by, &Past::of(value)).await?;
-        }
-        let new = condition(&by, key, server, &question.reach)?;
-        if matches!(*server, Type::TEXT | Type::VARCHAR | Type::BPCHAR | Type::NAME) {
-            let declared =
-                wanted.iter().filter(|column| names[column.place] == *key).find_map(|column| column.spec.as_ref());
-            check_text(key, declared)?;
-            let kinds = client.query_one(&text_kinds(&from, &by), &[]).await.map_err(failed)?;
-            check_kinds(key, [kinds.get(0), kinds.get(1), kinds.get(2), kinds.get(3)])?;
-        }
-        let is_unique = match &selection.rows {
-            Rows::Table(name) => client.query_one(&unique(name, key), &[]).await.map_err(failed)?.get(0),
-            Rows::Query(_) => false,
-        };
-        let kind = KeyKind::of(server);
-        let (last, tie): (&[Field], _) = match (&question.reach, kind) {
-            // Days of old say nothing of how far the rows were read.
-            (Reach::Days(..), _) => (&[Field::Skip], String::new()),
-            // Values that are equal are not always written alike: 1.0 and 1.00.
-            (_, KeyKind::Other) => (
-                &[Field::Key(KeyKind::Other), Field::Tie],
-                format!(", coalesce({by} = lag({by}) OVER (ORDER BY {by}), false) AS the_tie"),
-            ),
-            (_, kind) => (&[Field::Key(kind)], String::new()),
-        };
-        let fields = wires.into_iter().map(Field::Column).chain(last.iter().copied()).collect();
-        let listed = listed(&columns);
-        Ok(Plan {
-            sql: format!("SELECT {listed}, {by}::text AS the_bookmark{tie} FROM {from}{new} ORDER BY {by}"),
-            fields,
-            places: (0..columns.len()).collect(),
-            columns,
-            is_unique,
-            left_out,
-        })
+        wires.push(wire);
     }
+    let Some(key) = &selection.incremental else {
+        let sql = listed(&columns);
+        let listed = Listed { wanted: &wanted, offered: offered.len(), columns, wires, sql, left_out };
+        return Ok(Plan::whole(selection, &from, listed));
+    };
+    let by = quoted(key);
+    let empty = format!("SELECT EXISTS (SELECT 1 FROM {from} WHERE {by} IS NULL)");
+    if client.query_one(&empty, &[]).await.map_err(failed)?.get(0) {
+        return Err(selection.without_value(key));
+    }
+    let server = offered.iter().find(|column| column.name() == key).map_or(&Type::TEXT, Column::type_);
+    if let Reach::After(value) = &question.reach {
+        check_count(client, selection, &by, &Past::of(value)).await?;
+    }
+    let new = condition(&by, key, server, &question.reach)?;
+    if matches!(*server, Type::TEXT | Type::VARCHAR | Type::BPCHAR | Type::NAME) {
+        let declared =
+            wanted.iter().filter(|column| names[column.place] == *key).find_map(|column| column.spec.as_ref());
+        check_text(key, declared)?;
+        let kinds = client.query_one(&text_kinds(&from, &by), &[]).await.map_err(failed)?;
+        check_kinds(key, [kinds.get(0), kinds.get(1), kinds.get(2), kinds.get(3)])?;
+    }
+    let is_unique = match &selection.rows {
+        Rows::Table(name) => client.query_one(&unique(name, key), &[]).await.map_err(failed)?.get(0),
+        Rows::Query(_) => false,
+    };
+    let kind = key_kind(server);
+    let (last, tie): (&[Field], _) = match (&question.reach, kind) {
+        // Days of old say nothing of how far the rows were read.
+        (Reach::Days(..), _) => (&[Field::Skip], String::new()),
+        // Values that are equal are not always written alike: 1.0 and 1.00.
+        (_, KeyKind::Other) => (
+            &[Field::Key(KeyKind::Other), Field::Tie],
+            format!(", coalesce({by} = lag({by}) OVER (ORDER BY {by}), false) AS the_tie"),
+        ),
+        (_, kind) => (&[Field::Key(kind)], String::new()),
+    };
+    let fields = wires.into_iter().map(Field::Column).chain(last.iter().copied()).collect();
+    let listed = listed(&columns);
+    Ok(Plan {
+        sql: format!("SELECT {listed}, {by}::text AS the_bookmark{tie} FROM {from}{new} ORDER BY {by}"),
+        fields,
+        places: (0..columns.len()).collect(),
+        columns,
+        is_unique,
+        left_out,
+    })
 }
 
 /// Fails if rows of the bookmark's value came or went that are known only by how many they were.

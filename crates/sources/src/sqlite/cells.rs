@@ -15,7 +15,7 @@ use crate::reader::{BATCH_BYTES, BATCH_ROWS};
 use crate::text::{Broken, Cell, TextBatch, TextSource, readable};
 
 use super::connection::Connection;
-use super::order::{Key, Known, Order, Within, locked};
+use crate::follower::{Key, Known, Order, Within, locked};
 
 /// A longer row is a mistake: no batch could hold it.
 const ROW_BYTES: usize = 64 << 20;

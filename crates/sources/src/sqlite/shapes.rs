@@ -9,7 +9,7 @@ use crate::shape::TextShapes;
 use crate::text::readable;
 
 use super::connection::Connection;
-use super::order::{Kind, Order};
+use crate::follower::{Kind, Order};
 
 /// What a column holds.
 #[derive(Debug, Default)]

@@ -160,7 +160,12 @@ fn names_that_no_record_has() {
     let yaml = "source: {file: {path: '*.csv'}}\ncolumns: {id: int64, x: {type: int64, optional: true}}";
     assert_eq!(project.read(yaml).unwrap().table(), ["1|2|2", "3|-|2"]);
     let yaml = "source: {sqlite: {path: a.db, table: t}}\ncolumns: {id: {type: int64, optional: true}}";
-    assert!(table(yaml).unwrap_err().to_string().ends_with("'optional' of the column 'id' is for files and services"));
+    assert!(
+        table(yaml)
+            .unwrap_err()
+            .to_string()
+            .ends_with("'optional' of the column 'id' is for files, services and programs")
+    );
 }
 
 #[test]
@@ -232,13 +237,13 @@ fn files_of_another_kind() {
     assert_eq!(csv(&gz(b"a\n1\n")), "table 't': a.csv: not text, but compressed by gzip; add 'compression: gzip'");
     assert_eq!(
         csv(b"PK\x03\x04rest"),
-        "table 't': a.csv: not text, but a zip archive or an Excel file; unpack it, or add 'format: excel'"
+        "table 't': a.csv: not text, but a zip archive or an Excel file; name it with the extension .zip, or add 'format: excel'"
     );
     let project = Project::with("a.txt", "a").and("a.csv", "a\n1\n").and("b.json", "[]");
     assert_eq!(
         project.failure("source: {file: {path: a.txt}}"),
         "table 't': a.txt: the name does not tell the format; add 'format:' to the source: csv, tsv, whitespace, \
-         fixed_width, json, json_lines, parquet, excel"
+         fixed_width, json, json_lines, parquet, excel, xml"
     );
     assert_eq!(
         project.failure("source: {file: {path: [a.csv, b.json]}}"),

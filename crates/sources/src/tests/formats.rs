@@ -362,3 +362,71 @@ proptest! {
         }
     }
 }
+
+/// A file of orders with a customer and lines, as nested columns.
+fn nested() -> Vec<u8> {
+    let lines = |rows: &[Option<&[(&str, i64)]>]| -> Series {
+        let of_row = |row: &Option<&[(&str, i64)]>| {
+            row.map(|lines| {
+                let skus: Vec<&str> = lines.iter().map(|(sku, _)| *sku).collect();
+                let pieces: Vec<i64> = lines.iter().map(|(_, pieces)| *pieces).collect();
+                let tags = ListChunked::from_iter(skus.iter().map(|sku| Series::new("".into(), [sku.to_lowercase()])));
+                let fields = [
+                    Series::new("sku".into(), skus),
+                    Series::new("n".into(), pieces),
+                    tags.into_series().with_name("tags".into()),
+                ];
+                StructChunked::from_series("".into(), lines.len(), fields.iter()).unwrap().into_series()
+            })
+        };
+        ListChunked::from_iter(rows.iter().map(of_row)).into_series().with_name("lines".into())
+    };
+    let city = [
+        Series::new("city".into(), ["Ulm", "Köln", "\"x\""]),
+        Series::new("zip.code".into(), [Some(7), None, Some(9)]),
+    ];
+    let customer = StructChunked::from_series("customer".into(), 3, city.iter()).unwrap().into_series();
+    let lines = lines(&[Some(&[("A", 2), ("B", 1)]), None, Some(&[("C", 5)])]);
+    let ids = Series::new("id".into(), [1i64, 2, 3]);
+    let mut table = DataFrame::new(3, vec![ids.into_column(), customer.into_column(), lines.into_column()]).unwrap();
+    let mut bytes = Vec::new();
+    ParquetWriter::new(&mut bytes).finish(&mut table).unwrap();
+    bytes
+}
+
+#[test]
+fn parts_of_nested_parquet_are_columns() {
+    let project = Project::with("a.parquet", nested());
+    let read = |keys: &str, columns: &str| {
+        project.read(&format!("source: {{file: {{path: a.parquet{keys}}}}}\ncolumns: {columns}"))
+    };
+    let paths = "{id: int64, city: {type: string, from: customer.city}, zip: {type: int64, from: customer.zip.code}}";
+    assert_eq!(read("", paths).unwrap().table(), ["1|Ulm|7|1", "2|Köln|-|2", "3|\"x\"|9|3"]);
+    // Text is what everything can be.
+    let texts = read("", "{customer: string, lines: string}").unwrap().table();
+    assert_eq!(
+        texts,
+        [
+            r#"{"city":"Ulm","zip.code":7}|[{"sku":"A","n":2,"tags":["a"]},{"sku":"B","n":1,"tags":["b"]}]|1"#,
+            r#"{"city":"Köln","zip.code":null}|-|2"#,
+            r#"{"city":"\"x\"","zip.code":9}|[{"sku":"C","n":5,"tags":["c"]}]|3"#,
+        ]
+    );
+    let columns = "{id: int64, sku: {type: string, from: lines.sku}, n: {type: int8, from: lines.n}}";
+    let exploded = read(", explode: lines", columns).unwrap();
+    assert_eq!(exploded.table(), ["1|A|2|1", "1|B|1|2", "2|-|-|3", "3|C|5|4"]);
+    let tags = read(", explode: [lines, lines.tags]", "{id: int64, tag: {type: string, from: lines.tags}}").unwrap();
+    assert_eq!(tags.table(), ["1|a|1", "1|b|2", "2|-|3", "3|c|4"]);
+    let failure = |keys: &str, columns: &str| read(keys, columns).map(|read| read.rows_in).unwrap_err().to_string();
+    assert_eq!(
+        failure("", "{x: {type: string, from: customer.town}}"),
+        "table 't': a.parquet: no column 'customer.town'; did you mean 'customer.city'?"
+    );
+    assert!(failure("", "{lines: int64}").contains("a.parquet: column 'lines'"), "{}", failure("", "{lines: int64}"));
+    assert_eq!(
+        failure(", explode: id", "{id: int64}"),
+        "table 't': a.parquet: column 'id' is int64, and 'explode' is for lists; take it out of 'explode'"
+    );
+    let csv = Project::with("a.csv", "a\n1\n").failure("source: {file: {path: a.csv, explode: a}}");
+    assert!(csv.contains("'explode' is for xml and parquet, not for csv"), "{csv}");
+}

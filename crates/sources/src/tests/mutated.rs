@@ -142,3 +142,41 @@ fn damaged_databases() {
     let whole = std::fs::read(&path).unwrap();
     try_all("a.db", &whole, &["source: {sqlite: {path: a.db, table: t}}"]);
 }
+
+#[test]
+fn damaged_singer_messages_and_arrow_streams() {
+    let messages = concat!(
+        r#"{"type": "SCHEMA", "stream": "s", "schema": {"properties": {"id": {"type": "integer"}, "x": {"type": ["null", "number"]}}}}"#,
+        "\n",
+        r#"{"type": "RECORD", "stream": "s", "record": {"id": 1, "x": 2.50}, "version": 1}"#,
+        "\n",
+        r#"{"type": "STATE", "value": {"id": 1}}"#,
+        "\n",
+        r#"{"type": "ACTIVATE_VERSION", "stream": "s", "version": 1}"#,
+        "\n",
+    );
+    let singer = "source: {command: {run: [cat, a.singer], format: singer, incremental: true}}";
+    let named = "source: {command: {run: [cat, a.singer], format: singer, stream: s}}\ncolumns: {id: int8, x: {type: string, optional: true}}";
+    try_all("a.singer", messages.as_bytes(), &[singer, named]);
+    let stream = command::arrow(&[3, 2]);
+    try_all(
+        "a.arrows",
+        &stream,
+        &[
+            "source: {command: {run: [cat, a.arrows], format: arrow}}",
+            "source: {command: {run: [cat, a.arrows], format: arrow}}\ncolumns: {n: uint8, s: float64, at: date}",
+        ],
+    );
+}
+
+#[test]
+fn damaged_xml_and_archives() {
+    let text =
+        "<?xml version=\"1.0\"?><r x='1'><a><b id=\"1\">x &amp; y</b><b/></a><a>2<![CDATA[<z>]]></a><!-- c --></r>";
+    let exploded = "source: {file: {path: a.xml, records: r.a, explode: b}}";
+    let declared =
+        "source: {file: {path: a.xml, records: r.a}}\ncolumns: {b: {type: string, from: b.@id, optional: true}}";
+    try_all("a.xml", text.as_bytes(), &["source: {file: {path: a.xml, records: r.a}}", exploded, declared]);
+    let archive = xml_files::zip(&[("a.csv", b"id,x\n1,a\n2,b\n"), ("b.csv", b"id,x\n3,c\n")], true);
+    try_all("a.zip", &archive, &["source: {file: {path: a.zip, member: '*.csv'}}"]);
+}

@@ -44,12 +44,17 @@ impl Carried {
             let positions = rows.column(POSITION)?.idx()?.rechunk().into_owned();
             let by = wanted.by.as_ref().map(|by| rows.column(by)).transpose()?;
             let key = UInt32Chunked::from_vec(PlSmallStr::EMPTY, numbers.clone()).into_column();
-            let mut contest = Contest::new(wanted.winner, Nulls::Equal, true);
+            let mut contest = Contest::new(wanted.winner, Nulls::Equal, false);
             contest.observe(&positions, by, &[key])?;
-            let (losers, counts) = contest.finish();
-            let mut by_position = vec![0; positions.max().map_or(0, |last| last as usize + 1)];
+            let (losers, _) = contest.finish();
+            let mut sizes = vec![0; numbers.iter().max().map_or(0, |last| *last as usize + 1)];
+            numbers.iter().for_each(|number| sizes[*number as usize] += 1);
+            let last = positions.max().map_or(0, |last| last as usize + 1);
+            // Rows that stay although they lose have the size of their group, too.
+            let (mut counts, mut by_position) = (vec![0; last], vec![0; last]);
             for (position, number) in positions.iter().zip(numbers) {
-                by_position[position.unwrap_or_default() as usize] = number;
+                let at = position.unwrap_or_default() as usize;
+                (counts[at], by_position[at]) = (sizes[number as usize], number);
             }
             Ok(Found::Contest(losers, counts, by_position))
         };

@@ -108,7 +108,8 @@ impl Plan {
     ///
     /// Errors: columns with names that clean itself uses; no provenance where changes are logged or taken back.
     pub(crate) fn new(columns: &Schema, given: Arc<Given>) -> Result<Plan> {
-        if let Some(taken) = columns.iter_names().find(|name| is_helper(name)) {
+        let is_taken = |name: &str| is_helper(name) || (given.witness.is_none() && is_behind(name));
+        if let Some(taken) = columns.iter_names().find(|name| is_taken(name)) {
             return Err(Error::cannot_run(format!("the table has a column '{taken}', a name that clean itself uses"))
                 .hint("rename it where the table is ingested"));
         }
@@ -225,7 +226,7 @@ impl Plan {
 
     /// Refuses names that clean itself uses.
     pub fn check_new(&self, name: &str) -> Result<()> {
-        if is_helper(name) || [FILE, ROW, REASON].contains(&name) {
+        if is_helper(name) || is_behind(name) || [FILE, ROW, REASON].contains(&name) {
             return Err(self.error(format!("'{name}' is a name that clean itself uses")).hint("choose another name"));
         }
         if name.is_empty() {

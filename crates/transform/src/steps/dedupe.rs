@@ -275,6 +275,25 @@ mod tests {
     }
 
     #[test]
+    fn nan_is_an_empty_cell() {
+        let table = df!("n" => [1, 2, 3, 4], "x" => [Some(1.0), None, Some(f64::NAN), Some(f64::NAN)]).unwrap();
+        let left = |steps: &str| {
+            let done = run(&table, steps);
+            done.rows.column("n").unwrap().i32().unwrap().iter().flatten().collect::<Vec<_>>()
+        };
+        assert_eq!(left("- dedupe: {keys: [x], nulls: equal}"), [1, 2]);
+        assert_eq!(left("- dedupe: {keys: [x]}"), [1, 2, 3, 4]);
+    }
+
+    #[test]
+    fn rows_that_stay_though_they_are_one_have_the_size_of_their_group() {
+        let table = df!("e" => ["x", "x", "x", "y"]).unwrap();
+        let done = run(&table, "- dedupe: {any: [e], cluster: c, count: n, action: mark}");
+        let counts: Vec<u32> = done.rows.column("n").unwrap().u32().unwrap().iter().flatten().collect();
+        assert_eq!(counts, [3, 3, 3, 1]);
+    }
+
+    #[test]
     fn order_of_steps_counts() {
         // A row that is out cannot push out another; one that goes out later still can.
         assert_eq!(kept("- filter: n > 1\n- dedupe: {keys: [id]}").0, [2, 3, 4, 5]);

@@ -309,3 +309,12 @@ fn a_row_that_the_steps_do_not_make_has_nothing_behind_it() {
     let found = look(df!("a" => [2i64], "n" => [2i64]).unwrap()).unwrap();
     assert_eq!(found.rows, BTreeMap::from([(OtherTable::Raw("t".to_owned()), BTreeSet::from([1, 2]))]));
 }
+
+#[test]
+fn the_columns_of_the_witness_are_nobody_elses() {
+    let table = df!("a" => [1i64], "_millrace_behind_0" => [1u32]).unwrap();
+    let failure = |table: &DataFrame, steps: &str| crate::steps::tests::failure(table, steps);
+    assert!(failure(&table, "- filter: a > 0").starts_with("the table has a column '_millrace_behind_0'"));
+    let table = df!("a" => [1i64]).unwrap();
+    assert!(failure(&table, "- derive: {_millrace_behind_1: a}").contains("is a name that clean itself uses"));
+}

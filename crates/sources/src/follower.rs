@@ -1,4 +1,5 @@
-//! The order of an incremental column: by what its values mean, not by how SQLite keeps them.
+//! The order of an incremental column: by what its values mean, not by how a database or a service keeps them; and who moves the
+//! bookmark by it.
 //!
 //! SQLite orders by storage: numbers before texts, texts by their bytes. By that order `unknown` follows every date,
 //! `2024-01-01T09:00` follows `2024-01-01 10:00`, and `9` follows `10` where numbers are kept as text. So values are
@@ -18,7 +19,7 @@ use crate::memory::{Edge, Memory, Past};
 use crate::text::{TextBatch, readable};
 use crate::typed::{Missing, convert, reason};
 
-use super::connection::{Offered, keeps_text};
+use crate::sqlite::connection::{Offered, keeps_text};
 
 /// By what values are ordered.
 #[derive(Clone, Debug, PartialEq)]
@@ -230,12 +231,14 @@ pub(crate) struct Follower {
     pub order: Order,
     pub bookmark: Bookmark,
     pub known: Known,
+    /// The bookmark does not go beyond this.
+    pub until: Option<Key>,
 }
 
 impl Follower {
     /// `batch` is handed out; the incremental column is its last.
     pub(crate) fn hand_out(&self, batch: TextBatch) {
-        let Follower { order, known, .. } = self.clone();
+        let Follower { order, known, until, .. } = self.clone();
         self.bookmark.hand_out(Box::new(move |rows| {
             let Some(last) = batch.columns.len().checked_sub(1) else { return Ok(None) };
             let keys = order.keys(batch.column(last))?;
@@ -247,7 +250,8 @@ impl Follower {
                 let Some(key) = &keys[at] else { continue };
                 let is_further =
                     furthest.map_or(memory.greatest(), |(_, key)| Some(key)).is_none_or(|known| key > known);
-                if is_further && order.when(key, &readable(text(at)))? == When::Past {
+                let is_settled = until.as_ref().is_none_or(|until| key <= until);
+                if is_further && is_settled && order.when(key, &readable(text(at)))? == When::Past {
                     furthest = Some((at, key));
                 }
             }
