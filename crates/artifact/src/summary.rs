@@ -252,7 +252,8 @@ impl Column {
                 Some(shift) => Lanes::new(shift),
                 None => continue,
             };
-            match chunk.validity() {
+            // A note of which cells are empty that says none is counts as none: sums must not depend on it.
+            match chunk.validity().filter(|valid| valid.unset_bits() > 0) {
                 None => add_all(&mut lanes, chunk.values().as_slice()),
                 Some(_) => chunk.non_null_values_iter().for_each(|value| lanes.add(0, number(value), &counts)),
             }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use artifact::{BATCH_ROWS, FILE, PolarsResultExt, ROW, stream};
+use artifact::{FILE, PolarsResultExt, ROW, stream};
 use polars::prelude::*;
 use serde::{Deserialize, Serialize};
 use spec::{Error, Result};
@@ -30,9 +30,10 @@ impl Order {
             return Ok(None);
         }
         let (mut files, mut known, mut last) = (Vec::new(), HashMap::new(), None);
-        let (mut begins, mut count) = (Vec::new(), 0);
+        let mut begins = Vec::new();
         for batch in stream(table.select([col(FILE).cast(DataType::String), col(ROW).cast(DataType::Int64)]), what)? {
             let batch = batch?;
+            let mut is_first = true;
             let names = batch.column(FILE).and_then(|column| column.str().cloned()).during(what)?;
             let rows = batch.column(ROW).and_then(|column| column.i64().cloned()).during(what)?;
             for (name, row) in names.iter().zip(rows.iter()) {
@@ -52,10 +53,9 @@ impl Order {
                     }
                 }
                 last = Some(row);
-                if count % BATCH_ROWS == 0 {
+                if std::mem::take(&mut is_first) {
                     begins.push((files.len() as i64 - 1) << 32 | i64::from(row));
                 }
-                count += 1;
             }
         }
         Ok(Some((Order::Files(files), begins)))
