@@ -13,7 +13,8 @@ use testkit::{Outcome, Project, Sail, signal, spark_python};
 use tests::{folder, repository, shipped, small_churn};
 
 /// Two executors with a core each.
-const CLUSTER: &str = "--master local-cluster[2,1,1024] --conf spark.ui.enabled=false --conf spark.files.useFetchCache=false";
+const CLUSTER: &str =
+    "--master local-cluster[2,1,1024] --conf spark.ui.enabled=false --conf spark.files.useFetchCache=false";
 
 /// The folder of a project with Spark and what its executors leave.
 const EXECUTORS: &str = "spark";
@@ -33,7 +34,10 @@ fn with_python(project: Project, python: &Path) -> Project {
 
 /// A project that runs on a cluster of its own; the folders of executors lie in it, since they lie where Spark does.
 fn on_cluster(project: Project, python: &Path) -> Project {
-    let output = Command::new(python).args(["-c", "import pyspark; print(pyspark.__path__[0])"]).output().expect("Python starts");
+    let output = Command::new(python)
+        .args(["-c", "import pyspark; print(pyspark.__path__[0])"])
+        .output()
+        .expect("Python starts");
     let spark = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim());
     project.make_folder(EXECUTORS);
     for entry in fs::read_dir(&spark).expect("Spark is there").flatten() {
@@ -138,7 +142,7 @@ fn without_paths(stderr: &str) -> Vec<&str> {
 /// No temporaries in the stage's folder, and no processes of its executors.
 fn leaves_nothing(project: &Project, tool: &str, pipeline: &str) {
     let left: Vec<String> =
-        project.list(&folder(tool, pipeline)).into_iter().filter(|name| name.starts_with('.')).collect();
+        project.list(&folder(tool, pipeline)).into_iter().filter(|name| name.starts_with(".tmp-")).collect();
     assert!(left.is_empty(), "{tool} leaves {left:?}");
     let began = Instant::now();
     // Executors learn of the end from their master, a moment later.
@@ -190,7 +194,7 @@ fn send(name: &str, id: u32) {
 fn churn_and_housing_on_sail_are_those_of_one_machine() {
     let Some(python) = spark_python(&repository()) else { return };
     let sail = Sail::start(&python);
-    compare(&small_churn(), &on_sail(small_churn(), &python, &sail), "churn", &["clean"]);
+    compare(&small_churn(), &on_sail(small_churn(), &python, &sail), "churn", &["clean", "features"]);
     compare(&housing(), &on_sail(housing(), &python, &sail), "housing", &["clean"]);
 }
 
@@ -218,7 +222,7 @@ fn predictions_on_sail_are_those_of_one_machine() {
 fn churn_on_spark_is_that_of_one_machine() {
     let Some(python) = spark_python(&repository()) else { return };
     let shipped = on_cluster(small_churn(), &python).with_variable("MILLRACE_SPARK_SHIP", "1");
-    compare(&small_churn(), &shipped, "churn", &["clean"]);
+    compare(&small_churn(), &shipped, "churn", &["clean", "features"]);
 }
 
 #[test]
@@ -266,7 +270,8 @@ fn refused_data_is_a_result_and_not_a_failed_job() {
     let Some(python) = spark_python(&repository()) else { return };
     let sail = Sail::start(&python);
     let refusing = |project: Project| {
-        let text = project.read("resources/churn/clean.yaml").replace("row_count: {min: 1000}", "row_count: {min: 1000000}");
+        let text =
+            project.read("resources/churn/clean.yaml").replace("row_count: {min: 1000}", "row_count: {min: 1000000}");
         project.write("resources/churn/clean.yaml", text);
         runs(&project, "ingest", "churn", &[]);
         project
@@ -283,7 +288,8 @@ fn refused_data_is_a_result_and_not_a_failed_job() {
 fn a_server_that_is_not_there_is_an_error_in_plain_words() {
     let Some(python) = spark_python(&repository()) else { return };
     // A port that was free a moment ago.
-    let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port();
+    let port =
+        std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port();
     let project = with_python(small_churn(), &python)
         .with_variable("SPARK_REMOTE", format!("sc://127.0.0.1:{port}/;token=not-for-everybody"));
     runs(&project, "ingest", "churn", &[]);
