@@ -136,7 +136,7 @@ fn compare(local: &Project, carried: &Project, pipeline: &str, tools: &[&str]) {
 
 /// Lines of stderr without those that name files of the run.
 fn without_paths(stderr: &str) -> Vec<&str> {
-    stderr.lines().filter(|line| !line.contains(".parquet")).collect()
+    stderr.lines().filter(|line| !line.contains("data/")).collect()
 }
 
 /// No temporaries in the stage's folder, and no processes of its executors.
