@@ -125,6 +125,10 @@ PARTS = [
     Part("catalog", "a project of many artifacts", 900,
          [script("catalog.py", "--bin", REPOSITORY / "bin", "--work", WORK / "catalog")],
          [script("catalog.py", "--bin", REPOSITORY / "bin", "--work", WORK / "catalog", "--artifacts", "300", "--tables", "10")]),
+    Part("spark", "`clean` and `features` with `--engine spark` on the same machine; needs scripts/spark/setup", 3600,
+         [script("spark.py", "--bin", REPOSITORY / "bin", "--work", WORK)],
+         [script("spark.py", "--bin", REPOSITORY / "bin", "--work", WORK, "--rows", "50000")],
+         data=REPOSITORY / ".cache/spark"),
     Part("expressions", "SQL expressions beside the engine's own operators", 300,
          [[EXAMPLES / "speed"]], [[EXAMPLES / "speed"]], examples=True),
 ]

@@ -39,6 +39,7 @@ mod s3;
 mod serve;
 pub mod signal;
 pub mod smtp_server;
+mod spark;
 mod table;
 mod xgboost;
 
@@ -57,6 +58,7 @@ pub use python::python_with;
 pub use random::Random;
 pub use s3::S3;
 pub use serve::Serve;
+pub use spark::{Sail, spark_python};
 pub use table::Table;
 pub use xgboost::{XGBOOST, xgboost_library};
 
