@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use score::{Feature, Model, Task};
+use score::{Feature, Matrix, Model, Task};
 
 use super::super::made_rows::{Rows, asked, rows};
 use super::tests::{CASES, spec, yaml};
