@@ -3,7 +3,7 @@
 //! Names with a table in front (`c.city`) are replaced by the names that the columns have once the tables are joined; then each part is an
 //! expression like any other. What has no place in [`Select`] is refused with its place in the text.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use spec::{Error, Result};
@@ -44,6 +44,8 @@ pub struct Join {
     pub kind: JoinKind,
     /// Pairs of columns that must be equal.
     pub on: Vec<[ColumnName; 2]>,
+    /// The columns of USING: each is one column of the result, that of the table before.
+    pub using: Vec<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,12 +93,23 @@ pub struct Part {
 pub struct Names {
     /// By table as the statement calls it.
     tables: BTreeMap<String, BTreeMap<String, String>>,
+    /// Columns of a table that are one with that of a table before: only their full names mean them.
+    merged: BTreeSet<(String, String)>,
 }
 
 impl Names {
     /// `column` of `table` is called `flat` in the joined rows.
     pub fn add(&mut self, table: &str, column: &str, flat: &str) {
         self.tables.entry(table.to_owned()).or_default().insert(column.to_owned(), flat.to_owned());
+    }
+
+    /// `column` of `table` is one with the column of this name of a table before.
+    pub fn merge(&mut self, table: &str, column: &str) {
+        self.merged.insert((table.to_owned(), column.to_owned()));
+    }
+
+    pub fn is_merged(&self, table: &str, column: &str) -> bool {
+        self.merged.contains(&(table.to_owned(), column.to_owned()))
     }
 
     /// The columns of a table, as called there and in the joined rows; none if there is no such table.
@@ -127,7 +140,8 @@ impl Names {
             None => {
                 let having =
                     self.tables.iter().filter_map(|(table, columns)| Some((table, columns.get(&name.column)?)));
-                let having: Vec<(&String, &String)> = having.collect();
+                let having: Vec<(&String, &String)> =
+                    having.filter(|(table, _)| !self.is_merged(table, &name.column)).collect();
                 match having[..] {
                     [(_, flat)] => Ok(flat.clone()),
                     [] => {
@@ -135,14 +149,21 @@ impl Names {
                             self.tables.values().flat_map(|columns| columns.keys()).map(String::as_str).collect();
                         Err(unknown(&name.column, known))
                     }
-                    [(table, _), ..] => {
+                    [..] => {
                         let tables: Vec<&str> = having.iter().map(|(table, _)| table.as_str()).collect();
                         Err(Error::cannot_run(format!(
                             "column '{}' is in several tables: {}",
                             name.column,
                             tables.join(", ")
                         ))
-                        .hint(format!("say which is meant: {table}.{}", name.column)))
+                        .hint(format!(
+                            "write {}",
+                            tables
+                                .iter()
+                                .map(|table| format!("{table}.{}", name.column))
+                                .collect::<Vec<_>>()
+                                .join(" or ")
+                        )))
                     }
                 }
             }
@@ -433,6 +454,7 @@ fn join(join: &ast::Join) -> Result<Join> {
         }
     };
     let table = table(&join.relation)?;
+    let mut using = Vec::new();
     let on = match constraint {
         ast::JoinConstraint::On(condition) => {
             let mut pairs = Vec::new();
@@ -448,11 +470,13 @@ fn join(join: &ast::Join) -> Result<Join> {
                 let theirs = ColumnName { table: Some(table.alias.clone()), column: column.clone() };
                 [ColumnName { table: None, column }, theirs]
             };
-            columns.iter().map(pair).collect()
+            let pairs: Vec<[ColumnName; 2]> = columns.iter().map(pair).collect();
+            using = pairs.iter().map(|[column, _]| column.column.clone()).collect();
+            pairs
         }
         _ => return Err(refused("a join without ON or USING", &join.relation, "write ON a.x = b.y")),
     };
-    Ok(self::Join { table, kind, on })
+    Ok(self::Join { table, kind, on, using })
 }
 
 /// Pairs of equal columns, joined by AND.

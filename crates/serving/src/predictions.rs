@@ -14,7 +14,7 @@ use crate::masking::Masking;
 use crate::raw::Raw;
 use crate::record;
 use crate::refusal::{Refusal, panicked};
-use crate::request::{Request, Rows, read};
+use crate::request::{Request, Rows, Values, read};
 use crate::results::Format;
 use crate::spec::ServeSpec;
 use crate::tabular::{Parameters, Table};
@@ -231,8 +231,9 @@ fn keys_of<'a>(request: &Request<'a>, deployment: &Deployment) -> Vec<Option<Cel
             .map(|Row(columns)| columns.iter().find(|(name, _)| name == entity).and_then(|(_, cell)| key(cell)))
             .collect(),
         Rows::Table(table) => match table.columns.iter().find(|(name, _)| name == entity) {
-            Some((_, cells)) => cells.iter().map(key).collect(),
-            None => vec![None; table.rows],
+            Some((_, Values::Cells(cells))) => cells.iter().map(key).collect(),
+            // No key is a float.
+            Some((_, Values::Floats(_))) | None => vec![None; table.rows],
         },
     }
 }

@@ -41,17 +41,36 @@ impl Rows<'_> {
     }
 }
 
-/// Rows, column by column: a name and a value per row.
+/// Rows, column by column.
 #[derive(Debug)]
 pub struct Columns<'a> {
-    pub columns: Vec<(&'a str, Vec<Cell<'a>>)>,
+    pub columns: Vec<(&'a str, Values<'a>)>,
     pub rows: usize,
+}
+
+/// The values of a column.
+#[derive(Clone, Debug)]
+pub enum Values<'a> {
+    Cells(Vec<Cell<'a>>),
+    /// Of a column of floats, most of which the model sees as they are; NaN for those that are missing.
+    Floats(Vec<f64>),
+}
+
+impl<'a> Values<'a> {
+    /// One of them.
+    pub fn cell(&self, at: usize) -> Cell<'a> {
+        match self {
+            Values::Cells(cells) => cells[at].clone(),
+            Values::Floats(floats) if floats[at].is_nan() => Cell::Null,
+            Values::Floats(floats) => Cell::Float(floats[at]),
+        }
+    }
 }
 
 impl<'a> Columns<'a> {
     /// One of the rows.
     pub fn row(&self, at: usize) -> Row<'a> {
-        Row(self.columns.iter().map(|(name, cells)| ((*name).into(), cells[at].clone())).collect())
+        Row(self.columns.iter().map(|(name, values)| ((*name).into(), values.cell(at))).collect())
     }
 }
 

@@ -7,7 +7,7 @@ use spec::ColumnType;
 
 use crate::cell::Cell;
 use crate::refusal::Refusal;
-use crate::request::Columns;
+use crate::request::{Columns, Values};
 use crate::spec::UnknownCategories;
 
 /// Whole numbers up to this size are floats without a loss.
@@ -108,7 +108,7 @@ impl Signature {
         let width = self.columns.len();
         let mut values = vec![f64::NAN; table.rows * width];
         let mut given = Given::new(width);
-        for (name, cells) in &table.columns {
+        for (name, of_table) in &table.columns {
             let Some(at) = self.places.get(*name) else {
                 match self.beside.iter().any(|beside| beside == name) {
                     true => continue,
@@ -119,8 +119,20 @@ impl Signature {
                 return None;
             }
             let column = &self.columns[*at];
-            for (row, cell) in cells.iter().enumerate() {
-                values[row * width + at] = column.number(cell, self.unknown).ok()?;
+            match (&column.kind, of_table) {
+                (Kind::Float64, Values::Floats(floats)) => {
+                    floats.iter().enumerate().for_each(|(row, float)| values[row * width + at] = *float);
+                }
+                (_, Values::Floats(_)) => {
+                    for row in 0..table.rows {
+                        values[row * width + at] = column.number(&of_table.cell(row), self.unknown).ok()?;
+                    }
+                }
+                (_, Values::Cells(cells)) => {
+                    for (row, cell) in cells.iter().enumerate() {
+                        values[row * width + at] = column.number(cell, self.unknown).ok()?;
+                    }
+                }
             }
         }
         (0..width).all(|at| given.has(at)).then_some(values)

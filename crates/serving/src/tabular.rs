@@ -16,7 +16,7 @@ use spec::Error;
 
 use crate::cell::Cell;
 use crate::refusal::Refusal;
-use crate::request::{Columns, Request, Rows, too_many_rows, unit_of};
+use crate::request::{Columns, Request, Rows, Values, too_many_rows, unit_of};
 use crate::results::{Format, share};
 
 /// How much longer the pages of a Parquet file may be once they are unpacked than a body may be.
@@ -150,7 +150,11 @@ impl Table {
     fn columns(&self) -> Result<Columns<'_>, Refusal> {
         let mut columns = Vec::with_capacity(self.columns.len());
         for (name, chunks) in &self.columns {
-            columns.push((name.as_str(), cells_of(name, chunks, self.rows)?));
+            let values = match floats_of(name, chunks, self.rows)? {
+                Some(floats) => Values::Floats(floats),
+                None => Values::Cells(cells_of(name, chunks, self.rows)?),
+            };
+            columns.push((name.as_str(), values));
         }
         Ok(Columns { columns, rows: self.rows })
     }
@@ -194,7 +198,30 @@ fn batches(body: &[u8], most_rows: usize) -> Result<Table, Refusal> {
     Ok(Table { columns, rows })
 }
 
+/// The values of a column of 64-bit floats, NaN for those that are missing; `None` for any other column.
+fn floats_of(name: &str, chunks: &[ArrayRef], rows: usize) -> Result<Option<Vec<f64>>, Refusal> {
+    let mut floats: Vec<f64> = Vec::with_capacity(rows);
+    for chunk in chunks {
+        let Some(values) = chunk.as_primitive_opt::<Float64Type>() else { return Ok(None) };
+        let values = values.iter().map(|value| value.filter(|value| !value.is_nan()).unwrap_or(f64::NAN));
+        floats.extend(values);
+    }
+    match floats.iter().position(|value| value.is_infinite()) {
+        None => Ok(Some(floats)),
+        Some(row) => Err(not_finite(name, floats[row], row)),
+    }
+}
+
+fn not_finite(name: &str, value: f64, row: usize) -> Refusal {
+    Refusal::wrong("out_of_range", name, format!("column '{name}': a number must be finite"))
+        .value(value.to_string())
+        .at_row(row)
+}
+
 fn cells_of<'a>(name: &str, chunks: &'a [ArrayRef], rows: usize) -> Result<Vec<Cell<'a>>, Refusal> {
+    if let [only] = chunks {
+        return cells(name, only.as_ref());
+    }
     let mut all = Vec::with_capacity(rows);
     for chunk in chunks {
         let before = all.len();
@@ -223,9 +250,7 @@ fn cells<'a>(name: &str, array: &'a dyn Array) -> Result<Vec<Cell<'a>>, Refusal>
     let float = |row: usize, value: f64| match value {
         value if value.is_nan() => Ok(Cell::Null),
         value if value.is_finite() => Ok(Cell::Float(value)),
-        value => Err(Refusal::wrong("out_of_range", name, format!("column '{name}': a number must be finite"))
-            .value(value.to_string())
-            .at_row(row)),
+        value => Err(not_finite(name, value, row)),
     };
     let beyond =
         |row: usize, what: &str| Refusal::wrong("out_of_range", name, format!("column '{name}': {what}")).at_row(row);

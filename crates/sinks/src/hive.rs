@@ -185,7 +185,7 @@ mod tests {
         };
         let table = df!("a" => ["", "x"], "x" => [0.5, 1.5]).unwrap();
         assert!(failed(table.clone(), "a").starts_with("out: an empty text in 'a' cannot be the name of a folder"));
-        let null = failed(df!("a" => [NULL]).unwrap(), "a");
+        let null = failed(df!("a" => [super::NULL], "b" => [1]).unwrap(), "a");
         assert!(
             null.starts_with("out: the text '__HIVE_DEFAULT_PARTITION__' in 'a' cannot be the name of a folder"),
             "{null}"

@@ -206,6 +206,9 @@ impl Files {
             let what = if place.shown() == "-" { "standard input is empty" } else { "the file is empty" };
             return self.emptiness.none(place.shown(), what).map(|()| None);
         };
+        if let Place::Program(_) = place {
+            reader.refuse_cut_short();
+        }
         reader.skip_lines(self.spec.skip_lines)?;
         let wanted = match self.format {
             Format::Json | Format::JsonLines | Format::Xml => Some(Wanted::Keyed),

@@ -48,6 +48,8 @@ pub(crate) struct TextReader {
     fields: Fields,
     /// Records found so far, broken ones included.
     records: u64,
+    /// A last line that is cut short ends the run.
+    whole: bool,
 }
 
 /// What comes next in a file.
@@ -90,7 +92,24 @@ impl TextReader {
             line: 1,
             fields: Fields::default(),
             records: 0,
+            whole: false,
         }))
+    }
+
+    /// From now on a last line that is broken and has no end is taken for a part of one, whose rest and successors are lost:
+    /// of a program nobody knows how much there was to be.
+    pub(crate) fn refuse_cut_short(&mut self) {
+        self.whole = true;
+    }
+
+    fn check_whole(&self, end: usize, why: &str) -> Result<()> {
+        let is_last =
+            self.ended && end == self.bytes.len() && !self.bytes.ends_with(b"\n") && !self.bytes.ends_with(b"\r");
+        match self.whole && is_last {
+            true => Err(Error::cannot_run(format!("{}:{}: the last line is cut short: {why}", self.shown, self.line))
+                .hint("nothing was published; run the program by hand, and see how its output ends")),
+            false => Ok(()),
+        }
     }
 
     pub(crate) fn shown(&self) -> &str {
@@ -277,6 +296,7 @@ impl TextReader {
             match step {
                 Step::End => break,
                 Step::Broken(why) => {
+                    self.check_whole(end, &why)?;
                     let why = format!("line {line}: {why}{}", self.way_out(&why));
                     batch.broken.push(Broken { line, text: self.text(end), why });
                 }
@@ -284,7 +304,9 @@ impl TextReader {
                     Wanted::Fields { width, .. } if self.fields.cells.len() != *width => {
                         let found = self.fields.cells.len();
                         let fields = if found == 1 { "field" } else { "fields" };
-                        let why = format!("line {line}: {found} {fields} instead of {width}");
+                        let what = format!("{found} {fields} instead of {width}");
+                        self.check_whole(end, &what)?;
+                        let why = format!("line {line}: {what}");
                         batch.broken.push(Broken { line, text: self.text(end), why });
                     }
                     Wanted::Fields { of_columns, .. } => {

@@ -5,10 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use artifact::{Artifact, Kind, PolarsResultExt, Snapshot};
-use polars::prelude::{DataFrame, DataType, IdxCa, IntoLazy, LazyFrame, Schema, SortOptions, col, lit};
+use polars::prelude::{
+    BooleanChunked, DataFrame, DataType, Expr, IdxCa, IntoLazy, LazyFrame, Schema, SortOptions, col, lit,
+};
 use spec::{Error, Name, Result, Root, Tool};
 
-use super::query::{Query, present};
+use super::query::{Bound, Filter, Query, Test, present};
 use super::verified::verify_once;
 use crate::refusal::Refusal;
 
@@ -81,31 +83,44 @@ impl Results {
 
     /// The page that `query` asks for.
     pub fn page(&self, query: &Query) -> std::result::Result<Page, Refusal> {
-        let passes = query.condition(self.schema())?;
-        let passes = match passes {
-            None => None,
-            Some(passes) => {
-                let mask = artifact::collect(self.rows.clone().lazy().select([passes.alias("passes")]), "filters")?;
-                let mask = mask.column("passes").and_then(|mask| mask.bool()).during("filters")?;
-                // Each row is looked up in it, in any order: in the column itself that takes a hundred times as long.
-                Some(mask.iter().map(|passes| passes == Some(true)).collect::<Vec<bool>>())
-            }
-        };
-        let total = match &passes {
-            None => self.rows.height(),
-            Some(passes) => passes.iter().filter(|passes| **passes).count(),
-        };
-        let order = query.sort.as_ref().map(|(column, falls)| self.order(column, *falls)).transpose()?;
         let start = query.page.saturating_sub(1).saturating_mul(query.per_page);
+        let condition = query.condition(self.schema())?;
+        if let Some(places) = self.places_of_key(query) {
+            let all: Vec<String> = self.schema().iter_names().map(|name| name.to_string()).collect();
+            let passes = condition.map(|condition| mask(self.take(places.clone(), &all)?, condition)).transpose()?;
+            let passes = |at: usize| passes.as_ref().is_none_or(|passes| passes.get(at) == Some(true));
+            let places: Vec<u32> = (0..places.len()).filter(|at| passes(*at)).map(|at| places[at]).collect();
+            let total = places.len();
+            let places = places.into_iter().skip(start).take(query.per_page).collect();
+            return Ok(Page { rows: self.take(places, &query.fields)?, total });
+        }
+        let passes = condition.map(|condition| mask(self.rows.clone(), condition)).transpose()?;
+        let total = passes.as_ref().map_or(self.rows.height(), |mask| mask.sum().unwrap_or_default() as usize);
+        // Bits, each of which is found at once: the column looks for its chunk first.
+        let bits = passes.map(|mask| mask.rechunk().downcast_as_array().values().clone());
+        let order = query.sort.as_ref().map(|(column, falls)| self.order(column, *falls)).transpose()?;
         let places: Vec<u32> = {
             let all: Box<dyn Iterator<Item = u32>> = match &order {
                 None => Box::new(0..self.rows.height() as u32),
                 Some(order) => Box::new(order.into_no_null_iter()),
             };
-            let passing = all.filter(|row| passes.as_ref().is_none_or(|passes| passes[*row as usize]));
+            let passing = all.filter(|row| bits.as_ref().is_none_or(|bits| bits.get_bit(*row as usize)));
             passing.skip(start).take(query.per_page).collect()
         };
         Ok(Page { rows: self.take(places, &query.fields)?, total })
+    }
+
+    /// The rows of the key that a filter names, where the order is that of the table; `None` without such a filter.
+    fn places_of_key(&self, query: &Query) -> Option<Vec<u32>> {
+        let is_key = |filter: &&Filter| filter.column == self.entity && filter.test == Test::Eq;
+        let filter = query.filters.iter().find(is_key).filter(|_| query.sort.is_none())?;
+        let key = match filter.bound(self.schema()).ok()? {
+            Bound::Int(number) => number.to_string(),
+            Bound::Unsigned(number) => number.to_string(),
+            Bound::Text(text) => text,
+            _ => return None,
+        };
+        Some(self.by_key.get(key.as_str()).cloned().unwrap_or_default())
     }
 
     /// The rows of a key; empty if it has none.
@@ -164,6 +179,12 @@ impl Results {
         }
         Ok(history)
     }
+}
+
+/// Which rows pass. No condition gives null.
+fn mask(rows: DataFrame, condition: Expr) -> Result<BooleanChunked> {
+    let mask = artifact::collect(rows.lazy().select([condition.alias("passes")]), "filters")?;
+    mask.column("passes").and_then(|mask| mask.bool().cloned()).during("filters")
 }
 
 /// The rows of a key in earlier snapshots.

@@ -72,6 +72,26 @@ fn a_program_that_does_not_end_well_has_said_nothing() {
 }
 
 #[test]
+fn a_last_line_that_is_cut_short_ends_the_run() {
+    for (text, why) in [
+        ("id,x\\n1,a\\n2", Some("command:sh:3: the last line is cut short: 1 field instead of 2")),
+        ("id,x\\n1,a\\n2,\"b", Some("command:sh:3: the last line is cut short: ")),
+        // Some programs leave out the last end, and a line that is wrong in itself is refused.
+        ("id,x\\n1,a\\n2,b", None),
+        ("id,x\\n1,a\\n2\\n", None),
+    ] {
+        let read = script(&format!("printf '{text}'")).read(&source("format: csv"));
+        match why {
+            None => assert_eq!(read.unwrap().rows_in, 2, "{text}"),
+            Some(why) => {
+                let error = read.map(|read| read.rows_in).unwrap_err().to_string();
+                assert!(error.contains(why), "{text}: {error}");
+            }
+        }
+    }
+}
+
+#[test]
 fn what_fails_late_fails_the_run() {
     // More than one batch comes before the program fails: the error is that of the batches.
     let body = "i=0; echo id; while [ $i -lt 20000 ]; do echo $i; i=$((i + 1)); done; exit 4";

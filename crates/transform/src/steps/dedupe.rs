@@ -283,7 +283,6 @@ mod tests {
         };
         assert_eq!(left("- dedupe: {keys: [x], nulls: equal}"), [1, 2]);
         assert_eq!(left("- dedupe: {keys: [x]}"), [1, 2, 3, 4]);
-        assert_eq!(left("- select: {columns: [x]}\n- dedupe\n- derive: {n: CAST(1 AS INT)}").len(), 2);
     }
 
     #[test]

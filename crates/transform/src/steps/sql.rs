@@ -147,6 +147,7 @@ impl Sql {
         for (theirs, flat, _) in &columns {
             names.add(alias, theirs, flat);
         }
+        join.using.iter().for_each(|column| names.merge(alias, column));
         if brings {
             columns.extend(plan.witnessed(plan.beside(other)?));
         }
@@ -186,11 +187,13 @@ impl Sql {
                     }
                     // In the order of the table, not of the alphabet.
                     for flat in plan.columns() {
-                        let is_of = |table: &&str| {
-                            names.of(table).is_some_and(|columns| columns.values().any(|known| *known == flat))
+                        let in_table = |of: &&str| {
+                            let (name, _) = names.of(of)?.iter().find(|(_, known)| **known == flat)?;
+                            // `*` has a column of USING once.
+                            (table.is_some() || !names.is_merged(of, name)).then(|| name.clone())
                         };
-                        if tables.iter().any(is_of) {
-                            items.push((flat.clone(), column(&flat)?));
+                        if let Some(name) = tables.iter().find_map(in_table) {
+                            items.push((name, column(&flat)?));
                         }
                     }
                 }

@@ -145,7 +145,7 @@ fn what_it_may_not_contain_is_refused_with_its_place() {
         ("SELECT c.id FROM this", "step 1 'sql': 'c.id' at character 8: no table 'c' in FROM; choose one of: this"),
         (
             "SELECT price FROM this JOIN customers c ON this.customer = c.id",
-            "step 1 'sql': 'price' at character 8: column 'price' is in several tables: c, this; say which is meant: c.price",
+            "step 1 'sql': 'price' at character 8: column 'price' is in several tables: c, this; write c.price or this.price",
         ),
         (
             "SELECT this.id FROM this JOIN customers c ON this.id = c.id",
@@ -212,4 +212,23 @@ proptest! {
         let found: Vec<_> = next.iter().zip(total.iter()).collect();
         prop_assert_eq!(found, groups.iter().map(|group| (group.0, Some(group.1))).collect::<Vec<_>>());
     }
+}
+
+#[test]
+fn a_column_of_using_is_one_column() {
+    let orders = df!("id" => [1i64, 2], "c" => ["a", "z"], "v" => [10i64, 20]).unwrap();
+    let places = given_with("places", &df!("c" => ["a"], "v" => [1i64], "r" => ["N"]).unwrap());
+    let run = |sql: &str| run_given(&orders, &step(sql), &places).rows;
+    let expected = df!("c" => ["a", "z"], "r" => [Some("N"), None]).unwrap();
+    assert!(run("SELECT c, r FROM this LEFT JOIN places USING (c)").equals_missing(&expected));
+    let theirs = df!("c" => [Some("a"), None], "r" => [Some("N"), None]).unwrap();
+    assert!(run("SELECT places.c, r FROM this LEFT JOIN places USING (c)").equals_missing(&theirs));
+    let narrow = given_with("places", &df!("c" => ["a"], "r" => ["N"]).unwrap());
+    let all = run_given(&orders, &step("SELECT * FROM this LEFT JOIN places USING (c)"), &narrow).rows;
+    let expected = df!("id" => [1i64, 2], "c" => ["a", "z"], "v" => [10i64, 20], "r" => [Some("N"), None]).unwrap();
+    assert!(all.equals_missing(&expected), "{all}");
+    let fails = |sql: &str| failure_given(&orders, &step(sql), &places);
+    assert!(fails("SELECT * FROM this LEFT JOIN places USING (c)").contains("the result has two columns 'v'"));
+    let error = fails("SELECT v FROM this LEFT JOIN places USING (c)");
+    assert!(error.contains("column 'v' is in several tables: places, this; write places.v or this.v"), "{error}");
 }
