@@ -167,7 +167,7 @@ fn a_store_is_pruned_only_when_it_is_said_and_keeps_what_others_need() {
     other.run("catalog", ["prune", "--keep", "1d", "--yes", "--store"]).exits(0);
     assert_eq!(raw("store/raw/shop"), before);
     for name in &before[..3] {
-        std::fs::copy(project.at(&format!("store/raw/shop/{name}")), project.at(&format!("data/raw/shop/{name}")))
+        std::fs::copy(project.at(format!("store/raw/shop/{name}")), project.at(format!("data/raw/shop/{name}")))
             .unwrap();
     }
     let dry = project.run("catalog", ["prune", "--keep", "1d", "--store"]);

@@ -129,7 +129,7 @@ fn steps(random: &mut Random) -> String {
             text += &format!("      {step}\n")
         }
     };
-    add(&random.of(&first));
+    add(random.of(&first));
     add(random
         .of(&["- cast: {columns: {amount: float64}}", "- cast: {columns: {amount: float64}, on_failure: \"null\"}"]));
     add(random.of(&["- parse_dates: {columns: [day], formats: [\"%Y-%m-%d\"], to: date}", "", ""]));

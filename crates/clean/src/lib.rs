@@ -4,7 +4,6 @@ mod making;
 mod parts;
 mod review;
 mod trial;
-mod undone;
 mod wiring;
 
 use tool::Entry;

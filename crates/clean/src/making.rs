@@ -11,11 +11,10 @@ use polars::prelude::{DataFrame, IntoLazy, LazyFrame, Schema};
 use spec::{Error, Result, ResultExt, Tool};
 use stage::{Empty, Finished, FinishedTable, Job, Kept, Output, Stage, TableOutput};
 use transform::{
-    Beside, Changes, Cleaned, Given, KnownTable, Mapping, OtherTable, Rounds, TableSpec, Undone, clean, known_together,
-    lineage, order, union,
+    Beside, Changes, Cleaned, Decisions, Given, KnownTable, Mapping, OtherTable, Rounds, TableSpec, Undone, clean,
+    known_together, lineage, order, union,
 };
 
-use crate::undone::Decisions;
 use crate::wiring::{Clean, Screen, decisions, models};
 use crate::{parts, review};
 

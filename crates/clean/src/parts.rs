@@ -7,7 +7,7 @@ use artifact::{Batch, Batches, Definitions, PolarsResultExt, Removed};
 use polars::prelude::{DataFrame, IntoLazy, LazyFrame, Schema};
 use serde::{Deserialize, Serialize};
 use spec::{Error, Result, Tool};
-use stage::engine::{Answer, Carrier, Merged, Order, Ordered, PartsMade, Places, Task, files_of, parts};
+use stage::engine::{Answer, Carrier, Merged, Order, Ordered, PartsMade, Places, Task, books_of, files_of, parts};
 use stage::{Job, read_spec};
 use transform::{Beside, ChangeId, Changes, Cleaned, Given, Made, Mapping, OtherTable, Rounds, TableSpec, Undone};
 
@@ -110,13 +110,7 @@ fn batches(answers: &[Answer], cleaned: &Cleaned, input: &Ordered, rounds: &Roun
 
 /// The books of all parts, rule by rule in the order of the steps.
 fn removed(answers: &[Answer], rounds: &Rounds) -> Vec<Removed> {
-    let mut all: Vec<Removed> = Vec::new();
-    for taken in answers.iter().flat_map(|answer| &answer.books) {
-        match all.iter_mut().find(|known| known.rule == taken.rule && known.fate == taken.fate) {
-            Some(known) => known.rows += taken.rows,
-            None => all.push(Removed { rule: taken.rule.clone(), fate: taken.fate, rows: taken.rows }),
-        }
-    }
+    let mut all = books_of(answers);
     all.sort_by_key(|removed| rounds.rule(&removed.rule));
     all
 }
@@ -167,42 +161,13 @@ fn carried(told: &Told, spec: &TableSpec, rows: DataFrame) -> Result<PartsMade> 
     let given = given(told)?;
     let columns = artifact::scan_files(&[&told.columns])?.collect_schema().during("clean")?;
     let rounds = Rounds::plan(&columns, &spec.steps, &given)?;
-    let mut made = PartsMade::default();
-    match rounds.carry(told.round, rows)? {
-        Made::State(state) => made.tables.push((ROWS, state)),
-        Made::Rows(batches) => {
-            let (mut rows, mut refused, mut changes) = (None, None, None);
-            for batch in batches {
-                let batch = batch?;
-                add(&mut rows, Some(batch.rows))?;
-                add(&mut refused, batch.refused)?;
-                add(&mut changes, batch.changes)?;
-                for removed in batch.removed {
-                    match made.removed.iter_mut().find(|known| known.rule == removed.rule && known.fate == removed.fate)
-                    {
-                        Some(known) => known.rows += removed.rows,
-                        None => made.removed.push(removed),
-                    }
-                }
-            }
-            let tables = [(ROWS, rows), (REFUSED, refused), (CHANGES, changes)];
-            made.tables = tables.into_iter().filter_map(|(name, rows)| Some((name, rows?))).collect();
-        }
-    }
+    let mut made = match rounds.carry(told.round, rows)? {
+        Made::State(state) => PartsMade { tables: vec![(ROWS, state)], ..PartsMade::default() },
+        Made::Rows(batches) => PartsMade::of(batches, [ROWS, REFUSED, CHANGES])?,
+    };
     let met = given.changes.iter().flat_map(|changes| changes.undone.met());
     made.notes = met.map(|id| id.to_string()).collect::<Vec<String>>().into();
     Ok(made)
-}
-
-fn add(to: &mut Option<DataFrame>, rows: Option<DataFrame>) -> Result<()> {
-    match (to, rows) {
-        (_, None) => Ok(()),
-        (Some(all), Some(rows)) => all.vstack_mut_owned(rows).during("clean").map(|_| ()),
-        (none, rows) => {
-            *none = rows;
-            Ok(())
-        }
-    }
 }
 
 fn given(told: &Told) -> Result<Given> {

@@ -9,9 +9,8 @@ use polars::prelude::LazyFrame;
 use spec::{Error, Exit, Result, ResultExt, Tool};
 use stage::{Derived, Finished, Job, Output, Stage};
 use tool::About;
-use transform::{ChangeId, Given, Step, TableSpec, Tables, order};
+use transform::{ChangeId, Decisions, Given, Step, TableSpec, Tables, order};
 
-use crate::undone::Decisions;
 use crate::{making, parts, trial};
 
 #[derive(Args, Debug, Default)]
@@ -111,7 +110,8 @@ impl Stage for Clean {
             return Ok(Some(Exit::Done));
         }
         if !undo.is_empty() || !redo.is_empty() {
-            Decisions::read(&job.root, &job.pipeline)?.record(undo, redo, &job.root, &job.folder())?;
+            let already = Decisions::read(&job.root, &job.pipeline)?.record(undo, redo, &job.root, &job.folder())?;
+            already.iter().for_each(|id| tool::say(format!("change '{id}' is taken back already")));
         }
         Ok(None)
     }

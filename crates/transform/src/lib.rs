@@ -37,7 +37,7 @@ mod union;
 mod witness;
 
 pub use beside::{Beside, OtherTable};
-pub use changes::{ChangeId, Changes, Undone};
+pub use changes::{ChangeId, Changes, Decisions, Undone};
 pub use clean_spec::{TableSpec, Tables};
 pub use expr::{RowExpr, SqlExpr};
 pub use from_tables::FromTables;

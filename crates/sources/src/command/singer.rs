@@ -436,8 +436,10 @@ pub(super) fn open(
     Ok(Opened::typed(located.inputs, schemas, batches, ending))
 }
 
-/// The columns of the table, and those of the stream whose names are taken.
-fn columns(told: &Shared, request: &Request<'_>) -> Result<(Vec<(String, ColumnSpec)>, Vec<String>)> {
+/// The columns of the table, and the names of those of the stream whose names are taken.
+type Declared = (Vec<(String, ColumnSpec)>, Vec<String>);
+
+fn columns(told: &Shared, request: &Request<'_>) -> Result<Declared> {
     if let Some(declared) = request.columns {
         return Ok((declared.iter().map(|(name, of)| (name.to_owned(), of.clone())).collect(), Vec::new()));
     }

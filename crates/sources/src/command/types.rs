@@ -42,8 +42,7 @@ fn gather<'a>(property: &'a Value, kinds: &mut Vec<(&'a str, &'a str)>) {
     let before = kinds.len();
     forms.for_each(|form| gather(form, kinds));
     // What says nothing of its type may hold anything, and so may a reference.
-    let says_null =
-        own.iter().any(|kind| *kind == "null") || property["const"].is_null() && property.get("const").is_some();
+    let says_null = own.contains(&"null") || property["const"].is_null() && property.get("const").is_some();
     if own.is_empty() && kinds.len() == before && !says_null {
         kinds.push(("any", ""));
     }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use artifact::ipc::{as_planned, read_stream};
-use artifact::{Books, Evidence, Kind, Notes, PolarsResultExt, Removed, Stamp, TableWriter, scan_files};
+use artifact::{Batches, Books, Evidence, PolarsResultExt, Removed, Stamp, TableWriter, scan_files};
 use polars::prelude::DataFrame;
 use serde_json::Value;
 use spec::{Class, Environment, Error, Exit, Result};
@@ -37,6 +37,49 @@ pub struct PartsMade {
     pub removed: Vec<Removed>,
     /// What the stage on the driver wants to know.
     pub notes: Value,
+}
+
+impl PartsMade {
+    /// The rows, refused rows and changes of batches as three tables of these names, and the sums of what was removed.
+    pub fn of(batches: Batches, [rows_name, refused_name, changes_name]: [&'static str; 3]) -> Result<PartsMade> {
+        let (mut rows, mut refused, mut changes, mut all) = (None, None, None, Vec::new());
+        for batch in batches {
+            let batch = batch?;
+            add(&mut rows, Some(batch.rows))?;
+            add(&mut refused, batch.refused)?;
+            add(&mut changes, batch.changes)?;
+            all.extend(batch.removed);
+        }
+        let tables = [(rows_name, rows), (refused_name, refused), (changes_name, changes)];
+        Ok(PartsMade {
+            tables: tables.into_iter().filter_map(|(name, rows)| Some((name, rows?))).collect(),
+            removed: summed(all),
+            notes: Value::Null,
+        })
+    }
+}
+
+fn add(to: &mut Option<DataFrame>, rows: Option<DataFrame>) -> Result<()> {
+    match (to, rows) {
+        (_, None) => Ok(()),
+        (Some(all), Some(rows)) => all.vstack_mut_owned(rows).during("a part").map(|_| ()),
+        (none, rows) => {
+            *none = rows;
+            Ok(())
+        }
+    }
+}
+
+/// Rows that were removed, one entry for each rule and fate, in the order in which these first appear.
+pub(super) fn summed(removed: impl IntoIterator<Item = Removed>) -> Vec<Removed> {
+    let mut all: Vec<Removed> = Vec::new();
+    for taken in removed {
+        match all.iter_mut().find(|known| known.rule == taken.rule && known.fate == taken.fate) {
+            Some(known) => known.rows += taken.rows,
+            None => all.push(taken),
+        }
+    }
+    all
 }
 
 /// The whole of a kernel's `main`.
@@ -129,29 +172,12 @@ fn write(round: &Round, name: &str, rows: &DataFrame) -> Result<Part> {
     let written = writer.finish()?;
     let part = Part { name: name.to_owned(), path: path.clone(), rows: written.rows, content: written.content.clone() };
     let evidence = Evidence {
-        format: Evidence::FORMAT,
-        tool: round.tool,
         version: round.written_by.clone(),
-        pipeline: round.pipeline.clone(),
-        table: name.to_owned(),
-        kind: Kind::Table,
         run: round.run.clone(),
-        time: Stamp::now().time(),
         spec: round.spec.clone(),
-        inputs: Vec::new(),
         books: Books { rows_in: written.rows, rows_out: written.rows, entries: Vec::new() },
-        checks: Vec::new(),
-        columns: Vec::new(),
-        definitions: None,
-        lineage: None,
-        schema: None,
-        described: None,
-        quality: None,
-        refused: None,
-        changes: None,
-        bookmark: None,
-        notes: Notes::default(),
         content: written.content.clone(),
+        ..Evidence::of(round.tool, &round.pipeline, name, Stamp::now().time())
     };
     written.publish(&path, &evidence)?;
     Ok(part)

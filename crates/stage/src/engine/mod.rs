@@ -22,7 +22,7 @@ use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use artifact::{Artifact, BATCH_ROWS, PolarsResultExt, TableWriter, Temporary, scan_files, stream};
+use artifact::{Artifact, BATCH_ROWS, PolarsResultExt, Removed, TableWriter, Temporary, scan_files, stream};
 use clap::ValueEnum;
 use polars::prelude::*;
 use serde_json::Value;
@@ -304,6 +304,12 @@ impl Carrier {
 pub fn parts(answers: &[Answer], name: &str) -> Vec<PathBuf> {
     let parts = answers.iter().flat_map(|answer| &answer.parts);
     parts.filter(|part| part.name == name && part.rows > 0).map(|part| part.path.clone()).collect()
+}
+
+/// What all parts removed, one entry for each rule and fate.
+pub fn books_of(answers: &[Answer]) -> Vec<Removed> {
+    let taken = answers.iter().flat_map(|answer| &answer.books);
+    kernel::summed(taken.map(|taken| Removed { rule: taken.rule.clone(), fate: taken.fate, rows: taken.rows }))
 }
 
 /// Where the rows of a table among `artifacts` are.

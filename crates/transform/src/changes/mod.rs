@@ -8,6 +8,7 @@
 //! leaves it alone. What a step says of itself are its settings as the YAML has them, those that are given, in the order
 //! of their keys; [`Undone::without_effect`] names the ids that met no cell.
 
+mod decisions;
 mod log;
 mod track;
 
@@ -22,6 +23,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use polars::prelude::*;
 use spec::Error;
 
+pub use decisions::Decisions;
 pub(crate) use log::Log;
 pub(crate) use track::{By, Tracker};
 

@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 use artifact::{FILE, Fingerprint, Input, PolarsResultExt, ROW, Snapshot, Stamp, evidence_of, scan_files};
 use polars::prelude::*;
 use spec::{Error, Name, Result, Root};
-use transform::{ChangeId, Undone};
+
+use super::{ChangeId, Undone};
 
 const HEADER: &str = "# Changes that 'clean' takes back; written by --undo and --redo, the last line about an id counts.\n\
                       # time\taction\tid\ttable\trow\tfile\tcolumn\tby\twho\n";
@@ -88,8 +89,9 @@ impl Decisions {
     }
 
     /// Records that the changes `undo` are taken back and the changes `redo` happen again. All or nothing: an unknown
-    /// id is an error, and nothing is recorded. `folder` is the stage's, whose last change logs know the ids.
-    pub fn record(&self, undo: &[ChangeId], redo: &[ChangeId], root: &Root, folder: &Path) -> Result<()> {
+    /// id is an error, and nothing is recorded. `folder` is the stage's, whose last change logs know the ids. Returns those of `undo`
+    /// that are taken back already.
+    pub fn record(&self, undo: &[ChangeId], redo: &[ChangeId], root: &Root, folder: &Path) -> Result<Vec<ChangeId>> {
         let stands = |id: &ChangeId| self.standing().find(|change| change.id == *id).cloned();
         if let Some(both) = undo.iter().find(|id| redo.contains(id)) {
             return Err(Error::cannot_run(format!("--undo and --redo of the same change '{both}'")).hint("choose one"));
@@ -97,16 +99,15 @@ impl Decisions {
         let mut new: Vec<ChangeId> = undo.iter().filter(|id| stands(id).is_none()).copied().collect();
         new.sort_unstable();
         new.dedup();
-        for id in undo.iter().filter(|id| stands(id).is_some()) {
-            tool::say(format!("change '{id}' is taken back already"));
-        }
+        let already = undo.iter().filter(|id| stands(id).is_some()).copied().collect();
         let mut entries: Vec<Entry> =
             find(&new, root, folder)?.into_iter().map(|change| Entry { undo: true, change }).collect();
         for id in redo {
             let change = stands(id).ok_or_else(|| self.not_undone(*id))?;
             entries.push(Entry { undo: false, change });
         }
-        self.append(&entries, root)
+        self.append(&entries, root)?;
+        Ok(already)
     }
 
     fn not_undone(&self, id: ChangeId) -> Error {
