@@ -160,7 +160,7 @@ impl Carried {
         [low, high].map(|limit| Side::At(limit.cast(dtype.clone())))
     }
 
-    /// Whether a number is below or above. NaN is above every number; null is neither.
+    /// Whether a number is below or above. NaN, which counts as empty, is neither, and so is null.
     fn outside(&self, column: &str, limits: &Limits) -> Expr {
         let value = col(column);
         let side = |side: Side, passes: fn(Expr, Expr) -> Expr| match side {
@@ -169,7 +169,12 @@ impl Carried {
             Side::Shut => value.clone().is_not_null(),
         };
         let [low, high] = self.limits(column, limits);
-        side(low, Expr::lt).or(side(high, Expr::gt))
+        let outside = side(low, Expr::lt).or(side(high, Expr::gt));
+        match self.dtype(column).is_float() {
+            // In the engine's order NaN is above every number.
+            true => outside.and(value.is_not_nan()),
+            false => outside,
+        }
     }
 
     /// The number, or the limit that it is beyond. Null and NaN stay; values inside stay bit for bit.

@@ -11,8 +11,8 @@
 //! default). `zscore`: farther than f standard deviations (of the population) from the mean. `mad`: farther than f · 1.4826 · MAD from
 //! the median, where MAD is the median absolute deviation from it and 1.4826 makes it comparable with a standard deviation (the
 //! modified z-score of Iglewicz and Hoaglin 1993, who write 0.6745 = 1 / 1.4826 on the other side); where more than half of the
-//! values are equal, MAD is 0 and nothing is an outlier. All are taken from the finite values of the rows that are alive at this step. An empty cell is not an outlier; NaN is above every
-//! limit. With `group_by` a row that has an empty cell there (or NaN) belongs to no group and is not an outlier, unless the step
+//! values are equal, MAD is 0 and nothing is an outlier. All are taken from the finite values of the rows that are alive at this step. An empty cell is not an outlier, and neither is NaN, which
+//! counts as empty. With `group_by` a row that has an empty cell there (or NaN) belongs to no group and is not an outlier, unless the step
 //! says `nulls: equal`: then an empty cell is a value like others.
 
 use schemars::JsonSchema;
@@ -362,5 +362,17 @@ mod tests {
             failure(&table(), "- outliers: {columns: [x], method: {range: {}}}"),
             "clean.yaml:1:36: .[0].outliers.method: give 'min', 'max' or both"
         );
+    }
+
+    #[test]
+    fn nan_is_an_empty_cell() {
+        let table = df!("x" => [Some(1.0), None, Some(f64::NAN), Some(50.0)]).unwrap();
+        for method in ["{range: {min: 0}}", "{range: {max: 10}}", "{range: {min: 0, max: 10}}", "iqr", "zscore", "mad"]
+        {
+            let done = run(&table, &format!("- outliers: {{columns: [x], method: {method}, action: flag}}"));
+            let flags = done.rows.column("x_outlier").unwrap().bool().unwrap().iter().flatten().collect::<Vec<bool>>();
+            assert!(!flags[1] && !flags[2], "{method}: {flags:?}");
+            assert_eq!(flags[3], method.contains("max"), "{method}");
+        }
     }
 }
