@@ -478,3 +478,36 @@ fn events_are_as_the_published_schema_says() {
     assert_eq!(count.parse::<usize>().unwrap(), all.trim().lines().count());
     assert!(facets.parse::<usize>().unwrap() > 40, "{said}");
 }
+
+/// Sums and counts change with the rows behind them, not only with the columns that they are computed from.
+#[test]
+fn an_impact_reaches_what_sums_up_rows() {
+    let project = Project::new();
+    project
+        .write("o.csv", "id,c,v\n1,a,10\n2,b,20\n2,b,20\n")
+        .write("resources/p/ingest.yaml", "tables:\n  o: {source: {file: {path: o.csv}}}\n")
+        .write(
+            "resources/p/clean.yaml",
+            "tables:\n  o: {steps: [{dedupe: {keys: [id]}}]}\n  s: {from: {clean: o}, steps: [{aggregate: {by: [c], measures: {s: \
+             SUM(v), n: COUNT(*)}}}]}\n",
+        )
+        .write("resources/p/export.yaml", "table: s\nfrom: clean\nformat: csv\n");
+    for tool in ["ingest", "clean", "export"] {
+        project.run(tool, ["p"]).exits(0);
+    }
+    let columns = |column: &str, table: &str| {
+        let impact = json(&project.run("catalog", ["impact", column, "--json"]));
+        let affected = impact["affected"].as_array().unwrap().clone();
+        let of_table =
+            affected.iter().find(|affected| affected["table"] == table).unwrap_or_else(|| panic!("{impact}"));
+        let mut columns = texts(&of_table["columns"]);
+        columns.sort_unstable();
+        columns.iter().map(|name| (*name).to_owned()).collect::<Vec<String>>()
+    };
+    // Other ids, and other rows are left; another group, and other rows are in it; another value changes the sum alone.
+    for (column, expected) in [("raw.o.id", &["c", "n", "s"][..]), ("raw.o.c", &["c", "n", "s"]), ("raw.o.v", &["s"])] {
+        for table in ["p.clean.s", "p.export.s"] {
+            assert_eq!(columns(column, table), expected, "{column} in {table}");
+        }
+    }
+}

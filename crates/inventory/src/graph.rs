@@ -53,7 +53,12 @@ pub struct Graph {
 struct Columns {
     of: BTreeMap<String, BTreeSet<ColumnId>>,
     rows: BTreeSet<ColumnId>,
+    /// Whether a row sums up several: then each column changes with the rows, whatever it is computed from.
+    gathers: bool,
 }
+
+/// Steps of which one row comes from several.
+const GATHERING: [&str; 3] = ["aggregate", "pivot", "scd2"];
 
 impl Graph {
     /// The graph of the tables of a project.
@@ -81,6 +86,7 @@ impl Graph {
                 let known = Columns {
                     of: lineage.columns.iter().map(|(name, columns)| (name.clone(), of(columns))).collect(),
                     rows: of(&lineage.rows),
+                    gathers: evidence.notes.reshapes.iter().any(|step| GATHERING.contains(&step.name.as_str())),
                 };
                 let of_links = lineage.links.iter().filter_map(|link| resolve(&link.table));
                 let of_columns = known.of.values().flatten().chain(&known.rows).map(|(id, _)| id.clone());
@@ -224,8 +230,11 @@ impl Graph {
             of.iter().any(|(id, column)| id == from && (reach.rows || reach.columns.contains(column)))
         };
         // Other rows there are other rows here, whatever columns are read.
-        into.rows |= reach.rows || is_hit(&known.rows);
-        into.columns.extend(known.of.iter().filter(|(_, of)| is_hit(of)).map(|(name, _)| name.clone()));
+        let rows = reach.rows || is_hit(&known.rows);
+        into.rows |= rows;
+        // What comes from no column, such as a number of rows, comes from the rows.
+        let changes = |of: &BTreeSet<ColumnId>| rows && known.gathers || is_hit(of) || reach.rows && of.is_empty();
+        into.columns.extend(known.of.iter().filter(|(_, of)| changes(of)).map(|(name, _)| name.clone()));
     }
 }
 
