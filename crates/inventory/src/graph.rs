@@ -307,9 +307,9 @@ mod tests {
         graph.edge(Node::Table(clean.clone()), &export);
         let set = |id: &TableId, names: &[&str]| names.iter().map(|name| (id.clone(), (*name).to_owned())).collect();
         let of_clean = [("x2".to_owned(), set(&raw, &["x"])), ("y2".to_owned(), set(&raw, &["y"]))];
-        graph.columns.insert(clean.clone(), Columns { of: of_clean.into(), rows: set(&raw, &["y"]) });
+        graph.columns.insert(clean.clone(), Columns { of: of_clean.into(), rows: set(&raw, &["y"]), gathers: false });
         let of_features = [("z".to_owned(), set(&clean, &["x2"])), ("one".to_owned(), BTreeSet::new())];
-        graph.columns.insert(features, Columns { of: of_features.into(), rows: BTreeSet::new() });
+        graph.columns.insert(features, Columns { of: of_features.into(), rows: BTreeSet::new(), gathers: false });
         graph.coarse.insert(export);
         graph
     }
@@ -328,10 +328,10 @@ mod tests {
             impact("x"),
             ["p.clean.a [\"x2\"] false true", "p.features.f [\"z\"] false true", "p.export.e [] true false"]
         );
-        // It decides on rows: those of all that is made of them.
+        // It decides on rows: those of all that is made of them, and what comes from no column may be a number of rows.
         assert_eq!(
             impact("y"),
-            ["p.clean.a [\"y2\"] true true", "p.features.f [\"z\"] true true", "p.export.e [] true false"]
+            ["p.clean.a [\"y2\"] true true", "p.features.f [\"one\", \"z\"] true true", "p.export.e [] true false"]
         );
         assert_eq!(impact("unread"), [""; 0]);
     }
