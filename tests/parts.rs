@@ -122,6 +122,21 @@ fn steps(random: &mut Random) -> String {
         "- join: {with: {raw: customers}, on: [customer], columns: [name]}",
         "- rename: {city: town}",
         "- fill_null: {columns: [amount], with: mean}",
+        // Questions to the whole table.
+        "- fill_null: {columns: [amount], with: median}",
+        "- fill_null: {columns: [amount], with: mode}",
+        "- fill_null: {columns: [city, customer], with: mode}",
+        "- outliers: {columns: [amount], method: {iqr: {factor: 1}}, action: refuse}",
+        "- outliers: {columns: [amount], method: {mad: {factor: 2}}, action: clip}",
+        "- outliers: {columns: [amount], method: {zscore: {factor: 1.5}}, action: drop}",
+        // Rows compared across the table.
+        "- fill_down: {columns: [amount], limit: 2}",
+        "- repair: {key: [customer], columns: [city], by: [majority, first]}",
+        "- cluster: {columns: [city], method: fingerprint, apply: true}",
+        // Other rows.
+        "- aggregate: {by: [customer, city], measures: {total: SUM(amount), n: COUNT(*)}}",
+        "- window: {before: LAG(amount) OVER (PARTITION BY customer ORDER BY id)}",
+        "- sql: SELECT * FROM this WHERE amount IS NOT NULL",
     ];
     let mut text = String::new();
     let mut add = |step: &str| {
@@ -229,24 +244,31 @@ fn shop(clean: &str) -> Project {
 }
 
 #[test]
-fn what_cannot_be_done_in_parts_is_refused_by_name_before_anything_is_computed() {
-    for (steps, why) in [
-        ("- fill_null: {columns: [amount], with: median}", "step 1 'fill_null': it looks at the whole column"),
-        ("- fill_null: {columns: [customer], with: mode}", "step 1 'fill_null': it looks at the whole column"),
+fn what_is_not_done_in_parts_is_done_on_the_driver_which_says_so() {
+    for (steps, what) in [
         (
-            "- dedupe: {keys: [id]}\n      - dedupe: {keys: [customer]}",
-            "step 2 'dedupe': it compares rows by other columns than step 1 'dedupe'",
+            "- trim\n      - fill_down: {columns: [customer]}",
+            "the steps from there on, for step 2 'fill_down' compares rows across the whole table",
         ),
-        ("- fill_down: {columns: [amount]}", "step 1 'fill_down': it compares rows across the whole table"),
+        (
+            "- dedupe: {keys: [id]}\n      - trim\n      - dedupe: {keys: [customer]}",
+            "the steps from there on, for step 3 'dedupe' compares rows by other columns than step 1 'dedupe'",
+        ),
+        (
+            "- aggregate: {by: [customer], measures: {n: COUNT(*)}}",
+            "all steps, for step 1 'aggregate' makes other rows of the whole table",
+        ),
     ] {
         let project = shop(&format!("tables:\n  orders:\n    steps:\n      {steps}\n"));
-        let outcome = project.run("clean", ["shop", "--engine", "processes"]);
-        outcome
-            .exits(2)
-            .says(&format!("table 'orders': {why}"))
-            .says("which is not done in parts; run it on one machine: without --engine");
-        assert!(!project.exists("data/processed/shop/clean/latest"));
+        let engine = ["shop", "--force", "--engine", "processes"];
+        project.run("clean", engine).exits(0).says(&format!("clean shop: orders: on this machine: {what}"));
+        assert!(same(&project, "clean", "shop", 2));
     }
+    // What is made of whole columns is nothing to speak of.
+    let project = shop("tables:\n  orders:\n    steps:\n      - fill_null: {columns: [customer], with: mode}\n");
+    let outcome = project.run("clean", ["shop", "--engine", "processes"]);
+    outcome.exits(0);
+    assert!(!outcome.stderr.contains("on this machine"), "{outcome}");
 }
 
 #[test]

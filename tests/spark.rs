@@ -24,9 +24,7 @@ const LONG: Duration = Duration::from_secs(300);
 
 /// Variables with which a project finds the script and its Python.
 fn with_python(project: Project, python: &Path) -> Project {
-    let script = repository().join("scripts/spark/carry.py");
     project
-        .with_variable("MILLRACE_SPARK_SCRIPT", script.display().to_string())
         .with_variable("PYSPARK_PYTHON", python.display().to_string())
         // More parts than cores, and some of them small.
         .with_variable("MILLRACE_PARTITIONS", "3")

@@ -109,6 +109,7 @@ pub(crate) struct Said {
 }
 
 /// What a stage wants to be done in parts.
+#[derive(Clone)]
 pub struct Ordered {
     pub inputs: Vec<PathBuf>,
     pub columns: Schema,
@@ -154,35 +155,52 @@ impl Carrier {
     /// A table as kernels read it: the files themselves where their rows say where they stand, else a copy with numbered rows.
     /// `files`: where the rows of `table` are, if they are those of whole files.
     pub fn input(&self, table: LazyFrame, files: Option<Vec<PathBuf>>, what: &str) -> Result<Ordered> {
+        if let Some(input) = self.input_of_files(table.clone(), files, what)? {
+            return Ok(input);
+        }
+        let table = table.with_row_index(PLACE, None).with_column(col(PLACE).cast(DataType::Int64));
+        let columns = table.clone().collect_schema().during(what)?;
+        let (path, rows) = self.copy(table, &columns)?;
+        let begins = (0..rows as i64).step_by(BATCH_ROWS).collect();
+        Ok(Ordered { inputs: vec![path], columns: columns.as_ref().clone(), rows, order: Order::Place, begins })
+    }
+
+    /// The same of a table whose rows say where they stand; nothing of others.
+    pub fn input_of_files(&self, table: LazyFrame, files: Option<Vec<PathBuf>>, what: &str) -> Result<Option<Ordered>> {
         let columns = table.clone().collect_schema().during(what)?;
         self.check_types(&columns, what)?;
-        match (Order::of(table.clone(), what)?, files) {
-            (Some((order, begins)), Some(inputs)) => {
+        let Some((order, begins)) = Order::of(table.clone(), what)? else { return Ok(None) };
+        let (inputs, rows) = match files {
+            Some(inputs) => {
                 let inputs = inputs.iter().map(|file| absolute(file)).collect::<Result<Vec<_>>>()?;
                 let paths: Vec<&Path> = inputs.iter().map(PathBuf::as_path).collect();
                 let rows = artifact::collect(scan_files(&paths)?.select([len()]), what)?;
                 let rows = rows.columns()[0].get(0).ok().and_then(|rows| rows.extract::<u64>()).unwrap_or_default();
-                Ok(Ordered { inputs, columns: columns.as_ref().clone(), rows, order, begins })
+                (inputs, rows)
             }
-            (Some((order, begins)), None) => {
+            None => {
                 let (path, rows) = self.copy(table, &columns)?;
-                Ok(Ordered { inputs: vec![path], columns: columns.as_ref().clone(), rows, order, begins })
+                (vec![path], rows)
             }
-            (None, _) => {
-                let table = table.with_row_index(PLACE, None).with_column(col(PLACE).cast(DataType::Int64));
-                let columns = table.clone().collect_schema().during(what)?;
-                let (path, rows) = self.copy(table, &columns)?;
-                let begins = (0..rows as i64).step_by(BATCH_ROWS).collect();
-                Ok(Ordered { inputs: vec![path], columns: columns.as_ref().clone(), rows, order: Order::Place, begins })
-            }
-        }
+        };
+        Ok(Some(Ordered { inputs, columns: columns.as_ref().clone(), rows, order, begins }))
     }
 
     /// Rows of a table that every kernel reads whole.
     pub fn copy(&self, table: LazyFrame, columns: &Schema) -> Result<(PathBuf, u64)> {
+        self.write(stream(table, "rows for the engine")?, columns)
+    }
+
+    /// Rows that were put together, for work of this process; they lie in the folder of the run.
+    pub fn together(&self, rows: impl Iterator<Item = Result<DataFrame>>, columns: &Schema) -> Result<LazyFrame> {
+        let (path, _) = self.write(rows, columns)?;
+        scan_files(&[&path])
+    }
+
+    fn write(&self, all: impl Iterator<Item = Result<DataFrame>>, columns: &Schema) -> Result<(PathBuf, u64)> {
         let target = self.folder.path().join(format!("input-{}.parquet", uuid::Uuid::now_v7()));
         let mut writer = TableWriter::create(&target, columns)?.without_summary();
-        for rows in stream(table, "rows for the engine")? {
+        for rows in all {
             writer.write(rows?)?;
         }
         let written = writer.finish()?;
