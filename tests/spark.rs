@@ -193,7 +193,7 @@ fn churn_and_housing_on_sail_are_those_of_one_machine() {
     let Some(python) = spark_python(&repository()) else { return };
     let sail = Sail::start(&python);
     compare(&small_churn(), &on_sail(small_churn(), &python, &sail), "churn", &["clean", "features"]);
-    compare(&housing(), &on_sail(housing(), &python, &sail), "housing", &["clean"]);
+    compare(&housing(), &on_sail(housing(), &python, &sail), "housing", &["clean", "features"]);
 }
 
 #[test]

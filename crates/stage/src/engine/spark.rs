@@ -101,9 +101,10 @@ impl Spark {
         };
         let environment: serde_json::Map<String, Value> =
             asked.environment.iter().map(|(name, value)| (name.clone(), Value::from(value.clone()))).collect();
+        let columns: Vec<&str> = asked.columns.iter_names().map(|name| name.as_str()).collect();
         let line = json!({
             "round": round,
-            "inputs": [{ "paths": asked.inputs, "columns": null, "as": null }],
+            "inputs": [{ "paths": asked.inputs, "columns": columns, "as": null }],
             "key": asked.key,
             "sort": [],
             "partitions": partitions,
