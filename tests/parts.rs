@@ -1,47 +1,9 @@
 //! Stages done in parts by processes (`--engine processes`, ADR 0023) beside the same stages done by one: rows, refused rows, books,
 //! checks, summaries and content must be equal, and whatever goes wrong with a part, nothing is published.
 
-use serde_json::Value;
 use testkit::{Project, Random};
+use tests::outcome::Published;
 use tests::{folder, shipped, small_churn};
-
-/// All that evidence says but for when and by which run.
-fn evidence(project: &Project, path: &str) -> Value {
-    // Times stand in the names of the artifacts that a table was made from, too.
-    let text = testkit::mask(&project.evidence(path).to_string());
-    let mut evidence: Value = serde_json::from_str(&text).expect("JSON stays JSON");
-    for changing in ["run", "time", "schema", "refused", "changes"] {
-        evidence.as_object_mut().expect("a record").remove(changing);
-    }
-    evidence
-}
-
-/// The texts that a stage has published, such as a data dictionary.
-fn texts(project: &Project, tool: &str, pipeline: &str) -> Vec<String> {
-    let paths = project.latest(&folder(tool, pipeline));
-    paths.iter().filter(|path| path.ends_with(".md")).map(|path| project.read(path)).collect()
-}
-
-/// What a stage has published: for each artifact its evidence, and the rows beside it that were refused or changed.
-fn published(project: &Project, tool: &str, pipeline: &str) -> Vec<(Value, Vec<Vec<String>>)> {
-    let of = |path: &String| {
-        let own = project.evidence(path);
-        let beside = ["refused", "changes"].map(|key| match own[key].as_str() {
-            None => Vec::new(),
-            Some(path) => lines(project, path),
-        });
-        (evidence(project, path), beside.into())
-    };
-    let paths = project.latest(&folder(tool, pipeline));
-    paths.iter().filter(|path| path.ends_with(".parquet")).map(of).collect()
-}
-
-/// The rows of a table as texts, sorted.
-fn lines(project: &Project, path: &str) -> Vec<String> {
-    let mut lines: Vec<String> = project.table(path).rows.iter().map(|cells| cells.join("\t")).collect();
-    lines.sort_unstable();
-    lines
-}
 
 /// Runs a stage here and in parts, and compares. `arguments`: what both get. Whether it was done in parts.
 #[track_caller]
@@ -55,18 +17,10 @@ fn same(project: &Project, tool: &str, pipeline: &str, partitions: u64) -> bool 
         assert_eq!(apart.code, here.code, "{here}\n{apart}");
         return false;
     }
-    let (expected, expected_texts) = (published(project, tool, pipeline), texts(project, tool, pipeline));
+    let expected = Published::of(project, tool, pipeline);
     let apart = project.run(tool, arguments);
     apart.exits(0);
-    let found = published(project, tool, pipeline);
-    assert_eq!(texts(project, tool, pipeline), expected_texts);
-    assert_eq!(found.len(), expected.len());
-    for ((found, beside), (expected, beside_expected)) in found.iter().zip(&expected) {
-        for (key, value) in expected.as_object().expect("a record") {
-            assert_eq!(&found[key], value, "{tool} {pipeline}, {partitions} parts: '{key}' of {}", expected["table"]);
-        }
-        assert_eq!(beside, beside_expected, "{tool} {pipeline}, {partitions} parts: beside {}", expected["table"]);
-    }
+    Published::of(project, tool, pipeline).assert_same(&expected, &format!("{tool} {pipeline}, {partitions} parts"));
     let left = project.list(&folder(tool, pipeline));
     assert!(left.iter().all(|name| !name.starts_with(".tmp")), "parts are left: {left:?}");
     !apart.stderr.contains("on this machine: all")
@@ -365,8 +319,11 @@ fn row_features(random: &mut Random) -> String {
         let lat = chosen.remove(at);
         chosen.insert(random.below(chosen.len() as u64 + 1) as usize, lat);
     }
-    let features: String =
-        chosen.iter().filter(|feature| !(late_price && feature.contains("rows"))).map(|feature| format!("  {feature}\n")).collect();
+    let features: String = chosen
+        .iter()
+        .filter(|feature| !(late_price && feature.contains("rows")))
+        .map(|feature| format!("  {feature}\n"))
+        .collect();
     format!("table: sales\ntime: on\n{header}rows: {examples}\nlabel: {label}\n{score}features:\n{features}")
 }
 
@@ -465,72 +422,4 @@ fn refused_data_ends_the_run_as_on_one_machine() {
     let told = |outcome: &testkit::Outcome| testkit::mask(&outcome.stderr);
     assert_eq!((apart.code, told(&apart)), (here.code, told(&here)));
     assert!(!project.exists("data/processed/shop/clean/latest"));
-}
-
-#[test]
-fn a_kernel_takes_an_arrow_stream_and_notices_one_that_is_cut_off() {
-    let project = shop(tests::SHOP_CLEAN);
-    project.run("clean", ["--kernel"]).exits(2).says("one argument is expected: the path of ROUND.json");
-    project.write("round.json", "{}");
-    project.run("clean", ["--kernel", "round.json"]).exits(2).says("round.json: not the plan of a round");
-}
-
-/// A script in the place of `carry.py`, which answers a round as `answer` says: Python without Spark.
-fn with_script(project: Project, answer: &str) -> Project {
-    let script = format!(
-        "import json, os, pathlib, shutil, sys\n\
-         plan = json.load(open(sys.argv[1]))\n\
-         folder = pathlib.Path(sys.argv[1]).parent\n\
-         def say(**line):\n    print(json.dumps(line), flush=True)\n\
-         def answer(round, exit=0, rows_in=4, **more):\n    \
-             line = json.dumps({{'kernel': 1, 'exit': exit, 'rows_in': rows_in}} | more)\n    \
-             say(round=round, exit=exit, stdout=line, stderr='')\n\
-         def part(path, rows=3, content='x'):\n    return [{{'name': 'rows', 'path': str(path), 'rows': rows, 'content': content}}]\n\
-         for line in sys.stdin:\n    round = json.loads(line)['round']\n    {answer}\n    say(round=round, done=True, seconds=0.1)\n"
-    );
-    project.write("carry.py", script);
-    let path = project.at("carry.py").display().to_string();
-    project.with_variable("MILLRACE_SPARK_SCRIPT", path)
-}
-
-#[test]
-fn only_parts_that_are_what_was_answered_are_believed() {
-    for (answer, code, says) in [
-        ("answer(round, parts=part(folder / 'gone.parquet'))", 2, "is missing: do executors write to the same storage"),
-        ("answer(round, parts=part('/etc/hostname'))", 2, "lies outside the folder of the run"),
-        (
-            "shutil.copy(next(pathlib.Path('data/raw/shop').glob('orders_*.parquet')), folder / 'p.parquet'); \
-             answer(round, parts=part(folder / 'p.parquet'))",
-            2,
-            "is of another run",
-        ),
-        (
-            "(folder / 'p.parquet').write_bytes(b'PAR1nonsensePAR1'); answer(round, parts=part(folder / 'p.parquet'))",
-            2,
-            "p.parquet",
-        ),
-        ("answer(round, rows_in=3)", 2, "the engine was given 4 rows, and its processes have seen 3"),
-        ("answer(round); answer(round)", 2, "the engine was given 4 rows, and its processes have seen 8"),
-        ("pass", 2, "the engine was given 4 rows, and its processes have seen 0"),
-        ("answer(round, exit=1, message='a value is wrong', hint='mend it')", 1, "a value is wrong; mend it"),
-        (
-            "say(round=round, exit=2, stdout='', stderr='last words')",
-            2,
-            "a kernel ended with 2 without an answer: last words",
-        ),
-        (
-            "say(round=round, error='spark is away', hint='see the log', exit=75); sys.exit(75)",
-            75,
-            "spark is away; see ",
-        ),
-        ("print('WARN from spark', flush=True)", 2, "a line that is not of its protocol: WARN from spark"),
-        ("sys.exit(1)", 75, "the script that talks to Spark ended in the middle of a round"),
-    ] {
-        let project = with_script(shop(tests::SHOP_CLEAN), answer);
-        let outcome = project.run("clean", ["shop", "--engine", "spark"]);
-        outcome.exits(code).says(says);
-        assert!(!project.exists("data/processed/shop/clean/latest"), "{answer}");
-        let left = project.list("data/processed/shop/clean");
-        assert!(left.iter().all(|name| name.starts_with(".lock")), "{answer}: {left:?}");
-    }
 }

@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use artifact::{Batch, Batches, Definitions, PolarsResultExt, Removed};
+use artifact::{Batch, Batches, Definitions, PolarsResultExt};
 use polars::prelude::{DataFrame, IntoLazy, LazyFrame, Schema};
 use serde::{Deserialize, Serialize};
 use spec::{Error, Result, Tool};
-use stage::engine::{Answer, Carrier, Merged, Ordered, PartsMade, Places, Task, books_of, files_of, parts};
+use stage::engine::{Answer, Carrier, Ordered, PartsMade, Task, books_of, files_of, in_any_order, parts};
 use stage::{Job, read_spec};
 use transform::{Beside, ChangeId, Changes, Cleaned, End, Given, Made, Mapping, OtherTable, Rounds, TableSpec, Undone};
 
@@ -85,8 +85,7 @@ pub fn clean(
     let mut known = Vec::new();
     for round in 0..rounds.count() {
         told.round = round;
-        let task = serde_json::to_value(&told).map_err(|error| Error::cannot_run(error.to_string()))?;
-        let answers = carrier.round(&state, &rounds.key(round), task)?;
+        let answers = carrier.round(&state, &rounds.key(round), &told)?;
         if let Some(changes) = &given.changes {
             let ids = answers.iter().flat_map(|answer| answer.notes.as_array().into_iter().flatten());
             changes.undone.meet(ids.filter_map(|id| ChangeId::from_str(id.as_str()?).ok()));
@@ -96,16 +95,15 @@ pub fn clean(
                 state = Ordered { inputs: parts(&answers, ROWS), columns: rounds.columns(round)?, ..state };
             }
             End::Question => {
-                let in_order = merged(&answers, SAID, false, &input)?;
-                let answer = rounds.answer(round, in_order.chain(unordered(&answers)?))?;
-                let columns = answer.schema().clone();
-                told.answers.push(carrier.copy(answer.clone().lazy(), &columns)?.0);
+                let in_order = input.merged(&answers, SAID, false)?;
+                let answer = rounds.answer(round, in_order.chain(in_any_order(&answers, SAID_OF_COUNTS)))?;
+                told.answers.push(carrier.copy_of(&answer)?);
                 known.push(answer);
                 rounds = rounds.with_answers(known.clone());
             }
             End::Rest => {
                 let columns = rounds.columns(round)?;
-                return rounds.rest(carrier.together(merged(&answers, ROWS, false, &input)?, &columns)?);
+                return rounds.rest(carrier.together(input.merged(&answers, ROWS, false)?, &columns)?);
             }
             End::Rows => {
                 let none = DataFrame::empty_with_schema(&columns).lazy();
@@ -118,38 +116,19 @@ pub fn clean(
     Err(Error::cannot_run("the rounds have no end").hint("please report it"))
 }
 
-/// The rows of all parts of a name, in the order of the table.
-fn merged(answers: &[Answer], name: &str, repeats: bool, input: &Ordered) -> Result<Merged> {
-    let order = input.order.clone();
-    let places: Places = Box::new(move |rows| order.places(rows));
-    Merged::new(&parts(answers, name), places, repeats, &input.begins)
-}
-
-/// What parts say in any order.
-fn unordered(answers: &[Answer]) -> Result<impl Iterator<Item = Result<DataFrame>> + use<>> {
-    let said = parts(answers, SAID_OF_COUNTS).into_iter();
-    Ok(said.map(|path| artifact::collect(artifact::scan_files(&[&path])?, "parts")))
-}
-
 /// The parts as the batches of one table: what was removed, then rows in order, then what comes with them.
 fn batches(answers: &[Answer], cleaned: &Cleaned, input: &Ordered, rounds: &Rounds) -> Result<Batches> {
-    let merged = |name: &str, repeats: bool| merged(answers, name, repeats, input);
     let none = DataFrame::empty_with_schema(&cleaned.schema);
     let no_changes = cleaned.changes.as_ref().map(DataFrame::empty_with_schema);
     let empty = move || Batch { changes: no_changes.clone(), ..Batch::from(none.clone()) };
-    let removed = Batch { removed: removed(answers, rounds), ..empty() };
+    let removed = Batch { removed: rounds.in_order(books_of(answers)), ..empty() };
     let (with_refused, with_changes, with_rows) = (empty.clone(), empty.clone(), empty);
-    let rows = merged(ROWS, false)?.map(move |rows| Ok(Batch { rows: rows?, ..with_rows() }));
-    let refused = merged(REFUSED, false)?.map(move |rows| Ok(Batch { refused: Some(rows?), ..with_refused() }));
-    let changes = merged(CHANGES, true)?.map(move |rows| Ok(Batch { changes: Some(rows?), ..with_changes() }));
+    let rows = input.merged(answers, ROWS, false)?.map(move |rows| Ok(Batch { rows: rows?, ..with_rows() }));
+    let refused =
+        input.merged(answers, REFUSED, false)?.map(move |rows| Ok(Batch { refused: Some(rows?), ..with_refused() }));
+    let changes =
+        input.merged(answers, CHANGES, true)?.map(move |rows| Ok(Batch { changes: Some(rows?), ..with_changes() }));
     Ok(Box::new(std::iter::once(Ok(removed)).chain(rows).chain(refused).chain(changes)))
-}
-
-/// The books of all parts, rule by rule in the order of the steps.
-fn removed(answers: &[Answer], rounds: &Rounds) -> Vec<Removed> {
-    let mut all = books_of(answers);
-    all.sort_by_key(|removed| rounds.rule(&removed.rule));
-    all
 }
 
 fn told(
@@ -179,14 +158,13 @@ fn told(
         log: given.changes.as_ref().is_some_and(|changes| changes.log),
         undone: undone.map(|(id, row)| (id.to_string(), row)).collect(),
         beside: beside.collect::<Result<_>>()?,
-        columns: carrier.copy(DataFrame::empty_with_schema(columns).lazy(), columns)?.0,
+        columns: carrier.copy_of(&DataFrame::empty_with_schema(columns))?,
     })
 }
 
 /// A kernel: one round over one part.
 pub fn kernel(task: Task) -> Result<PartsMade> {
-    let told: Told = serde_json::from_value(task.task)
-        .map_err(|error| Error::cannot_run(format!("not what 'clean' tells its kernels: {error}")))?;
+    let told: Told = task.told()?;
     let body = read_spec::<Clean>(&told.yaml, &told.file, &task.env)?.body;
     let spec = body.tables.get(&told.table).ok_or_else(|| {
         Error::cannot_run(format!("{}: no table '{}'", told.file.display(), told.table)).hint("please report it")

@@ -92,8 +92,7 @@ fn of_entities(job: &Job<Features>, carrier: &Carrier, spec: &FeaturesSpec) -> R
         settled: whole.settled(),
         beside: beside(job, carrier, whole.others())?,
     });
-    let task = serde_json::to_value(&told).map_err(|error| Error::cannot_run(error.to_string()))?;
-    let answers = carrier.round(&input, &[whole.entity().to_owned()], task)?;
+    let answers = carrier.round(&input, &[whole.entity().to_owned()], &told)?;
     let counted = answers.iter().map(|answer| serde_json::from_value(answer.notes.clone()));
     let counted: Vec<Counted> = counted
         .collect::<Result<_, _>>()
@@ -122,8 +121,7 @@ fn keys(answers: &[Answer]) -> Result<Series> {
 
 /// A kernel: the features of its entities or rows.
 pub fn kernel(task: Task) -> Result<PartsMade> {
-    let told: Told = serde_json::from_value(task.task.clone())
-        .map_err(|error| Error::cannot_run(format!("not what 'features' tells its kernels: {error}")))?;
+    let told: Told = task.told()?;
     match told {
         Told::Entities(told) => kernel_of_entities(told, task),
         Told::Rows(told) => row_parts::kernel(told, task),

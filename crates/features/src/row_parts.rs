@@ -9,7 +9,7 @@ use featurize::{FeatureSet, FeaturesSpec, RowSpec};
 use polars::prelude::{DataFrame, IntoLazy, LazyFrame, Schema};
 use serde::{Deserialize, Serialize};
 use spec::{Error, Result, Tool};
-use stage::engine::{Answer, Carrier, Merged, Order, Ordered, PLACE, PartsMade, Places, Task, files_of, parts};
+use stage::engine::{Answer, Carrier, Order, Ordered, PLACE, PartsMade, Task, files_of, parts};
 use stage::{Job, read_spec};
 
 use crate::parts::{Told, beside, opened};
@@ -23,7 +23,7 @@ const SCORING: &str = "scoring";
 const BATCH: usize = 1 << 17;
 
 /// What a kernel of rows is told.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OfRows {
     /// features.yaml as written; its variables are read where the kernel runs.
@@ -55,13 +55,13 @@ pub fn build(job: &Job<Features>, carrier: &Carrier, spec: &RowSpec) -> Result<R
     let input = carrier.input(rows, Some(files), &format!("table '{table}'"))?;
     let place = place(&input.order);
     let file = job.root.spec(&job.pipeline, Tool::Features)?;
-    let mut told = OfRows {
+    let told = OfRows {
         yaml: spec::text_of(&job.root, &file)?,
         file,
         made: definitions_of(&job.artifacts, &table)?.unwrap_or_default(),
         round: 0,
         settled: whole.settled(),
-        columns: carrier.copy(DataFrame::empty_with_schema(&columns).lazy(), &columns)?.0,
+        columns: carrier.copy_of(&DataFrame::empty_with_schema(&columns))?,
         beside: beside(job, carrier, schedule.others())?,
     };
     let none = |table: &str| -> Result<LazyFrame> {
@@ -76,19 +76,12 @@ pub fn build(job: &Job<Features>, carrier: &Carrier, spec: &RowSpec) -> Result<R
             let columns = schedule.columns(round, &input.columns, &none, place)?;
             state = Ordered { inputs: parts(&answers, STATE), columns, rows, ..state };
         }
-        told.round = round;
-        let task = Told::Rows(told);
-        let json = serde_json::to_value(&task).map_err(|error| Error::cannot_run(error.to_string()))?;
-        let Told::Rows(same) = task else { return Err(Error::cannot_run("not a task of rows")) };
-        told = same;
-        answers = carrier.round(&state, &schedule.key(round), json)?;
+        let task = Told::Rows(OfRows { round, ..told.clone() });
+        answers = carrier.round(&state, &schedule.key(round), &task)?;
     }
     let counted: Vec<Counted> = notes(&answers)?;
     let merged = |name: &str| -> Result<Batches> {
-        let order = input.order.clone();
-        let places: Places = Box::new(move |rows| order.places(rows));
-        let rows = Merged::new(&parts(&answers, name), places, false, &[])?;
-        let rows = rows.map(move |rows| match place {
+        let rows = input.merged(&answers, name, false)?.map(move |rows| match place {
             Some(place) => rows?.drop(place).during("features"),
             None => rows,
         });

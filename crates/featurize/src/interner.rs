@@ -4,8 +4,8 @@ use std::hash::{BuildHasher, Hash};
 
 use foldhash::fast::FixedState;
 use polars::prelude::{
-    Column, DataType, Float64Chunked, Int64Chunked, IntoSeries, NewChunkedArray, PlHashMap, PlSmallStr, Series, StringChunked,
-    UInt64Chunked,
+    Column, DataType, Float64Chunked, Int64Chunked, IntoSeries, NewChunkedArray, PlHashMap, PlSmallStr, Series,
+    StringChunked, UInt64Chunked,
 };
 use polars_arrow::array::Array as _;
 use spec::{Error, Result};

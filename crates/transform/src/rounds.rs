@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 
-use artifact::{Batch, PolarsResultExt};
+use artifact::{Batch, PolarsResultExt, Removed};
 use polars::prelude::*;
 use spec::{Error, Result};
 
@@ -143,9 +143,10 @@ impl Rounds {
         from..self.stops.get(round).map_or(end, |stop| stop.at)
     }
 
-    /// The place of a rule of the books among those of the plan.
-    pub fn rule(&self, name: &str) -> Option<usize> {
-        self.plan.rules.iter().position(|rule| rule.name == name)
+    /// The books of all parts, rule by rule in the order of the steps.
+    pub fn in_order(&self, mut books: Vec<Removed>) -> Vec<Removed> {
+        books.sort_by_key(|removed| self.plan.rules.iter().position(|rule| rule.name == removed.rule));
+        books
     }
 
     /// The columns of the rows that go out of a round, from 0, that ends with a state or before the rest.

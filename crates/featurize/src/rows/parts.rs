@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use artifact::{Batches, Books, PolarsResultExt};
 use chrono::NaiveDate;
-use polars::prelude::{BooleanChunked, Column, DataFrame, Expr, IntoLazy, LazyFrame, NewChunkedArray, Schema, SchemaRef, col};
+use polars::prelude::{
+    BooleanChunked, Column, DataFrame, Expr, IntoLazy, LazyFrame, NewChunkedArray, Schema, SchemaRef, col,
+};
 use serde::{Deserialize, Serialize};
 use spec::{Error, Result};
 
@@ -98,7 +100,13 @@ impl Schedule {
             Some(0) => own.clone(),
             Some(before) => self.columns(before, own, open, place)?,
         };
-        match self.carry(round - 1, DataFrame::empty_with_schema(&before), open, place, Settled { last: NaiveDate::MIN })? {
+        match self.carry(
+            round - 1,
+            DataFrame::empty_with_schema(&before),
+            open,
+            place,
+            Settled { last: NaiveDate::MIN },
+        )? {
             Made::State(state, _) => Ok(state.schema().as_ref().clone()),
             Made::Rows { .. } => Err(Error::cannot_run(format!("there is no round {}", round + 1))),
         }
@@ -271,7 +279,9 @@ fn groups(how: &How) -> Option<BTreeSet<&str>> {
 fn rounds(plan: &Plan) -> std::result::Result<Vec<Round>, String> {
     let mut left: BTreeSet<usize> =
         (0..plan.features.len()).filter(|feature| groups(&plan.features[*feature].1).is_some()).collect();
-    if let Some(feature) = left.iter().find(|feature| groups(&plan.features[**feature].1).is_some_and(|by| by.is_empty())) {
+    if let Some(feature) =
+        left.iter().find(|feature| groups(&plan.features[**feature].1).is_some_and(|by| by.is_empty()))
+    {
         return Err(format!("feature '{}' looks at all earlier rows", plan.features[*feature].0));
     }
     let mut done: BTreeSet<usize> = BTreeSet::new();

@@ -46,6 +46,13 @@ impl Spark {
                 own
             }
         };
+        let submit = env.get("MILLRACE_SPARK_SUBMIT").unwrap_or_default();
+        if submit.split([' ', '=']).collect::<Vec<_>>().windows(2).any(|two| two == ["--deploy-mode", "cluster"]) {
+            return Err(Error::cannot_run(
+                "MILLRACE_SPARK_SUBMIT: '--deploy-mode cluster' would run this stage elsewhere",
+            )
+            .hint("leave it out: the stage is the driver, and the executors are those of the cluster"));
+        }
         let variables = ["PYSPARK_DRIVER_PYTHON", "PYSPARK_PYTHON"];
         let named = variables.into_iter().find_map(|name| env.get(name)).map(PathBuf::from);
         let own = absolute(&root.join(".cache/spark/bin/python3"));
