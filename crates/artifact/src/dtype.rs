@@ -92,9 +92,8 @@ mod tests {
 
     #[test]
     fn two_types_are_told_apart() {
-        let at = |unit, zone: Option<&str>| {
-            DataType::Datetime(unit, polars::prelude::TimeZone::opt_try_new(zone).unwrap())
-        };
+        let at =
+            |unit, zone: Option<&str>| DataType::Datetime(unit, polars::prelude::TimeZone::opt_try_new(zone).unwrap());
         let names = |one: &DataType, other: &DataType| {
             let (one, other) = type_names(one, other);
             format!("{one} / {other}")
@@ -112,7 +111,9 @@ mod tests {
         assert_eq!(names(&DataType::Decimal(9, 2), &DataType::Decimal(18, 4)), "decimal[9,2] / decimal[18,4]");
         let (one, other) = (DataType::Duration(TimeUnit::Milliseconds), DataType::Duration(TimeUnit::Nanoseconds));
         assert_eq!(names(&one, &other), "duration[ms] / duration[ns]");
-        let fixed = |values: &[&str]| DataType::from_frozen_categories(polars::prelude::FrozenCategories::new(values.iter().copied()).unwrap());
+        let fixed = |values: &[&str]| {
+            DataType::from_frozen_categories(polars::prelude::FrozenCategories::new(values.iter().copied()).unwrap())
+        };
         assert_eq!(
             names(&fixed(&["a", "b"]), &fixed(&["a", "b", "c", "d"])),
             "category (of 2: a, b) / category (of 4: a, b, c, …)"

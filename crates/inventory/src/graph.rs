@@ -318,7 +318,9 @@ mod tests {
         graph.edge(Node::Table(clean.clone()), &export);
         let set = |id: &TableId, names: &[&str]| names.iter().map(|name| (id.clone(), (*name).to_owned())).collect();
         let of_clean = [("x2".to_owned(), set(&raw, &["x"])), ("y2".to_owned(), set(&raw, &["y"]))];
-        graph.columns.insert(clean.clone(), Columns { of: of_clean.into(), rows: set(&raw, &["y"]), ..Columns::default() });
+        graph
+            .columns
+            .insert(clean.clone(), Columns { of: of_clean.into(), rows: set(&raw, &["y"]), ..Columns::default() });
         let of_features = [("z".to_owned(), set(&clean, &["x2"])), ("one".to_owned(), BTreeSet::new())];
         graph.columns.insert(features, Columns { of: of_features.into(), ..Columns::default() });
         graph.coarse.insert(export);

@@ -341,7 +341,7 @@ impl Working<'_> {
             let dtype = plan.dtype(key)?;
             forms.push(Form::of(&dtype).ok_or_else(|| {
                 plan.error(format!("'{said}' is {}, by which rows cannot be grouped", artifact::type_name(&dtype)))
-                .hint("derive a plain value of it first")
+                    .hint("derive a plain value of it first")
             })?);
             schema.insert(key.as_str().into(), dtype);
         }
@@ -439,7 +439,8 @@ impl Working<'_> {
         let witness = plan.witnesses_groups(&mut schema);
         let (place, taken) = (plan.place().to_owned(), plan.schema().clone());
         let nulls = EmptyKeys::Group;
-        let aggregation = Aggregation { place, by: by.clone(), shown, forms, measures, nulls, taken, keys, schema, witness };
+        let aggregation =
+            Aggregation { place, by: by.clone(), shown, forms, measures, nulls, taken, keys, schema, witness };
         plan.reshape(Arc::new(aggregation), None, by.into_iter().map(|key| (key, None)).collect())
     }
 

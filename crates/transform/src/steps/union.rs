@@ -35,12 +35,12 @@ impl Apply for Union {
             match schema.get(name) {
                 Some(known) if known != dtype => {
                     let (one, other) = artifact::type_names(known, dtype);
-                    return Err(plan
-                        .error(format!("column '{name}' is {one}, but {other} in '{}'", self.with))
-                        .hint(match (known.is_temporal(), dtype.is_temporal()) {
+                    return Err(plan.error(format!("column '{name}' is {one}, but {other} in '{}'", self.with)).hint(
+                        match (known.is_temporal(), dtype.is_temporal()) {
                             (true, true) => "cast both to datetime, or rename one",
                             _ => "cast one of them, or rename it",
-                        }));
+                        },
+                    ));
                 }
                 Some(_) => {}
                 None => {

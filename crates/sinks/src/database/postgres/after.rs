@@ -47,8 +47,8 @@ impl Target<'_> {
             0 => Ok(()),
             missing => {
                 let rows = spec::text::count(missing as u64, "row");
-                Err(Error::refused(format!("after triggers ran, {rows} are not in the table as they were sent"))
-                    .hint("look for triggers of the table that change or remove rows; nothing was delivered"))
+                Err(Error::refused(format!("triggers changed or removed {rows} of those delivered"))
+                    .hint("look for triggers of the table that run after a row is stored; nothing was delivered"))
             }
         }
     }
