@@ -379,10 +379,15 @@ fn fill(
     }
 }
 
-/// The first row of a request whose score is no finite number, because one of its values is too large for that.
+/// No column of real data holds numbers of this size.
+const HUGE: f64 = 1e100;
+
+/// The first row of a request whose score is no finite number because one of its values is too large for that. Without such a
+/// value, the version is at fault.
 fn beyond(part: &Part<'_>, request: &Request<'_>) -> Option<Refusal> {
     let is_beyond = |values: &[f64]| {
-        part.arm.scorer.predict_values(values).is_err_and(|error| error.class() == spec::Class::Refused)
+        values.iter().any(|value| value.abs() >= HUGE)
+            && part.arm.scorer.predict_values(values).is_err_and(|error| error.class() == spec::Class::Refused)
     };
     let place = part.values.chunks(part.arm.signature.width()).position(is_beyond)?;
     let message = "the score of the row is not a finite number";
