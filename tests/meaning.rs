@@ -223,6 +223,33 @@ fn a_label_redefined_in_clean_is_noticed_though_the_rows_to_score_have_none() {
         .never_says("'a' is");
 }
 
+#[test]
+fn rows_that_a_check_sets_aside_are_part_of_what_a_feature_means() {
+    let project = trained();
+    for (stage, tools) in [("clean", &["clean", "features"][..]), ("ingest", &["ingest", "clean", "features"])] {
+        let path = format!("resources/churn/{stage}.yaml");
+        let before = project.read(&path);
+        let set_aside = |to: &str| {
+            let checks = "checks:\n  purchases:\n";
+            let changed = before.replacen(checks, &format!("{checks}    - in_range: {{column: amount, {to}}}\n"), 1);
+            assert_ne!(changed, before);
+            project.write(&path, changed);
+            tools.iter().for_each(|tool| {
+                project.run(tool, ["churn"]).exits(0);
+            });
+            project.run("predict", ["churn"])
+        };
+        set_aside("max: 60, max_share: 1").exits(1).says("defined differently").says("'orders_90d'");
+        // Rows stay where they are.
+        set_aside("max: 60, max_share: 1, severity: soft").exits(0);
+        project.write(&path, &before);
+        tools.iter().for_each(|tool| {
+            project.run(tool, ["churn"]).exits(0);
+        });
+        project.run("predict", ["churn"]).exits(0);
+    }
+}
+
 /// The model's file in the version's folder.
 fn model_file(project: &Project) -> String {
     let manifest: serde_json::Value = serde_json::from_str(&project.read("data/models/churn/v1/model.json")).unwrap();

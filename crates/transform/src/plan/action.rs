@@ -295,6 +295,36 @@ impl Value {
         })
     }
 
+    /// Whether it depends on other rows of the table than its own.
+    pub fn looks_at_table(&self) -> bool {
+        match self {
+            Value::Filled { with, .. } => matches!(with, Filling::Answer(_)),
+            Value::Clipped { limits, .. }
+            | Value::Within { limits, .. }
+            | Value::Outside { limits, .. }
+            | Value::IsOutside { limits, .. } => !matches!(limits, Limits::Given { .. }),
+            Value::Agreed { .. }
+            | Value::FilledDown { .. }
+            | Value::Spelled { .. }
+            | Value::ClusterOf(..)
+            | Value::Copies(_)
+            | Value::Duplicate(_) => true,
+            Value::Column(_)
+            | Value::Sql(_)
+            | Value::Of(..)
+            | Value::Texts(..)
+            | Value::Empty { .. }
+            | Value::Lost { .. }
+            | Value::NotTrue(_)
+            | Value::Match { .. }
+            | Value::Fetched { .. }
+            | Value::Present(_)
+            | Value::KeyHash { .. }
+            | Value::Asked { .. }
+            | Value::Answered { .. } => false,
+        }
+    }
+
     /// The columns that it reads, helpers among them.
     pub fn reads(&self) -> Vec<String> {
         match self {

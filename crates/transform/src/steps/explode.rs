@@ -75,6 +75,7 @@ impl Apply for Explode {
             made.push((position.clone(), "position".to_owned(), DataType::Int64, vec![self.column.clone()]));
         }
         plan.makes(&made);
+        plan.chooses_rows(std::slice::from_ref(&self.column));
         let exploding = Exploding {
             place: plan.place().to_owned(),
             column: self.column.clone(),

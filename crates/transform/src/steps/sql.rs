@@ -457,6 +457,10 @@ impl Working<'_> {
             self.aggregate(plan, keys.clone(), forms, keys, Vec::new())?;
         }
         if !self.order.is_empty() || self.sql.select.limit.is_some() {
+            if self.sql.select.limit.is_some() {
+                let by: Vec<String> = self.order.iter().map(|(column, ..)| column.clone()).collect();
+                plan.chooses_rows(&by);
+            }
             let (place, schema) = (plan.place().to_owned(), plan.schema().clone());
             let sorting = Sorting { place, by: self.order.clone(), limit: self.sql.select.limit, schema };
             plan.reshape_rows(Arc::new(sorting))?;

@@ -68,8 +68,9 @@ impl Apply for Unpivot {
         let reads: Vec<String> = self.columns.iter().map(|(column, _)| column.to_owned()).collect();
         plan.makes(&[
             (self.name.clone(), format!("names {}", reads.join(", ")), DataType::String, Vec::new()),
-            (self.value.clone(), format!("values {}", reads.join(", ")), dtype, reads),
+            (self.value.clone(), format!("values {}", reads.join(", ")), dtype, reads.clone()),
         ]);
+        plan.chooses_rows(&reads);
         let columns = self.columns.iter().map(|(column, text)| (column.to_owned(), text.to_owned())).collect();
         let (name, value, keep_null) = (self.name.clone(), self.value.clone(), self.keep_null);
         let place = plan.place().to_owned();
