@@ -136,6 +136,8 @@ impl<'a> Models<'a> {
     fn inputs(&self, asking: &Asking, raw: &LazyFrame, steps: &[Step], given: &mut Given) -> Result<Inputs> {
         let task = &asking.task;
         let lookup = Lookup::new(task.name(), task.inputs().to_vec(), frames::outputs(task))?;
+        let model = task.models().first().map(String::as_str).unwrap_or_default();
+        let lookup = lookup.of_version(format!("{model} {}", task.prompt_hash()));
         given.lookups.insert(asking.at, lookup);
         self.progress.begin(&format!("{}: collects what to ask", asking.place));
         let (distinct, rows) = pending(raw.clone(), steps, asking.at, given)?.all()?;

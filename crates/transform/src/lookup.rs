@@ -11,6 +11,8 @@ pub const PROMPT_HASH: &str = "prompt_hash";
 #[derive(Clone, Debug)]
 pub struct Lookup {
     task: String,
+    /// Of what is asked: other words, another model or another schema are another version.
+    version: String,
     inputs: Vec<String>,
     outputs: Vec<(String, DataType)>,
     asked: DataFrame,
@@ -45,7 +47,17 @@ impl Lookup {
         let asked: Schema = inputs.iter().map(|name| Field::new(name.as_str().into(), DataType::String)).collect();
         let answers = answer_schema(&outputs);
         let (asked, answers) = (DataFrame::empty_with_schema(&asked), DataFrame::empty_with_schema(&answers));
-        Ok(Lookup { task, inputs, outputs, asked, answers })
+        Ok(Lookup { task, version: String::new(), inputs, outputs, asked, answers })
+    }
+
+    /// Says what is asked of whom, in one word: the columns that the answers fill mean another thing where it differs.
+    pub fn of_version(self, version: String) -> Lookup {
+        Lookup { version, ..self }
+    }
+
+    /// What is asked of whom, in one word.
+    pub(crate) fn version(&self) -> &str {
+        &self.version
     }
 
     /// Gives the answers, one row per distinct input: `asked` holds the task's input columns, `answers` its output

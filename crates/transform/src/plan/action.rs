@@ -160,6 +160,8 @@ pub(crate) enum Value {
         answer: Given,
         otherwise: Option<String>,
         dtype: DataType,
+        /// What the model is shown, and what decides whether it is asked.
+        reads: Vec<String>,
     },
 }
 
@@ -350,7 +352,7 @@ impl Value {
                 let when = when.iter().flat_map(SqlExpr::columns);
                 inputs.iter().cloned().chain(when).collect()
             }
-            Value::Answered { otherwise, .. } => otherwise.iter().cloned().collect(),
+            Value::Answered { otherwise, reads, .. } => otherwise.iter().chain(reads).cloned().collect(),
         }
     }
 }
