@@ -76,7 +76,15 @@ impl Scratch {
         let mut is_changed = false;
         for rule in rules {
             let before = if is_changed { &self.text } else { text };
-            if !rule.is_fine(before) {
+            let is_fine = rule.is_fine(before);
+            // `unshout`, and rules that tests make up, judge the text in `is_fine`; for all others that is a short cut.
+            #[cfg(test)]
+            if is_fine && !["Unshout", "a rule of a test"].contains(&format!("{rule:?}").as_str()) {
+                let mut same = String::new();
+                rule.change(before, &mut same);
+                assert_eq!(same, before, "{rule:?} calls it fine");
+            }
+            if !is_fine {
                 self.next.clear();
                 rule.change(before, &mut self.next);
                 std::mem::swap(&mut self.text, &mut self.next);

@@ -50,7 +50,7 @@ pub struct Eval {
     /// answer for one or more of its output columns.
     pub golden: String,
     /// The least share of rows that are right in all their columns, from 0 to 1. Default: 0.90.
-    #[serde(default = "default_accuracy")]
+    #[serde(default = "default_accuracy", deserialize_with = "spec::range::ratio")]
     pub accuracy: f64,
 }
 
@@ -98,7 +98,7 @@ impl Llm {
             if let Ok(found) = plan.dtype(output)
                 && found != *dtype
             {
-                let (found, wanted) = (artifact::type_name(&found), artifact::type_name(dtype));
+                let (found, wanted) = artifact::type_names(&found, dtype);
                 return Err(plan
                     .error(format!("column '{output}' is {found}, but task '{}' writes {wanted}", lookup.task()))
                     .hint("cast it first, or let the task write another column"));
@@ -151,7 +151,7 @@ impl Apply for Llm {
             if let Ok(found) = plan.dtype(name)
                 && found != dtype
             {
-                let (found, wanted) = (artifact::type_name(&found), artifact::type_name(&dtype));
+                let (found, wanted) = artifact::type_names(&found, &dtype);
                 return Err(plan
                     .error(format!("column '{name}' is {found}, but the step keeps {wanted} there"))
                     .hint("rename it first"));
