@@ -13,6 +13,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use encoding_rs::{Encoding, UTF_8};
 use quick_xml::Reader;
 use quick_xml::XmlVersion;
+use quick_xml::errors::IllFormedError;
+use quick_xml::events::attributes::AttrError;
 use quick_xml::events::{BytesStart, Event};
 use spec::{Error, Result, did_you_mean};
 
@@ -38,9 +40,29 @@ pub(crate) fn configure(config: &mut quick_xml::reader::Config) {
 
 /// What the parser says of byte `at`, in words.
 pub(crate) fn broken(error: &quick_xml::Error, at: u64) -> String {
+    let what = match error {
+        quick_xml::Error::Syntax(_) | quick_xml::Error::IllFormed(IllFormedError::MissingEndTag(_)) => {
+            return BROKEN.to_owned();
+        }
+        quick_xml::Error::IllFormed(IllFormedError::MismatchedEndTag { expected, found }) => {
+            format!("'<{expected}>' ends with '</{found}>'")
+        }
+        quick_xml::Error::IllFormed(IllFormedError::UnmatchedEndTag(name)) => format!("'</{name}>' ends nothing"),
+        quick_xml::Error::IllFormed(IllFormedError::UnclosedReference) => {
+            "'&' without ';', which stands for itself only as '&amp;'".to_owned()
+        }
+        quick_xml::Error::Encoding(_) => "it is not UTF-8".to_owned(),
+        quick_xml::Error::InvalidAttr(error) => of_attribute(error).to_owned(),
+        _ => "a tag that cannot be read".to_owned(),
+    };
+    format!("it is not XML: {what} at byte {at}")
+}
+
+fn of_attribute(error: &AttrError) -> &'static str {
     match error {
-        quick_xml::Error::Syntax(_) => BROKEN.to_owned(),
-        other => format!("it is not XML: {other} at byte {at}"),
+        AttrError::Duplicated(..) => "an attribute is given twice",
+        AttrError::UnquotedValue(_) | AttrError::ExpectedQuote(..) => "the value of an attribute is not in quotes",
+        AttrError::ExpectedEq(_) | AttrError::ExpectedValue(_) => "an attribute has no value",
     }
 }
 
@@ -121,14 +143,18 @@ impl Element {
     fn begin(start: &BytesStart) -> Result<Element, String> {
         let mut element = Element::named(start.name().0.to_owned());
         for attribute in start.attributes() {
-            let attribute = attribute.map_err(|error| format!("it is not XML: {error} in '{}'", element.name))?;
+            let attribute =
+                attribute.map_err(|error| format!("it is not XML: {} in '{}'", of_attribute(&error), element.name))?;
             // What a prefix stands for is said for the parser.
             if attribute.key.0 == "xmlns" || attribute.key.0.starts_with("xmlns:") {
                 continue;
             }
-            let value = attribute
-                .normalized_value(XmlVersion::Implicit1_0)
-                .map_err(|error| format!("it is not XML: {error} in '{}'", element.name))?;
+            let value = attribute.normalized_value(XmlVersion::Implicit1_0).map_err(|_| {
+                format!(
+                    "it is not XML: '@{}' of '{}' holds '&' or '<' that stand for nothing",
+                    attribute.key.0, element.name
+                )
+            })?;
             element.add(format!("@{}", attribute.key.0), Node::Text(value.into_owned()));
         }
         Ok(element)
