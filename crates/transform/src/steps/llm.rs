@@ -236,7 +236,9 @@ mod tests {
             let fix = task("fix", "fixed", &[("helo", Some("hello"))], "m1").of_version(version.to_owned());
             let at = steps.matches("- ").count() - 1;
             let given = Given { lookups: [(at, fix)].into(), ..Given::default() };
-            run_given(&texts(), steps, &given).definitions
+            let steps: Vec<crate::Step> =
+                spec::parse(steps, std::path::Path::new("steps.yaml"), &Default::default()).unwrap().spec;
+            crate::clean(texts().lazy(), &steps, &given).unwrap_or_else(|error| panic!("{error}")).definitions
         };
         let llm = "- llm: {task: t.yaml, when: todo}";
         let was = of("1", llm);
