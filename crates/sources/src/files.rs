@@ -299,6 +299,12 @@ impl TextSource for Files {
             self.current = None;
         }
     }
+
+    fn take_back(&mut self, spent: TextBatch) {
+        if let Some(current) = &mut self.current {
+            current.reader.take_back(spent);
+        }
+    }
 }
 
 /// What seems to separate the cells of a file whose header and first row are one cell each: as often in the one as in the

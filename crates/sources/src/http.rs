@@ -191,7 +191,10 @@ impl HttpSpec {
         let batches = match follower {
             None => flow::flow(first, rest, typing)?,
             Some(follower) => {
-                let watch = Box::new(move |batch| follower.hand_out(batch));
+                let watch = Box::new(move |batch| {
+                    follower.hand_out(batch);
+                    None
+                });
                 flow::watched(first, rest, typing, watch)?
             }
         };

@@ -164,7 +164,10 @@ impl Source for Sqlite {
         let batches = match follower {
             None => flow::flow(first, Box::new(rest), typing)?,
             Some(follower) => {
-                let watch = Box::new(move |batch| follower.hand_out(batch));
+                let watch = Box::new(move |batch| {
+                    follower.hand_out(batch);
+                    None
+                });
                 flow::watched(first, Box::new(rest), typing, watch)?
             }
         };

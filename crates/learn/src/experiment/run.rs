@@ -117,8 +117,9 @@ pub(super) fn run_contenders(
     let scales = scaled::of_test(spec, (&contenders, &outcomes), &parts, &split, &entities)?;
     drop(entities);
     let trained = Trained { spec, table: &table, split: &split, targets: &targets, contenders: &contenders };
-    let Released { model, summaries, intervals, refit, test, baseline, others, test_features, test_rows } =
+    let Released { model, summaries, intervals, refit, test, baseline, others, test_features } =
         trained.release(&mut outcomes, chosen, parts, progress)?;
+    let test_rows = rows::test_rows(&table, &split)?;
     others.into_iter().for_each(|(number, test)| outcomes[number].test = Some(test));
     let with_scales = |scored: Scored| match &scales {
         Some(scales) => scored.with_scales(scales.clone()),

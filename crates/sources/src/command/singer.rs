@@ -429,8 +429,9 @@ pub(super) fn open(
     let of_rows = Arc::clone(&told);
     ending.bookmark.finish_by(move |value| locked(&of_rows).bookmark(value?.as_u64()?));
     let bookmark = ending.bookmark.clone();
-    let watch = Box::new(move |_: TextBatch| {
+    let watch = Box::new(move |batch| {
         bookmark.hand_out(Box::new(|accepted| Ok(accepted.iter().max().map(|line| Value::from(*line)))));
+        Some(batch)
     });
     let batches = flow::watched(first, Box::new(records), typing, watch)?;
     Ok(Opened::typed(located.inputs, schemas, batches, ending))
