@@ -34,9 +34,14 @@ pub struct Profile {
 
 #[derive(Clone, Debug, PartialEq)]
 enum Bins {
-    /// Numbers up to each edge (inclusive) and beyond the one before; then those beyond the last. In units of the column. The
-    /// first bin and the last one are outside of the reference's range.
-    Numbers(Vec<f64>),
+    /// Numbers up to each edge (inclusive) and beyond the one before; then those beyond the last. In units of the column.
+    Numbers {
+        edges: Vec<f64>,
+        /// Whether the first bin is below all values of the reference.
+        below: bool,
+        /// Whether the last bin is beyond all of them.
+        beyond: bool,
+    },
     /// Each category, then all others.
     Categories(Vec<String>),
     /// Nothing but nulls is known.
@@ -56,12 +61,19 @@ impl Profile {
             Some(Spread::Numbers { edges, rows }) => {
                 let (mut edges, mut counts) =
                     (edges.iter().map(|edge| in_unit(*edge)).collect::<Vec<f64>>(), counted(rows));
-                if let (Some(low), Some(high)) = (summary.low, summary.high) {
-                    let (below, beyond) = add_range(&mut edges, in_unit(low), in_unit(high));
+                let (mut below, mut beyond) = (false, false);
+                if let (Some(low), Some(high)) = (summary.low.map(in_unit), summary.high.map(in_unit)) {
+                    // A last edge that is the greatest value was left out: more than a tenth of the rows lie beyond the one before.
+                    let is_frequent = counts.last().is_some_and(|last| last * TENTHS as f64 > counts.iter().sum());
+                    below = add_below(&mut edges, low);
+                    beyond = edges.last() == Some(&high) || is_frequent;
+                    if beyond && edges.last() != Some(&high) {
+                        edges.push(high);
+                        counts.push(0.0);
+                    }
                     counts.splice(0..0, below.then_some(0.0));
-                    counts.extend(beyond.then_some(0.0));
                 }
-                (Bins::Numbers(edges), counts)
+                (Bins::Numbers { edges, below, beyond }, counts)
             }
             Some(Spread::Categories { names, rows }) => (Bins::Categories(names.clone()), counted(rows)),
             None => (Bins::Unknown, Vec::new()),
@@ -84,10 +96,10 @@ impl Profile {
             let edge = |tenths: usize| summary.quantiles.at(tenths as f64 / TENTHS as f64);
             let mut edges: Vec<f64> = (1..TENTHS).filter_map(edge).collect();
             edges.dedup();
-            if let [low, .., high] = summary.quantiles.values() {
-                add_range(&mut edges, *low, *high);
-            }
-            Bins::Numbers(edges)
+            let (low, high) = (summary.quantiles.at(0.0), summary.quantiles.at(1.0));
+            let below = low.is_some_and(|low| add_below(&mut edges, low));
+            let beyond = edges.last().copied() == high;
+            Bins::Numbers { edges, below, beyond }
         } else {
             Bins::Unknown
         };
@@ -121,14 +133,14 @@ impl Profile {
     pub(super) fn counts_of(&self, now: &ColumnSummary) -> Vec<f64> {
         let values = now.values();
         match &self.bins {
-            Bins::Numbers(edges) if !now.quantiles.is_empty() => {
+            Bins::Numbers { edges, below: is_below, beyond } if !now.quantiles.is_empty() => {
                 let counted = at_most(values, NUMBERS_WHOLE, NUMBERS_AT_LEAST);
                 let mut below = 0.0;
                 let borders = edges.iter().copied().chain([f64::INFINITY]).enumerate();
                 let shares = borders.map(|(at, border)| {
-                    let up_to = match edges.len() {
-                        2.. if at == 0 => at_ranks(&now.quantiles, border, false),
-                        last @ 2.. if at + 1 == last => at_ranks(&now.quantiles, border, true),
+                    let up_to = match at {
+                        0 if *is_below => at_ranks(&now.quantiles, border, false),
+                        at if *beyond && at + 1 == edges.len() => at_ranks(&now.quantiles, border, true),
                         _ => now.quantiles.share_up_to(border),
                     };
                     let share = up_to - below;
@@ -167,16 +179,13 @@ impl Profile {
     }
 }
 
-/// Adds the edges of the reference's range, so that values below and beyond it have bins of their own, which are empty in the
-/// reference. Without them a column of a single value could take any other one unnoticed: both are in the first bin. Says which
-/// of the two were added.
-fn add_range(edges: &mut Vec<f64>, low: f64, high: f64) -> (bool, bool) {
-    let below = low.next_down();
-    let (is_new, is_last) =
-        (edges.first().is_none_or(|first| below < *first), edges.last().is_some_and(|last| *last < high));
-    edges.splice(0..0, is_new.then_some(below));
-    edges.extend(is_last.then_some(high));
-    (is_new, is_last)
+/// Adds an edge below all values of the reference where at least a tenth of them are the smallest one, and says whether it did.
+/// Without it a column of a single value could take any smaller one unnoticed: both are in the first bin. Elsewhere the outer bins
+/// are open: a column that grows as time goes on would move at each look.
+fn add_below(edges: &mut Vec<f64>, low: f64) -> bool {
+    let is_frequent = edges.first() == Some(&low);
+    edges.splice(0..0, is_frequent.then_some(low.next_down()));
+    is_frequent
 }
 
 /// The share of values up to and including `border`, by whole intervals between ranks: as few as it can be, or as many. Outside of
