@@ -174,7 +174,7 @@ impl Rounds {
             }
             Some(Why::Key(by)) => {
                 let mut state = carried.state()?;
-                let columns = by.iter().map(|key| state.column(key).cloned()).collect::<PolarsResult<Vec<_>>>();
+                let columns = by.iter().map(|key| as_text(state.column(key)?)).collect::<PolarsResult<Vec<_>>>();
                 let keys = columns.and_then(|columns| keys(&columns)).during("clean")?;
                 // A number that every engine has: not negative, in 64 bits.
                 let numbers =
@@ -227,6 +227,14 @@ impl Rounds {
             _ => None,
         });
         asked.ok_or_else(|| Error::cannot_run("a question is not in the plan").hint("please report it"))
+    }
+}
+
+/// A column by whose values any process can tell rows apart: categories are numbered differently in each.
+fn as_text(column: &Column) -> PolarsResult<Column> {
+    match column.dtype() {
+        dtype if dtype.is_categorical() || dtype.is_enum() => column.strict_cast(&DataType::String),
+        _ => Ok(column.clone()),
     }
 }
 
