@@ -17,7 +17,7 @@
 //! in flight is kept.
 
 mod budget;
-mod exchange;
+pub(crate) mod exchange;
 mod flight;
 mod json_page;
 mod paging;

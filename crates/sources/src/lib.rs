@@ -49,6 +49,7 @@ mod sqlite;
 mod table_spec;
 mod text;
 mod typed;
+mod web;
 mod xml;
 mod zipped;
 
@@ -60,6 +61,7 @@ use store::Cloud;
 
 pub use self::mysql::Mysql;
 pub use column_spec::ColumnSpec;
+pub use command::end_programs;
 pub use ending::{Ending, Finished};
 pub use file_spec::{Compression, FileSpec, Format};
 pub use generate::Generate;
@@ -70,6 +72,7 @@ pub use source::{Located, Opened};
 pub use sqlite::Sqlite;
 pub use table_spec::{RAW, SchemaContract, SourceSpec, TableSpec};
 pub use values::MomentFormat;
+pub use web::WebSpec;
 
 use source::Request;
 

@@ -19,6 +19,7 @@ mod postgres_growing;
 mod refusals;
 mod sqlite;
 mod sqlite_growing;
+mod web;
 mod whole;
 mod xml_files;
 
