@@ -73,7 +73,7 @@ const KEYS: [(&str, &str, &str, Effect); 118] = [
         Meaning(&[("people.csv", "city=Ulm/people.csv, folders: [city]"), ("city: string, ", "")]),
     ),
     ("", "FileSpec", "records", Elsewhere("an XML file: crates/sources, xml_files.rs")),
-    ("", "FileSpec", "explode", Elsewhere("an XML file: crates/sources, xml_files.rs")),
+    ("", "FileSpec", "explode", Elsewhere("as http; JSON, XML and Parquet: crates/sources, reading.rs")),
     ("", "FileSpec", "member", Elsewhere("which files are read, as path")),
     ("csv", "Column", "type", Nothing(&[("id: string", "id: category")])),
     ("csv", "Column", "type", Meaning(&[("b: float64", "b: float32")])),

@@ -19,7 +19,7 @@
 mod budget;
 pub(crate) mod exchange;
 mod flight;
-mod json_page;
+pub(crate) mod json_page;
 mod paging;
 mod proof;
 mod ranges;

@@ -17,6 +17,7 @@ mod database;
 mod decode;
 mod ending;
 mod excel;
+mod exploded;
 mod file_source;
 mod file_spec;
 mod files;

@@ -4,6 +4,7 @@ mod command;
 mod conversions;
 mod errors;
 mod excel;
+mod exploded;
 mod foreign_types;
 mod formats;
 mod generate;

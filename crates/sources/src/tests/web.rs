@@ -138,8 +138,9 @@ fn a_selector_that_matches_nothing_is_an_error() {
     ] {
         assert_eq!(Project::new().read(&web(&server, "/a", keys)).unwrap().rows.height(), 1, "{keys}");
     }
-    // A column that is not read need not be there.
-    let keys = "rows: .home, fields: {name: h2, price: .prise}";
+    // A field that is not read need not be there, and its page is not requested.
+    let keys =
+        "rows: .home, details: h2, fields: {name: h2, price: .prise, two: 'h2, i', more: {select: b, of: details}}";
     let one = format!("{}columns: {{name: string}}", web(&server, "/a", keys));
     assert_eq!(Project::new().read(&one).unwrap().rows.height(), 1);
 }

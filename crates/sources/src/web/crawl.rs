@@ -24,8 +24,10 @@ type Details = Result<Arc<HashMap<String, Option<String>>>, String>;
 pub(super) struct Crawl {
     spec: WebSpec,
     visitor: Visitor,
-    /// The fields of the columns, in their order.
+    /// The fields of the columns, in their order. No others are looked for.
     names: Vec<String>,
+    /// Whether one of them is on the pages of details.
+    has_details: bool,
     starts: VecDeque<Url>,
     chain: Option<Chain>,
     /// Pages of details that were read: rows may share one.
@@ -39,6 +41,9 @@ pub(super) struct Crawl {
 #[derive(Default)]
 struct Chain {
     next: Option<Url>,
+    /// How many were read.
+    pages: usize,
+    /// Their addresses, also those that lead to others.
     seen: Vec<Url>,
     /// The rows of each page that has some, by their texts, with the page's number.
     shown: HashMap<blake3::Hash, usize>,
@@ -56,7 +61,9 @@ struct Traces {
 
 impl Crawl {
     pub(super) fn new(spec: &WebSpec, names: Vec<String>, ending: &Ending) -> Result<Crawl> {
+        let is_of_details = |name: &String| spec.fields.get(name).is_some_and(|field| field.of == Of::Details);
         Ok(Crawl {
+            has_details: names.iter().any(is_of_details),
             visitor: Visitor::new(spec)?,
             names,
             starts: spec.start.0.iter().cloned().collect(),
@@ -72,7 +79,7 @@ impl Crawl {
     /// The next page, and its number among those of its start.
     fn next_page(&mut self) -> Result<Option<(Page, usize)>> {
         let limit = self.spec.pages.map_or(usize::MAX, |pages| pages as usize);
-        let mut chain = self.chain.take().filter(|chain| chain.next.is_some() && chain.seen.len() < limit);
+        let mut chain = self.chain.take().filter(|chain| chain.next.is_some() && chain.pages < limit);
         if chain.is_none() {
             let Some(start) = self.starts.pop_front() else { return Ok(None) };
             chain = Some(Chain { next: Some(start), ..Chain::default() });
@@ -80,7 +87,7 @@ impl Crawl {
         let Some((mut chain, url)) = chain.and_then(|mut chain| chain.next.take().map(|url| (chain, url))) else {
             return Ok(None);
         };
-        let number = chain.seen.len() + 1;
+        let number = chain.pages + 1;
         let page = self.visitor.page(&url)?.map_err(|why| {
             let error = Error::cannot_run(format!("{url}: {why}"));
             match number {
@@ -88,6 +95,7 @@ impl Crawl {
                 _ => error.hint("nothing was published; correct 'next', or read fewer pages with 'pages'"),
             }
         })?;
+        chain.pages = number;
         chain.seen.push(url.clone());
         if page.url != url {
             chain.seen.push(page.url.clone());
@@ -142,7 +150,7 @@ impl Crawl {
         for (at, row) in rows.into_iter().enumerate() {
             let line = u32::try_from(at + 1).unwrap_or(u32::MAX);
             let cells = of_page.clone().and_then(|of_page| Ok((of_page, self.fields_of(page, row, Of::Row)?)));
-            let cells = match (cells, self.spec.details.is_some()) {
+            let cells = match (cells, self.has_details) {
                 (Ok((of_page, of_row)), true) => self.details(page, row)?.map(|details| vec![of_page, of_row, details]),
                 (cells, _) => cells.map(|(of_page, of_row)| vec![of_page, of_row]),
             };
@@ -191,7 +199,8 @@ impl Crawl {
     /// The fields of one kind within `top`, by name.
     fn fields_of(&mut self, page: &Page, top: Id, of: Of) -> Details {
         let mut values = HashMap::new();
-        for (name, field) in self.spec.fields.iter().filter(|(_, field)| field.of == of) {
+        let wanted = |name: &str| self.names.iter().any(|wanted| wanted == name);
+        for (name, field) in self.spec.fields.iter().filter(|(name, field)| field.of == of && wanted(name)) {
             let value = page.values(field, top);
             let is_there = !matches!(value, Ok(None));
             *self.traces.fields.entry(name.to_owned()).or_default() |= is_there || field.optional;

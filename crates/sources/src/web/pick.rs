@@ -12,15 +12,6 @@ const ADDRESSES: [&str; 9] =
     ["href", "src", "action", "formaction", "poster", "cite", "data-href", "data-src", "data-url"];
 
 impl Page {
-    /// The address from which those on the page count.
-    fn base(&self) -> Url {
-        let given = self.document.within(0).find_map(|id| {
-            let element = self.document.element(id).filter(|element| element.name() == "base")?;
-            self.url.join(element.attribute("href")?.trim_ascii()).ok()
-        });
-        given.unwrap_or_else(|| self.url.clone())
-    }
-
     /// The values of a field within `top`; none if it is not there.
     pub(super) fn values(&self, field: &Field, top: Id) -> Result<Option<String>, String> {
         let found = field.select.select(&self.document, top);
@@ -66,7 +57,7 @@ impl Page {
         if !ADDRESSES.contains(&name) {
             return Ok(value.to_owned());
         }
-        match self.base().join(value.trim_ascii()) {
+        match self.base.join(value.trim_ascii()) {
             Ok(url) => Ok(url.to_string()),
             Err(_) => Err(format!("'{}' is not a valid address", text::cut(value, 100))),
         }
@@ -75,7 +66,6 @@ impl Page {
     /// Where the elements lead: each address once, in the order of the page. An element without an address, and one that only
     /// runs a script or leads to a place on its own page, leads nowhere.
     pub(super) fn links(&self, elements: &[Id]) -> Result<Vec<Url>, String> {
-        let base = self.base();
         let mut links = Vec::new();
         for id in elements {
             let Some(href) = self.document.element(*id).and_then(|element| element.attribute("href")) else { continue };
@@ -83,7 +73,8 @@ impl Page {
             if href.is_empty() || href.starts_with('#') || href.to_ascii_lowercase().starts_with("javascript:") {
                 continue;
             }
-            let mut url = base.join(href).map_err(|_| format!("'{}' is not a valid address", text::cut(href, 100)))?;
+            let mut url =
+                self.base.join(href).map_err(|_| format!("'{}' is not a valid address", text::cut(href, 100)))?;
             url.set_fragment(None);
             if !links.contains(&url) {
                 links.push(url);

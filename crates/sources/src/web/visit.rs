@@ -26,6 +26,8 @@ const HEAD: usize = 1024;
 pub(super) struct Page {
     /// Where it lies, after redirects.
     pub url: Url,
+    /// The address from which those on the page count.
+    pub base: Url,
     pub document: Document,
     /// The encoding, if some of its bytes are not valid in it.
     pub garbled: Option<&'static str>,
@@ -209,10 +211,19 @@ impl Visitor {
         }
         let (html, garbled) = decoded(&answer.body, &answer.content_type, self.spec.encoding.map(|of| of.0))?;
         match Document::parse(&html, self.spec.timeout) {
-            Some(document) => Ok(Page { url, document, garbled }),
+            Some(document) => Ok(Page { base: base(&url, &document), url, document, garbled }),
             None => Err(format!("it cannot be read within {} s", self.spec.timeout.as_secs())),
         }
     }
+}
+
+/// What `<base>` says, if the page has it.
+fn base(url: &Url, document: &Document) -> Url {
+    let given = document.within(0).find_map(|id| {
+        let element = document.element(id).filter(|element| element.name() == "base")?;
+        url.join(element.attribute("href")?.trim_ascii()).ok()
+    });
+    given.unwrap_or_else(|| url.clone())
 }
 
 async fn exchange(http: &reqwest::Client, url: &Url, largest: usize, timeout: Duration) -> Result<Answer, Fault> {
@@ -279,7 +290,7 @@ fn decoded(
 /// The encoding that a `meta` element names: `charset="…"`, or `content="text/html; charset=…"`.
 fn declared(head: &[u8]) -> Option<&'static Encoding> {
     let head = String::from_utf8_lossy(head).to_ascii_lowercase();
-    let encoding_of = |meta: &str| Encoding::for_label(label(meta, "charset=")?.trim().as_bytes());
+    let encoding_of = |meta: &str| Encoding::for_label(label(meta, "charset=")?.trim_end_matches('/').as_bytes());
     let metas = head.match_indices("<meta").map(|(at, _)| head[at..].split('>').next().unwrap_or_default());
     let encoding = metas.filter_map(encoding_of).next()?;
     // A page that can be read so far is not UTF-16, whatever it says.
