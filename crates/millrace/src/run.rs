@@ -116,7 +116,7 @@ fn stages_of(
     for tool in todo {
         let mut retry = 0;
         let ended = loop {
-            let share = memory.share(memory.known(stages.pipeline, *tool), slots.count);
+            let share = memory.share(memory.known(stages.pipeline, *tool));
             let slot = match slots.take(stages, memory, share, log)? {
                 Ok(slot) => slot,
                 Err(ended) => break ended,

@@ -40,11 +40,11 @@ impl Memory {
         std::fs::read_to_string(self.path(pipeline, tool)).ok()?.trim().parse().ok()
     }
 
-    /// What is set aside for a stage: a quarter more than it ever needed, since data grows; for one that never ran, an equal
-    /// share. Never more than the budget, so that every stage can run.
-    pub fn share(&self, known: Option<u64>, slots: usize) -> u64 {
+    /// What is set aside for a stage: a quarter more than it ever needed, since data grows; for one that never ran all, so that
+    /// it runs alone. Never more than the budget, so that every stage can run.
+    pub fn share(&self, known: Option<u64>) -> u64 {
         let Some(budget) = self.budget else { return 0 };
-        known.map_or(budget / slots.max(1) as u64, |known| known.saturating_add(known / 4)).min(budget)
+        known.map_or(budget, |known| known.saturating_add(known / 4).min(budget))
     }
 
     /// Keeps what a stage needed, if it is the most so far: runs that find nothing new need next to nothing.
@@ -111,12 +111,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let memory = Memory { folder: folder.path().join("memory"), budget: Some(1000) };
         let (name, tool) = (Name::new("p").unwrap(), Tool::Clean);
-        let share = |slots| memory.share(memory.known(&name, tool), slots);
-        assert_eq!(share(4), 250, "an equal share of what is not known");
+        let share = || memory.share(memory.known(&name, tool));
+        assert_eq!(share(), 1000, "nobody knows what it needs");
         for (needed, right) in [(400, 500), (20, 500), (600, 750), (5000, 1000)] {
             memory.keep(&name, tool, needed).unwrap();
-            assert_eq!(share(4), right);
+            assert_eq!(share(), right);
         }
-        assert_eq!(Memory { budget: None, ..memory }.share(Some(5), 4), 0);
+        assert_eq!(Memory { budget: None, ..memory }.share(Some(5)), 0);
     }
 }

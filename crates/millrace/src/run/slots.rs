@@ -23,7 +23,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// The slots of a project: files that are locked while a stage works, and hold how many bytes are set aside for it.
 pub struct Slots {
     folder: PathBuf,
-    pub count: usize,
+    count: usize,
 }
 
 /// Held while a stage works; the kernel lets go of it however the process ends.
