@@ -170,8 +170,6 @@ fn a_stage_whose_time_runs_out_is_stopped_with_all_that_it_started() {
     let Some(airflow) = Airflow::for_pipelines_of(project.root().to_owned(), &project) else { return };
     let (is_done, log) = airflow.test("slow", &[]);
     assert!(!is_done && log.contains("AirflowTaskTimeout"), "{log}");
-    let runs = project.read("data/runs/slow.jsonl");
-    assert!(runs.contains("interrupted by SIGTERM"), "{runs}\n{log}");
     assert!(!project.exists("data/raw/slow/latest"));
     if project.exists("started") {
         let stat = format!("/proc/{}/stat", project.read("started").trim());
