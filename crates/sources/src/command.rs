@@ -7,6 +7,7 @@
 //! What it prints counts only if it ends with exit code 0: a program that fails, is killed or takes too long has said nothing.
 
 mod arrow;
+mod group;
 mod process;
 mod singer;
 mod types;
@@ -27,6 +28,7 @@ use crate::places::{Place, once};
 use crate::reading::{Settings, Target};
 use crate::source::{Located, Opened, Request, Source};
 
+pub use group::end_programs;
 pub(crate) use process::Program;
 
 /// A program that prints a table.
@@ -61,7 +63,8 @@ struct Written {
     /// to reach the network (`*_proxy`, `SSL_CERT_*`). Their values are in no file, log or error.
     #[serde(default)]
     environment: Map<Hidden>,
-    /// How long it may run: 3600 seconds by default, 1 to 86400. Then it is killed, and nothing is published.
+    /// How long it may run: 3600 seconds by default, 1 to 86400. Then it is ended with all that it started, and nothing is
+    /// published.
     #[serde(default = "an_hour")]
     timeout_seconds: u32,
     /// The character between the fields of a `csv`. Default `,`.

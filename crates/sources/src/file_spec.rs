@@ -276,10 +276,12 @@ impl FileSpec {
                     .hint("write a dotted path from the root element on, such as 'records: catalog.product'"))
             }
             _ if self.records.is_some() && format != Format::Xml => wrong("records", "xml"),
-            _ if !self.explode.0.is_empty() && !matches!(format, Format::Xml | Format::Parquet) => {
-                wrong("explode", "xml and parquet")
+            _ if !self.explode.0.is_empty() && !is_json && !matches!(format, Format::Xml | Format::Parquet) => {
+                wrong("explode", "json, json_lines, xml and parquet")
             }
-            _ if self.skip_lines > 0 && format == Format::Xml => wrong("skip_lines", "text and sheets"),
+            _ if self.skip_lines > 0 && (format == Format::Xml || (is_json && !self.explode.0.is_empty())) => {
+                wrong("skip_lines", "text and sheets without 'explode'")
+            }
             _ if self.separator.is_some() && format == Format::Xml => wrong("separator", "csv"),
             _ if self.encoding.is_some() && !is_lines && !is_json && format != Format::Xml => wrong("encoding", "text"),
             _ if self.skip_lines > 0 && format == Format::Parquet => wrong("skip_lines", "text and sheets"),

@@ -17,9 +17,9 @@
 //! in flight is kept.
 
 mod budget;
-mod exchange;
+pub(crate) mod exchange;
 mod flight;
-mod json_page;
+pub(crate) mod json_page;
 mod paging;
 mod proof;
 mod ranges;

@@ -17,6 +17,7 @@ mod database;
 mod decode;
 mod ending;
 mod excel;
+mod exploded;
 mod file_source;
 mod file_spec;
 mod files;
@@ -49,6 +50,7 @@ mod sqlite;
 mod table_spec;
 mod text;
 mod typed;
+mod web;
 mod xml;
 mod zipped;
 
@@ -60,6 +62,7 @@ use store::Cloud;
 
 pub use self::mysql::Mysql;
 pub use column_spec::ColumnSpec;
+pub use command::end_programs;
 pub use ending::{Ending, Finished};
 pub use file_spec::{Compression, FileSpec, Format};
 pub use generate::Generate;
@@ -70,6 +73,7 @@ pub use source::{Located, Opened};
 pub use sqlite::Sqlite;
 pub use table_spec::{RAW, SchemaContract, SourceSpec, TableSpec};
 pub use values::MomentFormat;
+pub use web::WebSpec;
 
 use source::Request;
 

@@ -176,6 +176,22 @@ mod tests {
     }
 
     #[test]
+    fn elements_of_pages_are_part_of_the_meaning() {
+        let web = |keys: &str, column: &str| {
+            let fields = "a: .x, b: {select: i, attribute: title, which: all}, c: {select: i, of: details}";
+            let text = format!(
+                "source: {{web: {{start: 'http://h/', rows: tr, details: a, fields: {{{fields}}}{keys}}}}}\ncolumns: {{a: int64, d: {{type: string, from: b}}, c: string}}\n"
+            );
+            reading(&text, column)
+        };
+        assert_eq!(web("", "a"), r#"{"rows":"tr","select":".x"}"#);
+        assert_eq!(web("", "d"), r#"{"attribute":"title","from":"b","rows":"tr","select":"i","which":"all"}"#);
+        assert_eq!(web("", "c"), r#"{"of":"a","rows":"tr","select":"i"}"#);
+        assert_eq!(web(", next: a.next, pages: 7", "a"), web("", "a"));
+        assert_ne!(web(", encoding: cp949", "a"), web("", "a"));
+    }
+
+    #[test]
     fn declarations_of_a_column_are_its_own() {
         let of = |column: &str| reading(&csv("", &format!("x: {column}, y: int64")), "x");
         assert_eq!(of(r#"{type: date, format: "%d/%m/%Y", from: x}"#), r#"{"format":"%d/%m/%Y"}"#);

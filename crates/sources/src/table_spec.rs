@@ -14,6 +14,7 @@ use crate::mysql::Mysql;
 use crate::postgres::Postgres;
 use crate::source::Source;
 use crate::sqlite::Sqlite;
+use crate::web::WebSpec;
 
 /// A table: where its rows come from, and what its columns are.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -162,6 +163,8 @@ pub enum SourceSpec {
     Http(Box<HttpSpec>),
     /// Any program that prints CSV, JSON lines, an Arrow stream or Singer messages.
     Command(Box<CommandSpec>),
+    /// Pages of a web site, read by CSS selectors.
+    Web(Box<WebSpec>),
 }
 
 impl SourceSpec {
@@ -174,6 +177,7 @@ impl SourceSpec {
             SourceSpec::Mysql(mysql) => mysql,
             SourceSpec::Http(http) => http.as_ref(),
             SourceSpec::Command(command) => command.as_ref(),
+            SourceSpec::Web(web) => web.as_ref(),
         }
     }
 }

@@ -4,6 +4,7 @@ mod command;
 mod conversions;
 mod errors;
 mod excel;
+mod exploded;
 mod foreign_types;
 mod formats;
 mod generate;
@@ -19,6 +20,7 @@ mod postgres_growing;
 mod refusals;
 mod sqlite;
 mod sqlite_growing;
+mod web;
 mod whole;
 mod xml_files;
 

@@ -78,6 +78,9 @@ pub trait Stage: Sized {
     /// Files in the stage's folder to which it only ever appends, and which the project's store keeps too.
     const JOURNALS: &'static [&'static str] = &[];
 
+    /// What an interruption does first. Default: it removes what is half-done.
+    const CLEAN_UP: fn() = artifact::discard_all;
+
     /// The tables that it publishes: those that may have checks.
     fn tables(spec: &Self::Spec) -> Vec<String>;
 

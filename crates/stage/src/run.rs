@@ -104,7 +104,7 @@ fn execute<S: Stage>(arguments: Arguments<S::Flags>, common: &Common) -> Result<
         carrier: OnceCell::new(),
         warnings: RefCell::default(),
     };
-    watch(&who, INTERRUPTED)?;
+    watch(&who, Interrupted { clean_up: S::CLEAN_UP, ..INTERRUPTED })?;
     if let Some(exit) = S::beforehand(&job)? {
         return Ok(exit);
     }

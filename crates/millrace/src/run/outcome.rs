@@ -7,7 +7,7 @@ use spec::{Error, Exit, Tool};
 use super::stage::Ended;
 
 /// Longest part of a stage's last message that the line repeats, in characters.
-const LONGEST: usize = 300;
+pub const LONGEST: usize = 300;
 
 /// The end of a run.
 pub struct Outcome {

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::io::{self, Read, Write};
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
@@ -11,6 +12,8 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use spec::{Error, Exit, Result, text};
 use tempfile::NamedTempFile;
+
+use super::group::Group;
 
 /// Bytes of a chunk, and chunks that may wait.
 const CHUNK: usize = 1 << 16;
@@ -80,7 +83,7 @@ impl Program {
             false => name.into(),
         };
         let mut command = Command::new(program);
-        command.args(arguments).current_dir(&self.folder).env_clear();
+        command.args(arguments).current_dir(&self.folder).env_clear().process_group(0);
         for (flag, file) in &files {
             command.arg(flag).arg(file.path());
         }
@@ -94,11 +97,13 @@ impl Program {
                 .hint("make the file executable, or name its interpreter first, such as [python3, export.py]"),
             _ => Error::cannot_run(format!("{}: cannot be started: {}", self.shown, text::root_cause(&error))),
         })?;
+        let group = Group::of(&child);
         let words = Words::of(&mut child);
         let chunks = pump(&mut child);
         Ok(Running {
             program: self.clone(),
             child,
+            group,
             chunks,
             words,
             deadline: Instant::now() + self.timeout,
@@ -124,10 +129,11 @@ impl Program {
     }
 }
 
-/// A program that was started. Dropping it ends it.
+/// A program that was started. Dropping it ends it, with all that it started.
 pub(crate) struct Running {
     program: Program,
     child: Child,
+    group: Group,
     chunks: Receiver<Vec<u8>>,
     words: Words,
     deadline: Instant,
@@ -238,7 +244,10 @@ impl Running {
         loop {
             let status = self.child.try_wait();
             match status.map_err(|error| Error::cannot_run(format!("{}: {error}", self.program.shown)))? {
-                Some(status) => return Ok(status),
+                Some(status) => {
+                    self.group.is_over();
+                    return Ok(status);
+                }
                 None if Instant::now() >= self.deadline => return Err(self.too_slow()),
                 None => std::thread::sleep(Duration::from_millis(5)),
             }
@@ -258,10 +267,16 @@ impl Running {
         .hint("nothing was published; run again, or raise 'timeout_seconds'")
     }
 
-    /// Kills the program, and returns what it said.
-    fn words_so_far(&mut self) -> String {
-        let _ = self.child.kill();
+    /// Ends the program and all that it started.
+    fn end(&mut self) {
+        self.group.end();
         let _ = self.child.wait();
+        self.group.is_over();
+    }
+
+    /// Ends the program, and returns what it said.
+    fn words_so_far(&mut self) -> String {
+        self.end();
         self.words.last(&self.program.hidden)
     }
 }
@@ -295,7 +310,6 @@ impl Read for Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.end();
     }
 }

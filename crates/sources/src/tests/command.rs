@@ -71,6 +71,39 @@ fn a_program_that_does_not_end_well_has_said_nothing() {
     assert!(class == Class::TryAgain && text.starts_with(begin) && text.ends_with(end), "{text}");
 }
 
+/// Whether a process is there and has not ended.
+fn is_running(id: &str) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", id.trim())).unwrap_or_default();
+    stat.rsplit(") ").next().is_some_and(|rest| !rest.is_empty() && !rest.starts_with(['Z', 'X']))
+}
+
+#[test]
+fn what_a_program_started_ends_with_it() {
+    let starting =
+        "sleep 600 & echo $! >started; sh -c 'trap \"\" TERM; sleep 600' & echo $! >deaf; printf 'id\\n1\\n'";
+    for body in [format!("{starting}; wait"), format!("trap '' TERM; {starting}; sleep 600; sleep 600")] {
+        let project = script(&body);
+        let (class, _) = fails(&project, &source("format: csv, timeout_seconds: 1"));
+        assert_eq!(class, Class::TryAgain);
+        for file in ["started", "deaf"] {
+            let id = std::fs::read_to_string(project.0.path().join(file)).unwrap();
+            // The kernel needs a moment for a process that was killed.
+            let gone = (0..2000).any(|_| {
+                std::thread::sleep(std::time::Duration::from_millis(5));
+                !is_running(&id)
+            });
+            assert!(gone, "{body}: '{file}' is still running");
+        }
+    }
+}
+
+#[test]
+fn a_program_may_clean_up_before_it_ends() {
+    let project = script("trap 'echo done >cleaned; exit 1' TERM; printf 'id\\n1\\n'; while true; do sleep 0.05; done");
+    fails(&project, &source("format: csv, timeout_seconds: 1"));
+    assert_eq!(std::fs::read_to_string(project.0.path().join("cleaned")).unwrap(), "done\n");
+}
+
 #[test]
 fn a_last_line_that_is_cut_short_ends_the_run() {
     for (text, why) in [
