@@ -3,6 +3,7 @@
 
 pub mod browser;
 pub mod delivered;
+pub mod outcome;
 pub mod served;
 pub mod story;
 
