@@ -447,7 +447,8 @@ fn key_of(doing: &str, table: &DataFrame, names: &[&String], row: usize) -> Resu
     let mut key = Vec::with_capacity(names.len());
     for name in names {
         let value = table.column(name).during(doing)?.get(row).during(doing)?;
-        match value {
+        // A table of one row gives values that it owns.
+        match value.as_borrowed() {
             AnyValue::Null => return Ok(None),
             AnyValue::String(text) => key.push(text.to_owned()),
             other => key.push(other.to_string()),
