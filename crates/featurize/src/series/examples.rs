@@ -11,7 +11,7 @@ use super::holidays::Country;
 use super::kernel::{Matrix, difference, ewm, lag, planted, window};
 use super::models::Forecaster;
 use super::panel::{Panel, bounds};
-use super::plan::{HORIZON, How, Lookup, Op, Plan, SERIES};
+use super::plan::{HORIZON, How, Lookup, Op, Plan, SERIES, SINGLE};
 use super::spec::{CountedFrom, Holiday, Missing};
 use crate::eval::evaluated;
 use crate::interner::{NULL, UNKNOWN};
@@ -27,7 +27,11 @@ pub type Others = BTreeMap<String, DataFrame>;
 
 /// Reads the table of the series.
 pub fn read(plan: &Plan, open: Open) -> Result<DataFrame> {
-    let columns: Vec<_> = plan.needs.iter().map(|name| polars::prelude::col(name.as_str())).collect();
+    let column = |name: &String| match plan.is_single() && name == SERIES {
+        true => polars::prelude::lit(SINGLE).alias(SERIES),
+        false => polars::prelude::col(name.as_str()),
+    };
+    let columns: Vec<_> = plan.needs.iter().map(column).collect();
     artifact::collect(open(&plan.table)?.select(columns), &format!("reading table '{}'", plan.table))
 }
 
@@ -263,10 +267,12 @@ impl World {
         frame.select(names.iter().map(String::as_str)).during(doing)
     }
 
-    /// A column that is known ahead, of the period that is predicted. A row that fills a gap is not a plan.
+    /// A column that is known ahead, of the period that is predicted. In training a missing period has what fills it: were it
+    /// null, a model would learn that nothing is sold where nothing is planned. To be predicted are only periods after the
+    /// last filled one, so what fills a gap is never taken for a plan.
     fn ahead(&self, plan: &Plan, cells: &Cells, name: &str, is_forecast: bool) -> Result<Series> {
         let place = format!("series.known_ahead: '{name}'");
-        let row = |(series, target): (&u32, &usize)| self.panel.real_row(*series as usize, *target).unwrap_or(NULL);
+        let row = |(series, target): (&u32, &usize)| self.panel.row(*series as usize, *target).unwrap_or(NULL);
         let rows: Vec<u32> = cells.series.iter().zip(&cells.targets).map(row).collect();
         let values = self.panel.frame.column(name).during(&place)?.as_materialized_series().clone();
         let column = take(&values, &rows)?.with_name(name.into());

@@ -55,6 +55,8 @@ pub struct Asked {
     pub today: NaiveDate,
     /// Another newest cutoff than the spec's, by its period's number: then nothing is refused of later periods.
     pub newest: Option<i64>,
+    /// Gaps before this period are filled, though they lie after the newest cutoff. Default: those before the cutoff.
+    pub filled_until: Option<i64>,
 }
 
 impl Panel {
@@ -77,7 +79,7 @@ impl Panel {
                 .hint("see what clean.yaml removes, and that 'time' and 'series.by' name the right columns"));
         }
         let times = times_of(&frame, &plan.time, plan.clock)?;
-        rename(plan, &mut frame, &times)?;
+        let warnings = rename(plan, &mut frame, &times)?;
         let rules = plan.rules();
         let periods = Periods::among(&times, rules.every, plan.clock, rules.dated)?;
         let (keys, names, series) = series_of(plan, &frame)?;
@@ -115,7 +117,10 @@ impl Panel {
                     origin(&frame, *cell as usize),
                     origin(&frame, row)
                 ))
-                .hint("remove or add up one of them in clean.yaml, for example with dedupe"));
+                .hint(
+                    "if each row is a sale or a measurement, add them up in clean.yaml with aggregate; if a row came twice, \
+                     remove one there, for example with dedupe",
+                ));
             }
             *cell = row as u32;
         }
@@ -136,10 +141,11 @@ impl Panel {
             ends,
             incomplete,
             changes_on,
-            warnings: Vec::new(),
+            warnings,
         };
-        panel.fill(plan)?;
-        panel.warnings = panel.noticed(plan);
+        let until = asked.filled_until.map_or(newest_at, |until| usize::try_from(until - first).unwrap_or(0));
+        panel.fill(plan, until.clamp(newest_at, count))?;
+        panel.warnings.extend(panel.noticed(plan));
         Ok(panel)
     }
 

@@ -246,13 +246,9 @@ impl Cutoff<'_> {
         let mut rows = published.clone();
         // What is known in advance, from the rows of the periods that are predicted.
         for name in &self.plan.rules().known_ahead.0 {
-            let column = self.facts.frame.column(name).during(doing)?.as_materialized_series().clone();
-            let places: Vec<Option<u32>> = examples
-                .iter()
-                .map(|example| self.facts.row(&example.key, past.cutoff + example.ahead - 1).map(|row| row as u32))
-                .collect();
-            let places: IdxCa = places.into_iter().collect();
-            rows.with_column(column.take(&places).during(doing)?.into()).during(doing)?;
+            let targets: Vec<(&Key, i128)> =
+                examples.iter().map(|example| (&example.key, past.cutoff + example.ahead - 1)).collect();
+            rows.with_column(self.facts.known_ahead(name, &targets, self.with_label)?.into()).during(doing)?;
         }
         let mut answers = Answers::new();
         for (name, how) in &self.plan.features {
@@ -338,7 +334,9 @@ impl Cutoff<'_> {
             other.series.0.gaps = Gaps::Keep;
         }
         let newest = self.world.panel.first + self.cutoff as i64;
-        let asked = Asked { today: NaiveDate::MAX, newest: Some(newest) };
+        // What fills a gap says nothing but what is known in advance.
+        let until = self.world.panel.first + self.world.panel.newest as i64;
+        let asked = Asked { today: NaiveDate::MAX, newest: Some(newest), filled_until: Some(until) };
         let panel = Panel::new(&other, &rows, asked)?;
         let cutoff = panel.newest;
         let world = World::new(&other, panel, self.others)?;

@@ -1,6 +1,6 @@
 //! The rows of the table, one by one: which series and period each is of, and its label.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use artifact::PolarsResultExt;
 use chrono::NaiveDate;
@@ -10,7 +10,7 @@ use spec::{Error, Result};
 use super::panel::{Asked, NONE};
 use super::periods::Periods;
 use super::plan::Plan;
-use super::spec::{Negative, Unfinished};
+use super::spec::{Negative, Renamed, Unfinished};
 use crate::eval::evaluated;
 use values::form::{numbers, refuse_infinite};
 
@@ -34,39 +34,67 @@ pub fn texts(frame: &DataFrame, name: &str) -> Result<Vec<Option<String>>> {
     Ok(column.str().during(&place)?.iter().map(|text| text.map(str::to_owned)).collect())
 }
 
-/// Gives rows of an old name the new one.
-pub fn rename(plan: &Plan, frame: &mut DataFrame, times: &[i64]) -> Result<()> {
-    for renamed in &plan.rules().renamed {
-        let mut values = texts(frame, &renamed.column)?;
+/// Gives rows of an old name the new one. New names of one day are given at once, so that two stores can swap theirs; those of
+/// several days one after the other. Returns what people should look at.
+///
+/// Errors (refused): an old name from its day on, unless another one was renamed to it.
+pub fn rename(plan: &Plan, frame: &mut DataFrame, times: &[i64]) -> Result<Vec<String>> {
+    let mut warnings = Vec::new();
+    let columns: BTreeSet<&String> = plan.rules().renamed.iter().map(|renamed| &renamed.column).collect();
+    for column in columns {
+        let mut renames: Vec<&Renamed> =
+            plan.rules().renamed.iter().filter(|renamed| renamed.column == *column).collect();
+        renames.sort_by_key(|renamed| renamed.on);
+        let mut values = texts(frame, column)?;
+        warnings.extend(unknown(&renames, &values));
         let mut changed = false;
-        for (row, value) in values.iter_mut().enumerate().filter(|(_, value)| value.as_deref() == Some(&renamed.from)) {
-            if plan.clock.day(times[row]).is_some_and(|day| day >= renamed.on) {
+        for (row, value) in values.iter_mut().enumerate() {
+            let (Some(name), Some(day)) = (value.as_ref(), plan.clock.day(times[row])) else { continue };
+            let taken_over = renames.iter().any(|other| other.to == *name && other.on <= day);
+            if let Some(old) = renames.iter().find(|old| old.from == *name && old.on <= day && !taken_over) {
                 return Err(Error::refused(format!(
                     "series.renamed: '{}' is called '{}' from {} on, but {} still has the old name",
-                    renamed.from,
-                    renamed.to,
-                    renamed.on,
+                    old.from,
+                    old.to,
+                    old.on,
                     origin(frame, row)
                 ))
                 .hint("correct the day, or the row in clean.yaml"));
             }
-            *value = Some(renamed.to.clone());
-            changed = true;
+            let mut new = name;
+            for at_once in renames.chunk_by(|one, other| one.on == other.on).filter(|at_once| day < at_once[0].on) {
+                new = at_once.iter().find(|renamed| renamed.from == *new).map_or(new, |renamed| &renamed.to);
+            }
+            let new = new.clone();
+            if new != *name {
+                *value = Some(new);
+                changed = true;
+            }
         }
         if !changed {
             continue;
         }
-        let place = format!("series.renamed: column '{}'", renamed.column);
-        let dtype = frame.column(&renamed.column).during(&place)?.dtype().clone();
-        let texts = StringChunked::from_iter_options(renamed.column.as_str().into(), values.into_iter());
+        let place = format!("series.renamed: column '{column}'");
+        let dtype = frame.column(column).during(&place)?.dtype().clone();
+        let texts = StringChunked::from_iter_options(column.as_str().into(), values.into_iter());
         let texts: Series = polars::prelude::IntoSeries::into_series(texts);
-        let column = texts.strict_cast(&dtype).map_err(|_| {
-            Error::cannot_run(format!("{place} cannot hold '{}'", renamed.to))
-                .hint("write a value of the column's type")
+        let cast = texts.strict_cast(&dtype).map_err(|_| {
+            let names: Vec<&str> = renames.iter().map(|renamed| renamed.to.as_str()).collect();
+            Error::cannot_run(format!("{place} cannot hold '{}'", names.join("' or '")))
+                .hint("write values of the column's type")
         })?;
-        frame.with_column(column.into()).during(&place)?;
+        frame.with_column(cast.into()).during(&place)?;
     }
-    Ok(())
+    Ok(warnings)
+}
+
+/// Names that no row has: perhaps they are misspelt, and a series lost its history.
+fn unknown(renames: &[&Renamed], values: &[Option<String>]) -> Vec<String> {
+    let known: HashSet<&str> = values.iter().flatten().map(String::as_str).collect();
+    let names: BTreeSet<&str> = renames.iter().flat_map(|renamed| [renamed.from.as_str(), &renamed.to]).collect();
+    let column = renames.first().map_or("", |renamed| renamed.column.as_str());
+    let warning = |name: &&str| format!("series.renamed: no row has '{name}' as '{column}'");
+    names.iter().filter(|name| !known.contains(**name)).map(warning).collect()
 }
 
 /// The keys of all series in their order, their names, and the series of each row.
@@ -115,7 +143,10 @@ pub fn numbered(
                 names[series[row] as usize],
                 plan.every
             ))
-            .hint("correct the date in clean.yaml, or the length of a period as 'series.every'")
+            .hint(
+                "correct the date in clean.yaml, or the length of a period as 'series.every'; if each row is a sale or a \
+                 measurement, add them up to periods in clean.yaml with aggregate",
+            )
         })
     };
     times.iter().enumerate().map(number).collect()
