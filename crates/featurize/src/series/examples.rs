@@ -159,12 +159,12 @@ impl World {
         Ok((keys, rows, values))
     }
 
-    /// The examples at some cutoffs: all periods of the horizon, or those whose label is known.
-    fn cells(&self, plan: &Plan, cutoffs: &[usize], with_label: bool) -> Cells {
+    /// The examples of the series at some cutoffs: all periods of the horizon, or those whose label is known.
+    fn cells(&self, plan: &Plan, cutoffs: &[usize], with_label: bool, of: impl Fn(usize) -> bool) -> Cells {
         let mut cells = Cells { series: Vec::new(), cutoffs: Vec::new(), targets: Vec::new() };
         for cutoff in cutoffs {
             for series in 0..self.panel.series() {
-                if !self.panel.is_active(series, *cutoff, self.bounds) {
+                if !of(series) || !self.panel.is_active(series, *cutoff, self.bounds) {
                     continue;
                 }
                 for target in *cutoff..cutoff + plan.horizon {
@@ -181,7 +181,7 @@ impl World {
 
     /// How many examples there are at a cutoff.
     pub fn count(&self, plan: &Plan, cutoff: usize, with_label: bool) -> usize {
-        self.cells(plan, &[cutoff], with_label).len()
+        self.cells(plan, &[cutoff], with_label, |_| true).len()
     }
 
     /// Whether a series has an example at one of the cutoffs.
@@ -218,7 +218,18 @@ impl World {
     /// The examples at some cutoffs with their features and, if wanted, their labels, in the order of cutoff, series and
     /// horizon.
     pub fn examples(&self, plan: &Plan, cutoffs: &[usize], with_label: bool) -> Result<DataFrame> {
-        let cells = self.cells(plan, cutoffs, with_label);
+        self.examples_of(plan, cutoffs, with_label, |_| true)
+    }
+
+    /// The same of some series.
+    pub fn examples_of(
+        &self,
+        plan: &Plan,
+        cutoffs: &[usize],
+        with_label: bool,
+        of: impl Fn(usize) -> bool,
+    ) -> Result<DataFrame> {
+        let cells = self.cells(plan, cutoffs, with_label, of);
         let doing = "examples";
         let mut frame = self.carried(plan, &cells)?;
         for name in &plan.rules().known_ahead.0 {

@@ -146,6 +146,10 @@ impl Plan {
         let place = format!("table '{table}'");
         let schema = open(&table)?.collect_schema().during(&place)?;
         let time_type = dtype_of(&schema, &spec.time, &format!("{place}: 'time'"))?;
+        if matches!(time_type, DataType::Datetime(_, Some(_))) {
+            return Err(Error::cannot_run(format!("{place}: column '{}' has a time zone", spec.time))
+                .hint("cast it to datetime in clean.yaml, which gives times of UTC"));
+        }
         let clock = Clock::of(&time_type, &spec.time, None)?;
         let rules = &spec.series;
         // Only whether spans are whole numbers of periods is asked of these.

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use artifact::PolarsResultExt;
 use chrono::NaiveDate;
-use polars::prelude::{DataFrame, DataType, IntoLazy, NewChunkedArray, Series, StringChunked, col};
+use polars::prelude::{DataFrame, DataType, IdxCa, NewChunkedArray, Series, StringChunked};
 use spec::{Error, Result};
 
 use super::panel::{Asked, NONE};
@@ -97,29 +97,82 @@ fn unknown(renames: &[&Renamed], values: &[Option<String>]) -> Vec<String> {
     names.iter().filter(|name| !known.contains(**name)).map(warning).collect()
 }
 
+/// The values of a column by number, in the order of their first rows: of each row its number, [`NONE`] without a value, and
+/// all values as texts.
+pub fn coded(frame: &DataFrame, name: &str) -> Result<(Vec<u32>, Vec<String>)> {
+    let place = format!("column '{name}'");
+    let column =
+        frame.column(name).during(&place)?.as_materialized_series().strict_cast(&DataType::String).during(&place)?;
+    let (mut known, mut values): (HashMap<&str, u32>, Vec<String>) = (HashMap::new(), Vec::new());
+    // Rows of one series often follow each other.
+    let mut before: Option<(&str, u32)> = None;
+    let codes = column.str().during(&place)?.iter().map(|text| {
+        let Some(text) = text else { return NONE };
+        if let Some((_, code)) = before.filter(|(same, _)| *same == text) {
+            return code;
+        }
+        let code = *known.entry(text).or_insert_with(|| {
+            values.push(text.to_owned());
+            values.len() as u32 - 1
+        });
+        before = Some((text, code));
+        code
+    });
+    let codes = codes.collect();
+    Ok((codes, values))
+}
+
+/// Several codes of each row as one, in the order of the first rows, and the first row of each.
+pub fn together(columns: &[Vec<u32>]) -> (Vec<u32>, Vec<u32>) {
+    let rows = columns.first().map_or(0, Vec::len);
+    let mut all = vec![0u32; rows];
+    for column in columns {
+        let mut known: HashMap<(u32, u32), u32> = HashMap::new();
+        for (one, other) in all.iter_mut().zip(column) {
+            let fresh = known.len() as u32;
+            *one = *known.entry((*one, *other)).or_insert(fresh);
+        }
+    }
+    let mut firsts = Vec::new();
+    for (row, code) in (0u32..).zip(&all) {
+        if *code as usize == firsts.len() {
+            firsts.push(row);
+        }
+    }
+    (all, firsts)
+}
+
 /// The keys of all series in their order, their names, and the series of each row.
 pub fn series_of(plan: &Plan, frame: &DataFrame) -> Result<(DataFrame, Vec<String>, Vec<u32>)> {
+    const PLACE: &str = "place of the series";
     let doing = "series";
-    let by: Vec<_> = plan.by.iter().map(|name| col(name.as_str())).collect();
-    let keys = frame.clone().lazy().select(by).unique(None, polars::prelude::UniqueKeepStrategy::Any);
+    let columns = plan.by.iter().map(|name| Ok(coded(frame, name)?.0)).collect::<Result<Vec<_>>>()?;
+    let (codes, firsts) = together(&columns);
     let order: Vec<&str> = plan.by.iter().map(String::as_str).collect();
-    let keys = keys.sort(order, Default::default()).collect().during(doing)?;
-    let named = |frame: &DataFrame| -> Result<Vec<Vec<String>>> {
-        let columns = plan.by.iter().map(|name| texts(frame, name)).collect::<Result<Vec<_>>>()?;
-        let of = |row: usize| columns.iter().map(|column| column[row].clone().unwrap_or_default()).collect();
-        Ok((0..frame.height()).map(of).collect())
-    };
-    let all = named(&keys)?;
-    let codes: HashMap<&Vec<String>, u32> = all.iter().zip(0..).collect();
-    let series = named(frame)?.iter().map(|key| codes.get(key).copied().unwrap_or(NONE)).collect();
-    let name = |key: &Vec<String>| match key.as_slice() {
-        [one] => one.clone(),
-        // So that no two series have one name.
-        several => {
-            several.iter().map(|part| part.replace('\\', "\\\\").replace('/', "\\/")).collect::<Vec<_>>().join("/")
+    let keys = frame.select(order.clone()).during(doing)?.take(&IdxCa::from_slice("".into(), &firsts)).during(doing)?;
+    let keys =
+        keys.with_row_index(PLACE.into(), None).and_then(|keys| keys.sort(order, Default::default())).during(doing)?;
+    let mut rank = vec![NONE; firsts.len()];
+    for (at, place) in (0u32..).zip(keys.column(PLACE).during(doing)?.idx().during(doing)?.iter()) {
+        if let Some(known) = place.and_then(|place| rank.get_mut(place as usize)) {
+            *known = at;
+        }
+    }
+    let keys = keys.drop(PLACE).during(doing)?;
+    let columns = plan.by.iter().map(|name| texts(&keys, name)).collect::<Result<Vec<_>>>()?;
+    let name = |at: usize| {
+        let of = |column: &Vec<Option<String>>| column[at].clone().unwrap_or_default();
+        match columns.as_slice() {
+            [one] => of(one),
+            // So that no two series have one name.
+            several => {
+                let parts = several.iter().map(|column| of(column).replace('\\', "\\\\").replace('/', "\\/"));
+                parts.collect::<Vec<_>>().join("/")
+            }
         }
     };
-    Ok((keys, all.iter().map(name).collect(), series))
+    let names = (0..keys.height()).map(name).collect();
+    Ok((keys, names, codes.into_iter().map(|code| rank[code as usize]).collect()))
 }
 
 /// The number of the period of each row.

@@ -263,6 +263,19 @@ fn what_is_no_number() {
 }
 
 #[test]
+fn times_with_a_zone() {
+    let mut tables = whole();
+    let week = tables[0].1.column("week").unwrap().clone();
+    let zone = TimeZone::opt_try_new(Some("Europe/Berlin")).unwrap();
+    let zoned = week.cast(&DataType::Datetime(TimeUnit::Microseconds, zone)).unwrap();
+    tables[0].1.with_column(zoned).unwrap();
+    assert_eq!(
+        refused(WEEKLY, &[LAST], &tables),
+        "table 'sales': column 'week' has a time zone; cast it to datetime in clean.yaml, which gives times of UTC"
+    );
+}
+
+#[test]
 fn a_level_that_changes() {
     let mut tables = whole();
     tables[0].1.with_column(Column::new("region".into(), ["n", "n", "s", "s", "s"])).unwrap();
