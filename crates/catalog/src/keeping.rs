@@ -164,14 +164,12 @@ fn summary(pruning: &Pruning, what: &str, keep: &str) {
 
 /// Months and years are as long as the longest of them: what is kept is kept long enough.
 fn length(span: Span) -> chrono::TimeDelta {
-    let hours = match span.unit {
-        Unit::Hour => 1,
-        Unit::Day => 24,
-        Unit::Week => 7 * 24,
-        Unit::Month => 31 * 24,
-        Unit::Year => 366 * 24,
-    };
-    chrono::TimeDelta::hours(i64::from(span.count) * hours)
+    let days = |each: i64| i64::from(span.count) * each * 24 * 60;
+    chrono::TimeDelta::minutes(match (span.minutes(), span.unit) {
+        (Some(minutes), _) => minutes,
+        (None, Unit::Year) => days(366),
+        (None, _) => days(31),
+    })
 }
 
 /// The locks of all stages, in one order, so that two who take them do not wait for each other.

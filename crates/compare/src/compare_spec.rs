@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
-use spec::{Map, Name, Span, Unit};
+use spec::{Map, Name, Span};
 
 /// How a running comparison is judged: which arms, by what outcome, and what happens then.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
@@ -257,7 +257,7 @@ fn check_arms(arms: &Map<f64>) -> Result<(), String> {
     }
 }
 
-const HOUR: i64 = 3_600_000_000;
+const MINUTE: i64 = 60_000_000;
 
 /// A span in microseconds. Months and years have no fixed length.
 fn length(key: &str, span: Option<Span>) -> Result<Option<i64>, String> {
@@ -268,15 +268,9 @@ fn length(key: &str, span: Option<Span>) -> Result<Option<i64>, String> {
     }
 }
 
-/// A span of hours, days or weeks in microseconds.
+/// A span of minutes, hours, days or weeks in microseconds.
 pub(crate) fn micros(span: Span) -> Option<i64> {
-    let hours = match span.unit {
-        Unit::Hour => 1,
-        Unit::Day => 24,
-        Unit::Week => 7 * 24,
-        _ => return None,
-    };
-    Some(i64::from(span.count) * hours * HOUR)
+    span.minutes().map(|minutes| minutes * MINUTE)
 }
 
 impl<'de> Deserialize<'de> for CompareSpec {

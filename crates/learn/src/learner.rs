@@ -27,6 +27,12 @@ pub trait Learner: Send + Sync {
         true
     }
 
+    /// The features of which it predicts the first that is not missing; none of a learner that learns. Where all are missing, its
+    /// prediction is no plain forecast.
+    fn repeats(&self) -> &[String] {
+        &[]
+    }
+
     /// Learns from `train`; `valid` may stop it early but is not learned from.
     fn fit(&self, task: Task, train: Data<'_>, valid: Data<'_>, seed: u64) -> Result<Box<dyn Model>>;
 

@@ -38,6 +38,7 @@ impl Back {
         let per_day = self.clock.per_day();
         let count = i64::from(span.count);
         match span.unit {
+            Unit::Minute => time.saturating_sub(count.saturating_mul(per_day / 1_440)),
             Unit::Hour => time.saturating_sub(count.saturating_mul(per_day / 24)),
             Unit::Day => self.shown(time, |local| local.saturating_sub(count.saturating_mul(per_day))),
             Unit::Week => {
@@ -62,7 +63,7 @@ fn months(span: Span) -> Option<Months> {
     match span.unit {
         Unit::Month => Some(Months::new(span.count)),
         Unit::Year => Some(Months::new(span.count.saturating_mul(12))),
-        Unit::Hour | Unit::Day | Unit::Week => None,
+        Unit::Minute | Unit::Hour | Unit::Day | Unit::Week => None,
     }
 }
 

@@ -447,7 +447,7 @@ fn unknown_names_have_neighbours() {
         ),
         (
             vec!["f: {count: {window: 5h}}"],
-            "feature 'f': 5h is a span of hours, but the time column holds dates; write days, such as 1d",
+            "feature 'f': 5h needs a time of day, but the time column holds dates; write days, such as 1d",
         ),
     ] {
         assert_eq!(failure(&features), says);

@@ -30,9 +30,9 @@ pub struct SeriesSpec {
 #[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Series {
-    /// The columns whose values name a series, such as `[store, product]`.
+    /// The columns whose values name a series, such as `[store, product]`; `[]` if the whole table is one series.
     pub by: Names,
-    /// The length of a period: the distance of two rows of a series, such as `1w`, `1d`, `1mo` or `24h`.
+    /// The length of a period: the distance of two rows of a series, such as `1w`, `1d`, `1mo`, `1h` or `15min`.
     pub every: Span,
     /// How many periods ahead are predicted: 1 to 1000. There is an example for each of them.
     #[serde(deserialize_with = "horizon")]

@@ -186,7 +186,7 @@ fn what_says_when_must_be_a_time() {
         ),
         (
             "known_at: 12h",
-            "table 'log': 'known_at': 12h is a span of hours, but the time column holds dates; write days, such as 1d",
+            "table 'log': 'known_at': 12h needs a time of day, but the time column holds dates; write days, such as 1d",
         ),
         ("known_late: {amout: 3d}", "table 'log': 'known_late': unknown column 'amout'; did you mean 'amount'?"),
         (

@@ -121,6 +121,8 @@ pub(super) fn run_contenders(
         trained.release(&mut outcomes, chosen, parts, progress)?;
     let test_rows = rows::test_rows(&table, &split)?;
     others.into_iter().for_each(|(number, test)| outcomes[number].test = Some(test));
+    let of_split: Vec<String> =
+        of_split.into_iter().chain(scaled::without_value(&contenders, &test_features)).collect();
     let with_scales = |scored: Scored| match &scales {
         Some(scales) => scored.with_scales(scales.clone()),
         None => scored,

@@ -87,13 +87,23 @@ fn one(part: &LinesPart, group: &str, lines: &[Groups], along: Along) -> Html {
         chart = chart.line(name, points.iter().map(|(x, y, ..)| (*x, *y)).collect());
         if let (Some(low), Some(high)) = (&line.low, &line.high) {
             let band = points.iter().map(|(x, _, low, high)| (*x, *low, *high)).collect();
-            chart = chart.band(format!("from {low} to {high} of {name}"), band);
+            chart = chart.band(format!("from {low} to {high} of {name}{}", outside(points)), band);
         }
     }
     if part.from_zero {
         chart = chart.from_zero();
     }
     chart.figure().into()
+}
+
+/// How many values lie outside of their band: the mean of a skewed quantity may be above its 90 % quantile.
+fn outside(points: &[Point]) -> String {
+    let of_band = points.iter().filter(|(_, _, low, high)| !low.is_nan() && !high.is_nan());
+    match of_band.filter(|(_, y, low, high)| y < low || y > high).count() {
+        0 => String::new(),
+        1 => "; 1 value lies outside of it, as a mean can".to_owned(),
+        count => format!("; {count} values lie outside of it, as a mean can"),
+    }
 }
 
 /// The groups, those with the largest sum of the first line first.

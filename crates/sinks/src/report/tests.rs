@@ -30,7 +30,7 @@ impl Given for Shop {
             }
             (None, "scores") => {
                 let mut table = df!(
-                    "store" => ["a", "<b>"], "score" => [5.5, 60.0], "low" => [4.0, 50.0], "high" => [7.0, 70.5],
+                    "store" => ["a", "<b>"], "score" => [5.5, 71.0], "low" => [4.0, 50.0], "high" => [7.0, 70.5],
                 )
                 .unwrap();
                 table.with_column(weeks(vec![20_095, 20_095]).into()).unwrap();
@@ -97,6 +97,7 @@ fn a_forecast_stands_beside_what_happened() {
         "forecast (dashed): 5.5 on 2025-01-07, 5.5 on 2025-01-07.",
         "sold: 50 on 2024-12-24, 50 on 2024-12-24.",
         "The band is from low to high of forecast.",
+        "The band is from low to high of forecast; 1 value lies outside of it, as a mean can.",
         "<title>Forecast · sales</title>",
     ] {
         assert!(page.contains(part), "{part}\n{page}");
