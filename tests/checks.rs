@@ -316,7 +316,7 @@ fn a_reference_that_leads_nowhere_or_round_is_reported_with_its_place() {
     let back = format!("{REFERS}  shops:\n    - references: {{columns: [name], table: orders, key: [customer]}}\n");
     let project = two_tables("  orders: {}\n  shops: {}\n", &back);
     project.run("clean", ["shop"]).exits(2).says(
-        "checks: the tables 'orders' → 'shops' → 'orders' refer to each other in a circle; none of them can be checked first: \
+        "checks: the tables 'orders' → 'shops' → 'orders' refer to each other in a cycle; none of them can be checked first: \
          take out one of these checks 'references'",
     );
 }

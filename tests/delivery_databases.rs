@@ -211,7 +211,7 @@ fn a_load_that_fails_leaves_the_table_as_it_was() {
         "",
         "mode: append",
         2,
-        "the types do not go together: cannot cast type date to boolean",
+        "the types do not match: cannot cast type date to boolean",
     );
     fails(
         &with(", small int", ""),

@@ -58,7 +58,7 @@ fn a_project_is_made_from_nothing_and_runs() {
         "
         exit 2
         stderr
-          error: init: myshop/.env.example: is there already; name a new folder, or move the file away
+          error: init: myshop/.env.example: exists already; name a new folder, or move the file away
         "
     );
 }

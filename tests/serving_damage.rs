@@ -59,7 +59,7 @@ fn a_damaged_or_missing_snapshot_leaves_what_answers() {
         // The file is put right: nothing else has to change.
         project.write(&copy, &good);
         server.wait("the repair", || !metric(&mut client, &problem));
-        // A snapshot that names what is not there, and no snapshot at all.
+        // A snapshot that names what is missing, and no snapshot at all.
         project.write(
             &format!("{folder}/latest"),
             latest.replace(&path, &format!("{folder}/{table}_20310101_000000.parquet")),

@@ -48,7 +48,7 @@ fn the_state_moves_with_what_was_published() {
     let before = project.latest("data/raw/p");
     ingest(&[])
         .exits(2)
-        .says("command:sh: the program ended with exit code 1; its last words: the connection was lost");
+        .says("command:sh: the program ended with exit code 1; its last output: the connection was lost");
     assert_eq!(project.latest("data/raw/p"), before);
     std::fs::remove_file(project.at("fail")).unwrap();
     ingest(&[]).exits(0);

@@ -54,6 +54,6 @@ fn is_damage(text: &str) -> bool {
 
 /// A Parquet file whose bytes cannot be read.
 pub(crate) fn damaged(file: &str) -> Error {
-    Error::cannot_run(format!("{file}: not a whole Parquet file: its bytes are not as the format has them"))
+    Error::cannot_run(format!("{file}: not a complete Parquet file: its bytes do not follow the format"))
         .hint("it was damaged, or is still being written; fetch it, or run the stage that wrote it, again")
 }

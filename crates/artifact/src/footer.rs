@@ -158,7 +158,7 @@ fn metadata_shown(path: &Path, shown: &str) -> Result<ParquetMetaData> {
     let failed = |error: std::io::Error| Error::io("read", Path::new(shown), &error);
     let mut file = File::open(path).map_err(failed)?;
     let not_parquet = |what: &str| {
-        Error::cannot_run(format!("{shown}: not a whole Parquet file: {what}"))
+        Error::cannot_run(format!("{shown}: not a complete Parquet file: {what}"))
             .hint("it is truncated or of another kind; run the stage that wrote it again")
     };
     let length = file.metadata().map_err(failed)?.len();

@@ -40,7 +40,7 @@ impl InMemory {
 /// heads of all pages are read: at most `most_rows` rows, and at most `most_bytes` of pages once they are unpacked.
 ///
 /// # Errors
-/// Cannot run: it is not a whole Parquet file, holds types that the engine does not read, or is larger than allowed.
+/// Cannot run: it is not a complete Parquet file, holds types that the engine does not read, or is larger than allowed.
 pub fn read_received(bytes: &[u8], shown: &str, most_rows: usize, most_bytes: u64) -> Result<DataFrame> {
     let memory = InMemory::holding(bytes)
         .map_err(|error| Error::cannot_run(format!("{shown}: cannot be held in memory: {error}")))?;
@@ -61,7 +61,7 @@ pub fn read_received(bytes: &[u8], shown: &str, most_rows: usize, most_bytes: u6
         }
         ParquetReader::new(Cursor::new(bytes)).finish().during(shown)
     };
-    // The engine panics at some bytes that are not as the format has them.
+    // The engine panics at some bytes that do not follow the format.
     let read = catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| Err(errors::damaged(shown)));
     read.map_err(|error| {
         // What refers to the path says nothing to whoever sent the bytes.

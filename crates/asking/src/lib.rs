@@ -266,18 +266,18 @@ impl Round {
                     .hint("the step says `require: true`; without it the rows stay as they are"));
             }
             Some(Stop::NotConfigured(why)) => {
-                tracing::warn!("{spoken}: {why}; {rows_left} and stay as the rules left them");
+                tracing::warn!("{spoken}: {why}; {rows_left} and stay unchanged by it");
             }
             Some(stop) => {
                 return Err(Error::try_again(format!("{place}: {stop}; {rows_left}"))
-                    .hint("what was answered is kept; run again later"));
+                    .hint("the answers so far are kept; run again later"));
             }
             None if self.unasked > 0 => {
                 return Err(Error::try_again(format!(
                     "{place}: no answer came for {}; {rows_left}",
                     count(self.unasked, "input")
                 ))
-                .hint("what was answered is kept; run again later"));
+                .hint("the answers so far are kept; run again later"));
             }
             None => {}
         }
@@ -291,7 +291,7 @@ impl Round {
                 Err(Error::refused(format!("{place}: {text}")).hint("correct the task, or leave `require: true` out"))
             }
             false => {
-                tracing::warn!("{spoken}: {text}\nTheir rows stay as the rules left them");
+                tracing::warn!("{spoken}: {text}\nTheir rows stay unchanged by the step");
                 Ok(())
             }
         }

@@ -67,7 +67,7 @@ pub fn clean(
     let mut input = carrier.input(frame, files, &format!("table '{name}'"))?;
     let Order::Files(_) = &input.order else {
         return Err(Error::cannot_run(
-            "its rows do not say where they stand: columns '_file' and '_row' that ascend are needed to put parts together",
+            "its rows have no position: ascending columns '_file' and '_row' are needed to put the parts together",
         )
         .hint("read it with 'ingest', which adds them, or run it on one machine: without --engine"));
     };
@@ -148,7 +148,7 @@ fn told(
 /// A kernel: one round over one part.
 pub fn kernel(task: Task) -> Result<PartsMade> {
     let told: Told = serde_json::from_value(task.task)
-        .map_err(|error| Error::cannot_run(format!("not what 'clean' tells its kernels: {error}")))?;
+        .map_err(|error| Error::cannot_run(format!("not a task for a kernel of 'clean': {error}")))?;
     let body = read_spec::<Clean>(&told.yaml, &told.file, &task.env)?.body;
     let spec = body.tables.get(&told.table).ok_or_else(|| {
         Error::cannot_run(format!("{}: no table '{}'", told.file.display(), told.table)).hint("please report it")

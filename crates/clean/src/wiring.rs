@@ -111,7 +111,7 @@ impl Stage for Clean {
         }
         if !undo.is_empty() || !redo.is_empty() {
             let already = Decisions::read(&job.root, &job.pipeline)?.record(undo, redo, &job.root, &job.folder())?;
-            already.iter().for_each(|id| tool::say(format!("change '{id}' is taken back already")));
+            already.iter().for_each(|id| tool::say(format!("change '{id}' is undone already")));
         }
         Ok(None)
     }

@@ -213,7 +213,7 @@ impl CompareSpec {
                 (&before.outcome, before.measure, before.window) == (&outcome.outcome, outcome.measure, outcome.window)
             }) {
                 return Err(format!(
-                    "{place}: '{}' is there already, with the same measure and window",
+                    "{place}: '{}' is listed already, with the same measure and window",
                     outcome.outcome
                 ));
             }

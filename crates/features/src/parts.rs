@@ -57,7 +57,7 @@ pub fn build(job: &Job<Features>, carrier: &Carrier, spec: &FeaturesSpec) -> Res
     let counted = answers.iter().map(|answer| serde_json::from_value(answer.notes.clone()));
     let counted: Vec<Counted> = counted
         .collect::<Result<_, _>>()
-        .map_err(|error| Error::cannot_run(format!("a kernel's answer is not of this version: {error}")))?;
+        .map_err(|error| Error::cannot_run(format!("a kernel of another version answered: {error}")))?;
     let places = whole.places(&keys(&answers)?)?;
     let merged = |name: &str, cutoffs: usize| -> Result<Batches> {
         let of = places.clone();
@@ -83,17 +83,16 @@ fn keys(answers: &[Answer]) -> Result<Series> {
 /// A kernel: the features of its entities.
 pub fn kernel(task: Task) -> Result<PartsMade> {
     let told: Told = serde_json::from_value(task.task)
-        .map_err(|error| Error::cannot_run(format!("not what 'features' tells its kernels: {error}")))?;
+        .map_err(|error| Error::cannot_run(format!("not a task for a kernel of 'features': {error}")))?;
     let spec = read_spec::<Features>(&told.yaml, &told.file, &task.env)?.body.inheriting(&told.made);
     let rows = match task.rows.column(PLACE) {
         Ok(_) => task.rows.drop(PLACE).during("features")?,
         Err(_) => task.rows,
     };
     let open = |name: &str| {
-        let path = told
-            .beside
-            .get(name)
-            .ok_or_else(|| Error::cannot_run(format!("table '{name}' is not at hand here")).hint("please report it"))?;
+        let path = told.beside.get(name).ok_or_else(|| {
+            Error::cannot_run(format!("table '{name}' is not available here")).hint("please report it")
+        })?;
         scan_files(&[path])
     };
     let Part { training, scoring, entities, counted } = part(&spec, rows, &open, &told.settled)?;

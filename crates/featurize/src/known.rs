@@ -1,6 +1,6 @@
 //! When a row, or a column of it, became known.
 //!
-//! As of a time T only that counts which became known before T: a row that arrived later is not there, a column that
+//! As of a time T only that counts which became known before T: a row that arrived later is missing, a column that
 //! was filled or changed later is null.
 
 use std::fmt;
@@ -181,7 +181,7 @@ impl Knowledge {
         match reads.into_iter().find_map(|column| Some((column, self.made_of(column)?))) {
             None => Ok(()),
             Some((column, of)) => Err(Error::cannot_run(format!(
-                "{place} reads '{column}', which clean makes of '{of}', whose changes are known, but not its own"
+                "{place} reads '{column}', which clean computes from '{of}': the changes of '{of}' are known, but not those of '{column}'"
             ))
             .hint(format!("read '{of}' and compute the rest in SQL here"))),
         }

@@ -135,7 +135,7 @@ pub(super) fn same_columns(published: &LazyFrame, expected: &[&str]) -> Result<(
     let schema = published.clone().collect_schema().during("reading published features")?;
     let differs = |what: String| {
         Err(Error::cannot_run(format!("the published table does not have the columns of the spec: {what}"))
-            .hint("features.yaml has changed since, or somebody else wrote the table; run features again"))
+            .hint("features.yaml has changed since, or another program wrote the table; run features again"))
     };
     if let Some(missing) = expected.iter().find(|name| !schema.contains(name)) {
         return differs(format!("'{missing}' is missing"));
@@ -178,7 +178,7 @@ fn same_entities(plan: &Plan, published: &LazyFrame, prepared: &Keyed) -> Result
         if let Some((count, entity)) = counts.into_values().find(|(count, _)| *count != 0) {
             let what = if count > 0 { "is missing from the published table" } else { "was published once too often" };
             return Err(Error::refused(format!("{} {entity}, cutoff {day}: it {what}", plan.entity)).hint(
-                "the clean tables or features.yaml changed since, or somebody else wrote the table: run features again",
+                "the clean tables or features.yaml changed since, or another program wrote the table: run features again",
             ));
         }
     }

@@ -284,7 +284,7 @@ fn is_here(root: &Root, entry: &Entry) -> Result<bool> {
 }
 
 /// Brings back what is missing or differs. Artifacts come first and each `latest` last, so that a restore that is cut short
-/// leaves nothing that names what is not there.
+/// leaves nothing that names what is missing.
 ///
 /// Errors: an object that is missing, or is not what was sent: nothing takes its name then.
 pub fn restore(root: &Root, cloud: &Cloud, from: &Url, list: &List, progress: &dyn Fn(&str)) -> Result<Restored> {

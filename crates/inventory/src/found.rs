@@ -247,7 +247,7 @@ fn read(root: &Root, place: Place, path: PathBuf) -> Option<std::result::Result<
     let meta = match std::fs::metadata(&whole) {
         Ok(meta) => meta,
         // Pruned a moment ago, or its evidence outlived it.
-        Err(_) => return problem("is missing, though its evidence is there".to_owned()),
+        Err(_) => return problem("is missing, though its evidence exists".to_owned()),
     };
     let bytes = if meta.is_dir() { bytes_below(&whole) } else { meta.len() };
     match evidence_of(&whole) {

@@ -144,7 +144,7 @@ fn needed(inventory: &Inventory, before: DateTime<Utc>, also: &[PathBuf]) -> Res
         let Some(found) = inventory.at(&path) else { continue };
         for input in found.read().map(Path::to_owned) {
             if inventory.at(&input).is_some() && !needed.contains_key(&input) {
-                needed.insert(input.clone(), "behind something that stays");
+                needed.insert(input.clone(), "input of something that is kept");
                 open.push(input);
             }
         }
@@ -176,7 +176,7 @@ fn versions(
                 used.entry(version).or_insert("version that waits for a decision");
             }
             _ if decisions.iter().any(is_recent) => {
-                used.entry(version).or_insert("version that was decided on lately");
+                used.entry(version).or_insert("version with a recent decision");
             }
             _ => {}
         }

@@ -1,6 +1,7 @@
 //! Learners, each library wrapped once behind the object-safe trait [`Learner`], and what surrounds them: splits,
 //! experiments, plots and model cards. Fitted models, and all that scores with them, are in the crate [`score`].
 
+mod allowed;
 mod card;
 mod experiment;
 mod intervals;
@@ -13,6 +14,7 @@ mod plain_names;
 pub mod plots;
 mod random;
 mod retrain;
+mod rounds;
 mod runs_table;
 mod search;
 mod split;

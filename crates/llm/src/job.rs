@@ -178,5 +178,5 @@ impl Work<'_> {
 
 /// What the ledger's thread says; it says nothing only if it died.
 pub async fn heard<T>(done: Done<T>) -> Result<T> {
-    done.await.unwrap_or_else(|_| Err(Error::cannot_run("the thread that writes the ledger ended")))
+    done.await.unwrap_or_else(|_| Err(Error::cannot_run("the thread that writes the ledger has ended")))
 }

@@ -159,7 +159,7 @@ impl Asked {
         let first = left.first()?;
         let why = self.stopped.as_ref().map_or_else(|| first.reason.clone(), Stop::to_string);
         let text = format!("{} of {} inputs have no answer yet: {why}", left.len(), self.outcomes.len());
-        Some(Error::try_again(text).hint("what was answered is kept; run again later"))
+        Some(Error::try_again(text).hint("the answers so far are kept; run again later"))
     }
 }
 

@@ -64,7 +64,7 @@ pub fn scored(
 /// A kernel: the scores of its rows.
 pub fn kernel(task: Task) -> Result<PartsMade> {
     let told: Told = serde_json::from_value(task.task)
-        .map_err(|error| Error::cannot_run(format!("not what 'predict' tells its kernels: {error}")))?;
+        .map_err(|error| Error::cannot_run(format!("not a task for a kernel of 'predict': {error}")))?;
     let loaded = Registry::at(told.models).load(told.version.parse()?)?;
     let places = task.order.places(&task.rows)?;
     let scorer = Scorer::new(loaded, task.rows.schema(), &told.carried, told.reasons);

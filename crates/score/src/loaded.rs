@@ -31,13 +31,13 @@ impl LoadedVersion {
             (Some(was), Some(now)) => (was, now),
             (None, Some(_)) => {
                 return Ok(Some(format!(
-                    "{version} does not say how its features are made, so nobody knows whether those of table '{table}' \
+                    "{version} does not say how its features are made, so it is unknown whether those of table '{table}' \
                      still mean the same; train again to be sure"
                 )));
             }
             (Some(_), None) => {
                 return Ok(Some(format!(
-                    "table '{table}' does not say how its columns are made, so nobody knows whether they mean what \
+                    "table '{table}' does not say how its columns are made, so it is unknown whether they mean what \
                      {version} learned"
                 )));
             }

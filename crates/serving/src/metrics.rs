@@ -91,11 +91,11 @@ impl Default for Metrics {
             certificate.clone(),
         );
         let in_flight = Gauge::default();
-        registry.register("in_flight", "Requests that are worked on", in_flight.clone());
+        registry.register("in_flight", "Requests in progress", in_flight.clone());
         let turned_away = Counter::default();
         registry.register(
             "turned_away",
-            "Requests answered with 503 because too many were worked on",
+            "Requests answered with 503 because too many were in progress",
             turned_away.clone(),
         );
         let swaps: Family<Labels, Counter> = Family::default();

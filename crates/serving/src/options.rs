@@ -13,7 +13,7 @@ use crate::origin::PublicUrl;
 #[derive(Clone, Debug)]
 pub struct Options {
     pub listen: SocketAddr,
-    /// Requests that are worked on at once; more are answered with 503.
+    /// Requests in progress at once; more are answered with 503.
     pub in_flight: usize,
     /// Connections that are open at once; more wait.
     pub connections: usize,

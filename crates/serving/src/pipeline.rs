@@ -87,7 +87,7 @@ impl Pipeline {
             let (open, recovered) = Journal::open(&folder, journal)?;
             if recovered.cut > 0 {
                 tracing::warn!(
-                    "serve {name}: journal '{journal}': {} bytes of a line that was never finished were cut off",
+                    "serve {name}: journal '{journal}': {} bytes of an incomplete line were cut off",
                     recovered.cut
                 );
             }

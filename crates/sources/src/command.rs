@@ -187,7 +187,7 @@ impl TryFrom<Written> for CommandSpec {
             return Err("'run' names no program; write a list such as [python3, scripts/orders.py]".to_owned());
         }
         if !(1..=86_400).contains(&timeout_seconds) {
-            return Err("'timeout_seconds' goes from 1 to 86400".to_owned());
+            return Err("'timeout_seconds' ranges from 1 to 86400".to_owned());
         }
         for name in environment.names() {
             if name.is_empty() || name.contains(['=', '\0']) {
@@ -276,7 +276,7 @@ impl Source for CommandSpec {
 
     fn open(&self, located: Located, request: &Request<'_>) -> Result<Opened> {
         if let Reach::Days(..) = request.reach {
-            return Err(Error::cannot_run("a tap cannot be asked for days: its own state says where it goes on")
+            return Err(Error::cannot_run("a tap cannot read days again: its own state says where it continues")
                 .hint("read all of it again with 'ingest --full'"));
         }
         let program = Arc::new(self.program(request.root));

@@ -232,7 +232,7 @@ impl Cutter for Csv {
 
     fn overlong(&mut self, bytes: &[u8], at: usize) -> Option<Cut> {
         line_end(bytes, at, false)?;
-        Some(Csv::broken(bytes, at, "a quote is opened and not closed for a long way"))
+        Some(Csv::broken(bytes, at, "a quote is opened and not closed within a very long text"))
     }
 }
 

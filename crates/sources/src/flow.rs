@@ -83,6 +83,5 @@ impl Iterator for Flow {
 
 /// What is said when a reading thread is gone without a word.
 pub(crate) fn panicked() -> Error {
-    Error::cannot_run("the reading thread panicked")
-        .hint("this is a defect of the tool; please report it with the input")
+    Error::cannot_run("the reading thread failed").hint("this is a defect of the tool; please report it with the input")
 }

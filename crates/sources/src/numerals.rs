@@ -179,7 +179,7 @@ fn mark(text: &str) -> Result<Mark, Error> {
         (Some(letter), None) if !letter.is_alphanumeric() && !matches!(letter, '-' | '+' | '\n' | '\r' | '\0') => {
             Ok(Mark(letter))
         }
-        _ => Err(Error::cannot_run(format!("'{text}' does not stand within numbers"))
+        _ => Err(Error::cannot_run(format!("'{text}' cannot be part of a number"))
             .hint("write one character, such as ',', '.', ' ' or an apostrophe")),
     }
 }

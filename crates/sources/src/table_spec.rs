@@ -120,7 +120,7 @@ impl TryFrom<Written> for TableSpec {
             }
             if let Some(taken) = columns.names().find(|name| RESERVED.contains(name)) {
                 return Err(format!(
-                    "the column name '{taken}' is taken by the row's origin; write 'other_name: {{from: {taken}}}'"
+                    "the column name '{taken}' is reserved for the row's origin; write 'other_name: {{from: {taken}}}'"
                 ));
             }
         }

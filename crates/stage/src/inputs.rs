@@ -113,7 +113,7 @@ fn latest(before: Tool, pipeline: &Name, mirror: &Mirror) -> Result<Vec<PathBuf>
                     folder.join(LATEST).display(),
                     other.display()
                 ))
-                .hint(format!("run `bin/{before} {pipeline} --force`, which writes it anew"))),
+                .hint(format!("run `bin/{before} {pipeline} --force`, which writes it again"))),
             }
         }
         _ => Err(Error::cannot_run(format!("{}: no such file", folder.join(LATEST).display()))

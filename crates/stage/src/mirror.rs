@@ -383,7 +383,7 @@ impl Mirror {
 fn same_content(url: &Url, object: impl Read, hash: &str) -> Result<()> {
     match hash_reader(object).map_err(|error| Error::io("read", Path::new(&url.to_string()), &error))? == hash {
         true => Ok(()),
-        false => Err(Error::refused(format!("{url}: what is there is not what was sent"))
+        false => Err(Error::refused(format!("{url}: its content is not what was sent"))
             .hint("remove the object, and run again with --force")),
     }
 }
@@ -416,7 +416,7 @@ mod tests {
         for other in [&b"id\n2\n"[..], b"id\n1", b""] {
             assert_eq!(
                 same_content(&url, other, &hash).unwrap_err().to_string(),
-                "s3://bucket/out/orders.csv: what is there is not what was sent; remove the object, and run again with --force"
+                "s3://bucket/out/orders.csv: its content is not what was sent; remove the object, and run again with --force"
             );
         }
     }

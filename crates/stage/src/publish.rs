@@ -38,7 +38,7 @@ pub fn publish<S: Stage>(
         };
         let draft = match output {
             Output::Derived(other) => {
-                return Err(Error::cannot_run(format!("table '{}' is made of itself", other.table)));
+                return Err(Error::cannot_run(format!("table '{}' is made from itself", other.table)));
             }
             Output::Table(table) => drafting.table(table, &drafts, &mut failures)?,
             Output::Rendered(table) => drafting.rendered(table, &drafts, &mut failures)?,

@@ -129,7 +129,7 @@ fn execute<S: Stage>(arguments: Arguments<S::Flags>, common: &Common) -> Result<
 const INTERRUPTED: Interrupted = Interrupted {
     clean_up: artifact::discard_all,
     unfinished: "nothing was published",
-    while_sending: "while the store was being updated; the next run finds out whether the update was in time",
+    while_sending: "while the store was being updated; the next run checks whether the update succeeded",
 };
 
 /// Notifies people of how the run went.

@@ -72,7 +72,7 @@ pub(crate) async fn update(
     Ok(())
 }
 
-/// The aliases of the registered model with the numbers of their versions; the model is made if it is not there.
+/// The aliases of the registered model with the numbers of their versions; the model is made if it is missing.
 async fn aliases(api: &Api, model: &str) -> Result<HashMap<String, String>> {
     let Some(found) = api.get("registered-models/get", &[("name", model)]).await? else {
         api.post("registered-models/create", &json!({ "name": model })).await?;

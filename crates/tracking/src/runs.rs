@@ -64,7 +64,7 @@ pub(crate) async fn send(
     Ok(known)
 }
 
-/// The id of the experiment of this name, which is made if it is not there.
+/// The id of the experiment of this name, which is made if it is missing.
 async fn experiment(api: &Api, name: &str) -> Result<String> {
     const GET: &str = "experiments/get-by-name";
     const CREATE: &str = "experiments/create";

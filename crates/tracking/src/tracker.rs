@@ -56,7 +56,7 @@ impl Sent {
             .map(|(what, names)| format!("{what} {}", names.join(", ")))
             .collect();
         match said.is_empty() {
-            true => "the tracking server has everything".to_owned(),
+            true => "the tracking server is up to date".to_owned(),
             false => format!("tracked: {}", said.join("; ")),
         }
     }

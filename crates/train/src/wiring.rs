@@ -236,7 +236,7 @@ fn say_how_they_did(job: &Job<Train>, trial: &Trial) {
         ));
     }
     for search in &trial.searches {
-        let ended = if search.out_of_time { "; the time was up" } else { "" };
+        let ended = if search.out_of_time { "; its time was up" } else { "" };
         tool::say(format!(
             "train {}: {}: the best of {} trials is number {}{ended}",
             job.pipeline,

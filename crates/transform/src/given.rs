@@ -32,7 +32,7 @@ impl Given {
     /// A table that the step at `place` names.
     pub(crate) fn beside(&self, table: &OtherTable, place: &str) -> Result<&Beside> {
         self.tables.get(table).ok_or_else(|| {
-            Error::cannot_run(format!("{place}: the table '{table}' is not at hand here"))
+            Error::cannot_run(format!("{place}: the table '{table}' is not available here"))
                 .hint("only the tool 'clean' reads other tables")
         })
     }

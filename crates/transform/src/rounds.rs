@@ -184,7 +184,7 @@ impl Looking {
                 }
             },
             Action::Answer { .. } => return Err(self.refused("asks a language model, each input once")),
-            Action::Reshape(_) => return Err(self.refused("makes other rows of the whole table")),
+            Action::Reshape(_) => return Err(self.refused("makes other rows from the whole table")),
         }
         Ok(())
     }

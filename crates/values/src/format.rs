@@ -429,14 +429,14 @@ fn read_letters(letters: &str, format: &str, pieces: &mut Vec<Piece>) -> Result<
             }
             "Z" => {
                 return Err(format!(
-                    "\"{format}\" has %Z, the name of a time zone, which says too little (CST is three zones); where it is \
+                    "\"{format}\" has %Z, the name of a time zone, which is ambiguous (CST is three zones); where it is \
                      always the same, write it into the format, such as \"%H:%M CET\", and add 'zone: Europe/Berlin'"
                 ));
             }
             "U" | "W" | "V" | "G" | "g" | "u" | "w" | "C" | "q" => {
                 return Err(format!(
-                    "\"{format}\" has %{letter}, of which no date is made here; keep the text, and make the date of it in \
-                     clean by SQL"
+                    "\"{format}\" has %{letter}, which is not supported; keep the text, and make the date from it in clean \
+                     by SQL"
                 ));
             }
             _ => match SHORTHANDS.iter().find(|(known, _)| *known == letter) {

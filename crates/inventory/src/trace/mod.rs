@@ -213,8 +213,10 @@ impl Step<'_> {
             Behind::Rows { tables, alike } => (tables, alike),
         };
         if alike > 1 {
-            notes
-                .push(format!("{}: {alike} rows look the same, and what is behind all of them is shown", made_by.id()));
+            notes.push(format!(
+                "{}: {alike} rows look the same, and the origins of all of them are shown",
+                made_by.id()
+            ));
         }
         for (files, numbers) in tables {
             let files: Vec<&Found> = files.iter().filter_map(|path| self.inventory.at(path)).collect();

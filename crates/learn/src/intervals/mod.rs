@@ -15,7 +15,7 @@ use score::{
     IntervalMethod, IntervalRecord, Intervals, LabelTransform, Model, Task, Tuned, logarithms, quantile_scores,
 };
 
-use crate::{Data, Learner, LearnerSpec, Lightgbm};
+use crate::{Data, Learner, LearnerSpec};
 
 /// How wide the bounds beside each prediction are.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -153,7 +153,7 @@ impl IntervalSpec {
         let outside = (1.0 - self.coverage) / 2.0;
         [outside, 1.0 - outside].map(|level| {
             let chosen = chosen.and_then(|chosen| chosen.of_quantile(level));
-            chosen.unwrap_or_else(|| LearnerSpec::Lightgbm(Lightgbm::default().of_quantile(level))).build()
+            chosen.unwrap_or_else(|| LearnerSpec::lightgbm_of_quantile(level)).build()
         })
     }
 }

@@ -109,7 +109,7 @@ pub fn calibration(scored: &Scored) -> Result<Plot> {
     let title = "Calibration: predicted against observed".to_owned();
     let bins = metrics::calibration(scored);
     let words = format!(
-        "Test part: {} rows in ten bins of the predicted probability; on the diagonal, what is said is seen.",
+        "Test part: {} rows in ten bins of the predicted probability; on the diagonal, predicted and observed shares agree.",
         scored.rows()
     );
     let svg = page((620, 600), &title, &words, |area| {

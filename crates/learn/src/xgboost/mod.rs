@@ -12,11 +12,11 @@ mod messages;
 
 #[cfg(test)]
 pub(crate) use allowed::ALLOWED;
-pub(crate) use allowed::{Setting, settled};
+pub(crate) use allowed::settled;
 pub(crate) use data::Rows;
+pub(crate) use grow::train;
 #[cfg(test)]
 pub(crate) use grow::{Kind, Predictor};
-pub(crate) use grow::{Stop, train};
 pub(crate) use library::Library;
 pub use library::{VARIABLE, find_xgboost};
 

@@ -44,11 +44,11 @@ impl Outcome {
             }
             Ended::Killed(signal) => {
                 // Mostly the kernel, for want of memory.
-                let cause = if signal == libc::SIGKILL { ", as for want of memory" } else { "" };
+                let cause = if signal == libc::SIGKILL { ", probably out of memory" } else { "" };
                 stopped(Exit::CannotRun, format!("in {tool}: ended by signal {signal}{cause}"))
             }
             Ended::TimedOut => {
-                let detail = format!("in {tool}: stopped, since its time ran out (time_out in schedule.yaml)");
+                let detail = format!("in {tool}: stopped because its time ran out (time_out in schedule.yaml)");
                 let mut outcome = stopped(Exit::TryAgain, detail.clone())?;
                 outcome.gave_up = Some(detail);
                 Some(outcome)
@@ -88,7 +88,7 @@ mod tests {
         assert_eq!(said(Ended::Code(2)), "shop failed 4.1 s in clean: error: clean shop: x");
         assert_eq!(said(Ended::Code(75)), "shop try again 4.1 s in clean: error: clean shop: x");
         assert_eq!(said(Ended::Code(101)), "shop failed 4.1 s in clean: error: clean shop: x");
-        assert_eq!(said(Ended::Killed(9)), "shop failed 4.1 s in clean: ended by signal 9, as for want of memory");
+        assert_eq!(said(Ended::Killed(9)), "shop failed 4.1 s in clean: ended by signal 9, probably out of memory");
         assert_eq!(Outcome::new(Exit::Done, "").line("shop", Duration::ZERO), "shop ok 0.0 s");
     }
 

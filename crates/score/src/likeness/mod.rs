@@ -149,11 +149,13 @@ impl Likeness {
         };
         let kept = |judged: Judged| match self.trained.iter().any(Option::is_some) {
             true => Ok(judged),
-            false => Err("the model keeps no summaries of its training rows; train a new version".to_owned()),
+            false => Err("the model holds no summaries of its training rows; train a new version".to_owned()),
         };
         let spread = match self.found.iter().any(|found| found.spread.is_some()) {
             true => Ok(self.spreads(spec)),
-            false => Err("the model does not know how its training rows were spread; train a new version".to_owned()),
+            false => {
+                Err("the model does not record how its training rows were distributed; train a new version".to_owned())
+            }
         };
         vec![
             judged("nulls", kept(self.nulls(spec))),

@@ -222,8 +222,8 @@ impl Running {
             None => "was killed by a signal".to_owned(),
         };
         let said = match self.words.last(&self.program.hidden) {
-            words if words.is_empty() => "it said nothing on stderr".to_owned(),
-            words => format!("its last words: {words}"),
+            words if words.is_empty() => "it printed nothing to stderr".to_owned(),
+            words => format!("its last output: {words}"),
         };
         let what = format!("{shown}: the program {how}; {said}");
         let may_pass = status.code().is_none_or(|code| code == i32::from(Exit::TryAgain.code()));
@@ -249,7 +249,7 @@ impl Running {
         let seconds = self.program.timeout.as_secs();
         let said = match self.words_so_far() {
             words if words.is_empty() => String::new(),
-            words => format!("; its last words: {words}"),
+            words => format!("; its last output: {words}"),
         };
         Error::try_again(format!(
             "{}: the program took longer than {seconds} s and was killed{said}",

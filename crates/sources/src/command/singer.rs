@@ -108,7 +108,7 @@ struct Singer {
 
 fn wrong(what: impl Into<String>) -> Error {
     Error::cannot_run(what)
-        .hint("run the program by hand, and see what it prints; Singer taps print nothing but messages")
+        .hint("run the program by hand, and see what it prints; a Singer tap prints nothing but messages")
 }
 
 impl Singer {
@@ -251,9 +251,9 @@ impl Singer {
         let known = told.version.clone().or_else(|| self.before.clone().filter(|_| self.is_incremental));
         match known {
             Some(known) if known != version => Err(Error::cannot_run(format!(
-                "the tap begins the stream anew: its rows are of version {version}, those before of version {known}"
+                "the tap restarts the stream: its rows are of version {version}, those before of version {known}"
             ))
-            .hint("the rows of the old version hold no longer; read all again with 'ingest --full'")),
+            .hint("the rows of the old version are no longer valid; read all again with 'ingest --full'")),
             _ => {
                 told.version = Some(version);
                 Ok(())

@@ -63,7 +63,7 @@ impl TryFrom<Written> for ServerSpec {
     fn try_from(written: Written) -> Result<ServerSpec, String> {
         let Written { url, table, query, incremental, timeout_seconds } = written;
         if timeout_seconds == 0 || timeout_seconds > 2_000_000 {
-            return Err("'timeout_seconds' goes from 1 to 2000000".to_owned());
+            return Err("'timeout_seconds' ranges from 1 to 2000000".to_owned());
         }
         Ok(ServerSpec { url, selection: Selection::new(table, query, incremental)?, timeout_seconds })
     }

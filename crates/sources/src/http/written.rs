@@ -319,7 +319,7 @@ impl TryFrom<Written> for HttpSpec {
         check_url(&written.url)?;
         let within = |name: &str, value: u32, least: u32, most: u32| match (least..=most).contains(&value) {
             true => Ok(()),
-            false => Err(format!("'{name}' is {value}; it goes from {least} to {most}")),
+            false => Err(format!("'{name}' is {value}; it ranges from {least} to {most}")),
         };
         within("timeout_seconds", written.timeout_seconds, 1, 600)?;
         within("retries", written.retries, 0, 3)?;

@@ -145,7 +145,7 @@ impl Rows<'_> {
             }
         }
         if !ended {
-            return Err(Error::try_again("the rows break off").hint("run again; nothing was published"));
+            return Err(Error::try_again("the rows are cut off").hint("run again; nothing was published"));
         }
         if chunk.rows > 0 {
             self.hand_out(chunk);

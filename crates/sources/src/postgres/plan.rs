@@ -210,7 +210,7 @@ fn check_kinds(key: &str, kinds: [Option<bool>; 4]) -> Result<()> {
         "timestamps with several offsets from UTC, whose text order is not chronological",
         "numbers as text, whose order is not that of numbers",
         "dates that do not begin with the year, or texts with numbers of different lengths, whose order as text is not that of \
-         what they say",
+         the dates or numbers",
     ];
     match whats.iter().zip(kinds).find(|(_, is_so)| *is_so == Some(true)) {
         Some((what, _)) => Err(Error::cannot_run(format!("incremental: '{key}' holds {what}")).hint(cast(key))),

@@ -315,6 +315,6 @@ fn parameter(value: &Value) -> Result<SqlValue> {
         },
         Value::String(text) => Ok(SqlValue::Text(text.clone())),
         other => Err(Error::cannot_run(format!("the bookmark {other} is neither number nor text"))
-            .hint("read all again with 'ingest --full', which sets it anew")),
+            .hint("read all again with 'ingest --full', which resets it")),
     }
 }

@@ -243,7 +243,7 @@ impl Carrier {
         let rows: u64 = answers.iter().map(|answer| answer.rows_in).sum();
         if rows != input.rows {
             return Err(Error::cannot_run(format!(
-                "the engine was given {} rows, and its processes have seen {rows}",
+                "the engine received {} rows, but its processes saw {rows}",
                 input.rows
             ))
             .hint("nothing was published; run again"));
@@ -292,7 +292,7 @@ impl Carrier {
         match columns.iter().find(|(_, dtype)| is_unfit(dtype)) {
             None => Ok(()),
             Some((name, dtype)) => Err(Error::cannot_run(format!(
-                "{what}: column '{name}' is {}, which Spark does not give back as it was",
+                "{what}: column '{name}' is {}, which Spark does not return unchanged",
                 artifact::type_name(dtype)
             ))
             .hint("cast or drop it before, or run it on one machine: without --engine")),

@@ -14,7 +14,7 @@ use spec::{Error, Name, Result, Root};
 
 use super::{ChangeId, Undone};
 
-const HEADER: &str = "# Changes that 'clean' takes back; written by --undo and --redo, the last line about an id counts.\n\
+const HEADER: &str = "# Changes that 'clean' undoes; written by --undo and --redo, the last line about an id counts.\n\
                       # time\taction\tid\ttable\trow\tfile\tcolumn\tby\twho\n";
 
 /// The decisions about a pipeline's changes, oldest first.
@@ -112,7 +112,7 @@ impl Decisions {
 
     fn not_undone(&self, id: ChangeId) -> Error {
         let standing: Vec<String> = self.standing().map(|change| change.id.to_string()).collect();
-        Error::cannot_run(format!("change '{id}' is not taken back")).hint(match standing.as_slice() {
+        Error::cannot_run(format!("change '{id}' is not undone")).hint(match standing.as_slice() {
             [] => "no change is".to_owned(),
             some => format!("those that are: {}", some.join(", ")),
         })
@@ -192,7 +192,7 @@ fn find(ids: &[ChangeId], root: &Root, folder: &Path) -> Result<Vec<Change>> {
         found.iter().find(|change| change.id == *id).cloned().ok_or_else(|| {
             let logs: Vec<String> = logs.iter().map(|(_, log)| log.display().to_string()).collect();
             Error::cannot_run(format!("no change '{id}' in the last change log"))
-                .hint(format!("the column 'id' of {} holds those that can be taken back", logs.join(" and of ")))
+                .hint(format!("the column 'id' of {} holds those that can be undone", logs.join(" and of ")))
         })
     };
     ids.iter().map(one).collect()

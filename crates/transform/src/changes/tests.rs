@@ -226,7 +226,7 @@ fn a_table_without_provenance_cannot_be_watched() {
     let table = df!("a" => ["x"], "_file" => ["f"]).unwrap();
     assert_eq!(
         failure_given(&table, "- trim", &given(Undone::default())),
-        "the table has no column '_row', so that changes of its cells can be neither logged nor taken back; read it \
+        "the table has no column '_row', so that changes of its cells can be neither logged nor undone; read it \
          with 'ingest', which adds the column, or write `changes: false`"
     );
     let given = Given { changes: Some(Changes::default()), ..Given::default() };
@@ -263,7 +263,7 @@ fn steps_whose_changes_cannot_be_logged_are_refused_where_they_are() {
         let found = failure_given(&table, step, &given(Undone::default()));
         assert!(
             found.starts_with(&format!(
-                "step 1 '{name}': {why} can be neither logged nor taken back; write `changes: false`"
+                "step 1 '{name}': {why} can be neither logged nor undone; write `changes: false`"
             )),
             "{found}"
         );

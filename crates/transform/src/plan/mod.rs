@@ -117,7 +117,7 @@ impl Plan {
             && let Some(missing) = [FILE, ROW].into_iter().find(|name| !columns.contains(name))
         {
             return Err(Error::cannot_run(format!(
-                "the table has no column '{missing}', so that changes of its cells can be neither logged nor taken back"
+                "the table has no column '{missing}', so that changes of its cells can be neither logged nor undone"
             ))
             .hint("read it with 'ingest', which adds the column, or write `changes: false`"));
         }
@@ -173,7 +173,7 @@ impl Plan {
     /// The mapping file at `path`, as written in the step.
     pub(crate) fn mapping(&self, path: &str) -> Result<&Mapping> {
         self.given.mappings.get(path).ok_or_else(|| {
-            self.error(format!("the file '{path}' is not at hand here"))
+            self.error(format!("the file '{path}' is not available here"))
                 .hint("only the tool 'clean' reads mapping files")
         })
     }

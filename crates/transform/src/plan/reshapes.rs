@@ -49,7 +49,7 @@ impl Plan {
         match self.given.is_watched() {
             false => Ok(()),
             true => Err(self
-                .error("it makes other cells of the rows, whose changes can be neither logged nor taken back")
+                .error("it replaces the cells of the rows, so that their changes can be neither logged nor undone")
                 .hint("write `changes: false`, or put the step and all behind it into a table of its own")),
         }
     }
@@ -139,7 +139,7 @@ impl Plan {
         {
             return Err(self
                 .error(format!(
-                    "its rows have no '{missing}', so that changes of their cells can be neither logged nor taken back"
+                    "its rows have no '{missing}', so that changes of their cells can be neither logged nor undone"
                 ))
                 .hint("write `changes: false`, or put the step and all behind it into a table of its own"));
         }

@@ -47,7 +47,7 @@ impl Sample {
 fn ended(error: &Error, expected: Option<&str>) -> Vec<String> {
     match expected {
         Some(expected) if error.to_string().contains(expected) => Vec::new(),
-        Some(expected) => vec![format!("the run fails otherwise than expected\n- {expected}\n+ {error}\n")],
+        Some(expected) => vec![format!("the run fails in another way than expected\n- {expected}\n+ {error}\n")],
         None => vec![format!("the run fails: {error}\n")],
     }
 }

@@ -69,7 +69,7 @@ impl Apply for Explode {
         if let Some(position) = &self.position {
             plan.check_new(position)?;
             if schema.contains(position) {
-                return Err(plan.error(format!("column '{position}' is there already")).hint("choose another name"));
+                return Err(plan.error(format!("column '{position}' exists already")).hint("choose another name"));
             }
             schema.insert(position.as_str().into(), DataType::Int64);
             made.push((position.clone(), "position".to_owned(), DataType::Int64, vec![self.column.clone()]));

@@ -96,7 +96,7 @@ impl Apply for Scd2 {
         for (name, dtype) in of {
             plan.check_new(name)?;
             if schema.contains(name) {
-                return Err(plan.error(format!("column '{name}' is there already")).hint("choose another name"));
+                return Err(plan.error(format!("column '{name}' exists already")).hint("choose another name"));
             }
             let reads = self.key.iter().map(str::to_owned).chain([self.at.clone()]).chain(tracked.clone()).collect();
             made.push((name.clone(), name.clone(), dtype.clone(), reads));

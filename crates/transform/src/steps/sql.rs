@@ -209,7 +209,7 @@ impl Sql {
             if items[..at].iter().any(|(known, _)| known == name) {
                 return Err(plan
                     .error(format!("the result has two columns '{name}'"))
-                    .hint("name one of them anew: … AS other"));
+                    .hint("rename one of them: … AS other"));
             }
         }
         Ok(items)

@@ -61,7 +61,7 @@ impl Apply for Unpivot {
         for (name, dtype) in [(&self.name, DataType::String), (&self.value, dtype.clone())] {
             plan.check_new(name)?;
             if schema.contains(name) {
-                return Err(plan.error(format!("column '{name}' is there already")).hint("choose another name"));
+                return Err(plan.error(format!("column '{name}' exists already")).hint("choose another name"));
             }
             schema.insert(name.as_str().into(), dtype);
         }
@@ -105,7 +105,7 @@ mod tests {
                 "columns: [a, b], name: n, value: v",
                 "column 'a' is int64, but column 'b' is string; cast them to one type first",
             ),
-            ("columns: [a, c], name: b, value: v", "column 'b' is there already; choose another name"),
+            ("columns: [a, c], name: b, value: v", "column 'b' exists already; choose another name"),
             ("columns: [a, d], name: n, value: v", "no column 'd'; choose one of: a, b, c"),
             ("columns: [], name: n, value: v", "no column is named; name those that become rows"),
         ] {
