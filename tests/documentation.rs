@@ -30,6 +30,20 @@ fn the_page_of_exit_codes_says_what_the_tools_say() {
     assert_eq!(seen, 4);
 }
 
+/// Two types of one name get numbers on a generated page (`Method2`), which nobody can tell apart.
+#[test]
+fn types_on_a_page_have_names_of_their_own() {
+    for page in std::fs::read_dir(repository().join("docs/tools")).unwrap() {
+        let path = page.unwrap().path();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let names: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("### ")).collect();
+        for name in &names {
+            let plain = name.trim_end_matches(|c: char| c.is_ascii_digit());
+            assert!(plain == *name || !names.contains(&plain), "{}: '{name}' and '{plain}'", path.display());
+        }
+    }
+}
+
 #[test]
 fn links_between_pages_lead_somewhere() {
     let mut pages = vec![repository().join("README.md")];

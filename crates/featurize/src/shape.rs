@@ -193,16 +193,16 @@ struct Written {
     /// predicted.
     series: Option<Series>,
     /// What is to be predicted.
-    label: LabelWritten,
+    label: AnyLabel,
     /// The features by name, in the order of the columns. Only rows before the cutoff, or before the row's time, count.
-    features: std::collections::BTreeMap<String, FeatureWritten>,
+    features: std::collections::BTreeMap<String, AnyFeature>,
 }
 
 /// What is to be predicted.
 #[derive(schemars::JsonSchema)]
 #[serde(untagged)]
 #[expect(dead_code, reason = "its shape is the JSON Schema of a label")]
-enum LabelWritten {
+enum AnyLabel {
     /// With `cutoffs`.
     Ahead(Label),
     /// With `rows`.
@@ -215,7 +215,7 @@ enum LabelWritten {
 #[derive(schemars::JsonSchema)]
 #[serde(untagged)]
 #[expect(dead_code, reason = "its shape is the JSON Schema of a feature")]
-enum FeatureWritten {
+enum AnyFeature {
     /// With `cutoffs`.
     Entity(Box<FeatureKind>),
     /// With `rows`.

@@ -359,6 +359,7 @@ pub struct Attribute {
 /// A condition whose share is wanted.
 #[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "ShareOf")]
 pub struct Share {
     /// The SQL condition.
     #[serde(rename = "where")]

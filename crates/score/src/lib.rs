@@ -40,6 +40,6 @@ pub use reasons::{number_text, reasons, value_text};
 pub use registry::{Action, Decision, Entry, InProduction, Log, ModelStage, Registry, Run, Signature, Version};
 pub use scorer::{Predicted, ScoredRows, Scorer, of_classes};
 pub use split_summary::{FoldsSummary, Part, PartSummary, SplitBy, SplitSummary};
-pub use threshold::{Best, Cost, Share, Threshold, ThresholdRule};
+pub use threshold::{Best, Cost, Threshold, ThresholdRule};
 pub use totals::Totals;
 pub use versus::{Draws, Duel, Versus, versus};

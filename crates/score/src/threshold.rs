@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use spec::text::percent;
-use spec::{Error, Result};
+use spec::{Error, Result, range};
 
 use crate::metrics::{Decisions, Scored};
 
@@ -12,45 +12,18 @@ use crate::metrics::{Decisions, Scored};
 #[serde(rename_all = "snake_case")]
 pub enum ThresholdRule {
     /// This very score, between 0 and 1.
-    Fixed(Share),
+    Fixed(#[serde(deserialize_with = "range::ratio")] f64),
     /// The score at which wrong decisions cost least on the validation part.
     Cost(Cost),
     /// Flag at most this share of rows (0 to 1), those that score highest. With weights: this share of all weight.
-    Quota(Share),
+    Quota(#[serde(deserialize_with = "range::ratio")] f64),
     /// The score at which this metric is best on the validation part.
     Best(Best),
 }
 
 impl Default for ThresholdRule {
     fn default() -> ThresholdRule {
-        ThresholdRule::Fixed(Share(0.5))
-    }
-}
-
-/// A number from 0 to 1.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(try_from = "f64", into = "f64")]
-pub struct Share(f64);
-
-impl Share {
-    pub fn get(self) -> f64 {
-        self.0
-    }
-}
-
-impl TryFrom<f64> for Share {
-    type Error = String;
-    fn try_from(value: f64) -> Result<Share, String> {
-        match (0.0..=1.0).contains(&value) {
-            true => Ok(Share(value)),
-            false => Err(format!("{value} is not between 0 and 1")),
-        }
-    }
-}
-
-impl From<Share> for f64 {
-    fn from(share: Share) -> f64 {
-        share.0
+        ThresholdRule::Fixed(0.5)
     }
 }
 
@@ -113,7 +86,7 @@ impl ThresholdRule {
     /// The same with a name for the rows of `valid`.
     pub fn pick_on(&self, valid: &Scored, rows: &str) -> Result<Threshold> {
         let (value, rule) = match self {
-            ThresholdRule::Fixed(share) => (share.0, format!("fixed at {}", share.0)),
+            ThresholdRule::Fixed(score) => (*score, format!("fixed at {score}")),
             ThresholdRule::Cost(cost) => {
                 let value = best_cut(valid, |counts| {
                     -(cost.false_positive * counts.false_positive + cost.false_negative * counts.false_negative)
@@ -126,11 +99,11 @@ impl ThresholdRule {
             }
             ThresholdRule::Quota(quota) => {
                 let (ones, zeros) = valid.totals();
-                let most = quota.0 * (ones + zeros);
+                let most = quota * (ones + zeros);
                 // The comparison forgives the rounding of a quota such as 0.1 of 30 rows.
                 let most = most + 1e-9 * most.max(1.0);
                 let value = best_cut(valid, |counts| if counts.flagged() <= most { counts.flagged() } else { -1.0 });
-                (value, format!("flags at most {} of {rows}", percent(quota.0)))
+                (value, format!("flags at most {} of {rows}", percent(*quota)))
             }
             ThresholdRule::Best(best) => {
                 if valid.totals().0 == 0.0 {
@@ -245,7 +218,7 @@ mod tests {
             let path = std::path::Path::new("train.yaml");
             spec::parse::<ThresholdRule>(yaml, path, &Default::default()).unwrap_err().to_string()
         };
-        assert!(failure("fixed: 1.5\n").ends_with("1.5 is not between 0 and 1"), "{}", failure("fixed: 1.5\n"));
+        assert!(failure("fixed: 1.5\n").ends_with("1.5 is not from 0 to 1"), "{}", failure("fixed: 1.5\n"));
         let negative = failure("cost: {false_positive: -1, false_negative: 5}\n");
         assert!(negative.ends_with("costs must be 0 or more, and one of them above 0"), "{negative}");
         let one = scored(&[0.0, 0.0], &[0.1, 0.2]);

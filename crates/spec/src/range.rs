@@ -26,6 +26,16 @@ pub fn ratio<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
     from.deserialize_f64(Number { range: (Bound::Included(0.0), Bound::Included(1.0)), words: "from 0 to 1" })
 }
 
+/// A share, above 0 and at most 1, for a setting that may be left out.
+pub fn optional_share<'de, D: Deserializer<'de>>(from: D) -> Result<Option<f64>, D::Error> {
+    share(from).map(Some)
+}
+
+/// A share from 0 to 1, for a setting that may be left out.
+pub fn optional_ratio<'de, D: Deserializer<'de>>(from: D) -> Result<Option<f64>, D::Error> {
+    ratio(from).map(Some)
+}
+
 /// A whole number from `MIN` to `MAX`, for a setting that may be left out.
 pub fn optional_whole<'de, const MIN: u32, const MAX: u32, D: Deserializer<'de>>(
     from: D,
@@ -36,6 +46,11 @@ pub fn optional_whole<'de, const MIN: u32, const MAX: u32, D: Deserializer<'de>>
 /// A number that is 0 or more.
 pub fn not_negative<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
     from.deserialize_f64(Number { range: (Bound::Included(0.0), Bound::Excluded(f64::INFINITY)), words: "0 or more" })
+}
+
+/// A number above 0.
+pub fn positive<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
+    from.deserialize_f64(Number { range: (Bound::Excluded(0.0), Bound::Excluded(f64::INFINITY)), words: "above 0" })
 }
 
 /// The check is in the visitor because only what it refuses is given a place.

@@ -237,6 +237,7 @@ pub(crate) fn combinations(
 
 /// A range as written.
 #[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "Range")]
 struct WrittenRange {
     /// The first day (`2024-01-31`) or month (`2024-01`).
     from: String,

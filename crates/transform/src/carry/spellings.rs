@@ -33,7 +33,7 @@ impl Carried {
         }
         let mut proposals = match &wanted.method {
             Method::Fingerprint => by_key(&counts, fingerprint),
-            Method::Ngram(ngram) => by_key(&counts, |text| ngrams(text, ngram.size.0)),
+            Method::Ngram(ngram) => by_key(&counts, |text| ngrams(text, ngram.size as usize)),
             Method::EditDistance(of) => of.typing().proposals(&counts).map_err(|_| {
                 let (place, column) = (&self.place, &wanted.column);
                 Error::cannot_run(format!("{place}: column '{column}' has too many texts that are nearly alike"))

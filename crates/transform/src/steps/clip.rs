@@ -25,6 +25,7 @@ pub struct Clip {
 /// The step as written.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "Clip")]
 struct Written {
     /// The number columns to limit.
     columns: Vec<String>,

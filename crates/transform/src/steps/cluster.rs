@@ -19,7 +19,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use spec::{Error, Result};
+use spec::{Result, range};
 
 use super::{Apply, is_text};
 use crate::clusters::Typing;
@@ -48,6 +48,7 @@ fn is_false(value: &bool) -> bool {
 /// How spellings of one value are found.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "ClusterMethod")]
 pub(crate) enum Method {
     /// The same words, whatever their order, case, accents and punctuation.
     Fingerprint,
@@ -61,27 +62,13 @@ pub(crate) enum Method {
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Ngram {
     /// Characters of a run, from 1 to 10. Default: 2.
-    pub size: Size,
+    #[serde(deserialize_with = "range::whole::<1, 10, _>")]
+    pub size: u32,
 }
 
 impl Default for Ngram {
     fn default() -> Ngram {
-        Ngram { size: Size(2) }
-    }
-}
-
-/// From 1 to 10.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(try_from = "u64")]
-pub(crate) struct Size(pub usize);
-
-impl TryFrom<u64> for Size {
-    type Error = Error;
-    fn try_from(size: u64) -> Result<Size> {
-        match (1..=10).contains(&size) {
-            true => Ok(Size(size as usize)),
-            false => Err(Error::cannot_run(format!("{size} is not a size; write a number from 1 to 10"))),
-        }
+        Ngram { size: 2 }
     }
 }
 
@@ -89,10 +76,12 @@ impl TryFrom<u64> for Size {
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct EditDistance {
     /// The greatest number of characters to insert, delete, replace or swap with their neighbour, from 1 to 4. Default: 2.
-    most: Most,
+    #[serde(deserialize_with = "range::whole::<1, 4, _>")]
+    most: u32,
     /// The greatest distance as a share of the characters of the shorter text, from 0 to 1. Default: 0.2, so that texts of up to
     /// four characters never meet.
-    max_share: Share,
+    #[serde(deserialize_with = "range::ratio")]
+    max_share: f64,
     /// In how many rows a frequent text must be. Default: 10.
     min_count: u64,
     /// How many times as often as the rare text it must be there. Default: 10.
@@ -103,44 +92,14 @@ pub(crate) struct EditDistance {
 
 impl Default for EditDistance {
     fn default() -> EditDistance {
-        EditDistance { most: Most(2), max_share: Share(0.2), min_count: 10, times: 10, digits: false }
+        EditDistance { most: 2, max_share: 0.2, min_count: 10, times: 10, digits: false }
     }
 }
 
 impl EditDistance {
     pub fn typing(self) -> Typing {
         let EditDistance { most, max_share, min_count, times, digits } = self;
-        Typing { most: most.0, share: max_share.0, min_count, times, digits }
-    }
-}
-
-/// From 1 to 4.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(try_from = "u64")]
-struct Most(usize);
-
-impl TryFrom<u64> for Most {
-    type Error = Error;
-    fn try_from(most: u64) -> Result<Most> {
-        match (1..=4).contains(&most) {
-            true => Ok(Most(most as usize)),
-            false => Err(Error::cannot_run(format!("{most} is not a distance; write a number from 1 to 4"))),
-        }
-    }
-}
-
-/// From 0 to 1.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(try_from = "f64")]
-struct Share(f64);
-
-impl TryFrom<f64> for Share {
-    type Error = Error;
-    fn try_from(share: f64) -> Result<Share> {
-        match (0.0..=1.0).contains(&share) {
-            true => Ok(Share(share)),
-            false => Err(Error::cannot_run(format!("{share} is not a share; write a number from 0 to 1"))),
-        }
+        Typing { most: most as usize, share: max_share, min_count, times, digits }
     }
 }
 
@@ -312,11 +271,11 @@ mod tests {
         );
         assert!(
             failure(&table(), "- cluster: {columns: [city], method: {edit_distance: {most: 9}}}")
-                .ends_with("9 is not a distance; write a number from 1 to 4")
+                .ends_with("most: 9 is not from 1 to 4")
         );
         assert!(
             failure(&table(), "- cluster: {columns: [city], method: {ngram: {size: 0}}}")
-                .ends_with("0 is not a size; write a number from 1 to 10")
+                .ends_with("size: 0 is not from 1 to 10")
         );
         assert_eq!(
             failure(&df!("n" => [1]).unwrap(), "- cluster: {columns: [n], method: fingerprint}"),

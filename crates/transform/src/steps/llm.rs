@@ -49,7 +49,7 @@ pub struct Eval {
     /// answer for one or more of its output columns.
     pub golden: String,
     /// The least share of rows that are right in all their columns, from 0 to 1. Default: 0.90.
-    #[serde(default = "default_accuracy")]
+    #[serde(default = "default_accuracy", deserialize_with = "spec::range::ratio")]
     pub accuracy: f64,
 }
 

@@ -43,6 +43,7 @@ enum Table {
 /// The step as written: either `values` or `file`.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "MapValues")]
 struct Written {
     /// The text columns to change. Default, with `file` only: those that the file names.
     #[serde(default)]

@@ -44,6 +44,7 @@ pub struct Mask {
 
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "MaskMethod")]
 enum Method {
     /// A keyed hash: equal texts stay equal.
     Hash(Hash),

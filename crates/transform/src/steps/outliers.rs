@@ -17,7 +17,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use spec::{Error, Result, Scalar};
+use spec::{Error, Result, Scalar, range};
 
 use super::limits::Given;
 use super::{Apply, is_number};
@@ -44,6 +44,7 @@ pub struct Outliers {
 
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "OutlierMethod")]
 enum Method {
     /// Limits as given: `{range: {min: 0, max: 100}}`.
     Range(Range),
@@ -84,12 +85,13 @@ impl TryFrom<WrittenRange> for Range {
 #[serde(deny_unknown_fields, default)]
 struct Iqr {
     /// Interquartile ranges beyond the quartiles. Default: 1.5.
-    factor: Factor,
+    #[serde(deserialize_with = "range::positive")]
+    factor: f64,
 }
 
 impl Default for Iqr {
     fn default() -> Iqr {
-        Iqr { factor: Factor(1.5) }
+        Iqr { factor: 1.5 }
     }
 }
 
@@ -97,12 +99,13 @@ impl Default for Iqr {
 #[serde(deny_unknown_fields, default)]
 struct Zscore {
     /// Standard deviations from the mean. Default: 3.
-    factor: Factor,
+    #[serde(deserialize_with = "range::positive")]
+    factor: f64,
 }
 
 impl Default for Zscore {
     fn default() -> Zscore {
-        Zscore { factor: Factor(3.0) }
+        Zscore { factor: 3.0 }
     }
 }
 
@@ -110,32 +113,19 @@ impl Default for Zscore {
 #[serde(deny_unknown_fields, default)]
 struct Mad {
     /// Median absolute deviations from the median, each times 1.4826. Default: 3.5.
-    factor: Factor,
+    #[serde(deserialize_with = "range::positive")]
+    factor: f64,
 }
 
 impl Default for Mad {
     fn default() -> Mad {
-        Mad { factor: Factor(3.5) }
-    }
-}
-
-/// A number above 0.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(try_from = "f64")]
-struct Factor(f64);
-
-impl TryFrom<f64> for Factor {
-    type Error = Error;
-    fn try_from(factor: f64) -> Result<Factor> {
-        match factor.is_finite() && factor > 0.0 {
-            true => Ok(Factor(factor)),
-            false => Err(Error::cannot_run(format!("a factor of {factor} has no meaning; give one above 0"))),
-        }
+        Mad { factor: 3.5 }
     }
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "OutlierAction")]
 enum Action {
     /// Their rows are refused.
     #[default]
@@ -185,9 +175,9 @@ impl Outliers {
                 };
                 return Ok((limits, Problem::beyond(given.min.as_ref(), given.max.as_ref())));
             }
-            Method::Iqr(Iqr { factor }) => Spread::Quartiles(factor.0),
-            Method::Zscore(Zscore { factor }) => Spread::Deviations(factor.0),
-            Method::Mad(Mad { factor }) => Spread::Medians(factor.0),
+            Method::Iqr(Iqr { factor }) => Spread::Quartiles(*factor),
+            Method::Zscore(Zscore { factor }) => Spread::Deviations(*factor),
+            Method::Mad(Mad { factor }) => Spread::Medians(*factor),
         };
         let groups = match self.group_by.is_empty() {
             true => Vec::new(),
@@ -354,10 +344,7 @@ mod tests {
     #[test]
     fn mistakes_are_named() {
         let steps = "- outliers: {columns: [x], method: {iqr: {factor: 0}}}";
-        assert_eq!(
-            failure(&table(), steps),
-            "clean.yaml:1:42: .[0].outliers.method.iqr: a factor of 0 has no meaning; give one above 0"
-        );
+        assert_eq!(failure(&table(), steps), "clean.yaml:1:51: .[0].outliers.method.iqr.factor: 0 is not above 0");
         assert_eq!(
             failure(&table(), "- outliers: {columns: [x], method: {range: {}}}"),
             "clean.yaml:1:36: .[0].outliers.method: give 'min', 'max' or both"

@@ -20,7 +20,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use spec::{Error, Result};
+use spec::{Result, range};
 
 use super::one_or_many::OneOrMany;
 use super::{Apply, is_text};
@@ -40,8 +40,8 @@ pub struct Repair {
     empty: Empty,
     /// The share of the key's rows with a value that must hold the chosen one; otherwise the key stays as it is and is reported.
     /// From 0 to 1. Default: 0.
-    #[serde(default, skip_serializing_if = "Share::is_none")]
-    min_share: Share,
+    #[serde(default, deserialize_with = "range::ratio", skip_serializing_if = "is_zero")]
+    min_share: f64,
     /// How many rows of the key must hold the chosen value; otherwise the key stays as it is and is reported. Default: 1.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     min_rows: u32,
@@ -55,9 +55,14 @@ fn is_one(rows: &u32) -> bool {
     *rows == 1
 }
 
+fn is_zero(share: &f64) -> bool {
+    *share == 0.0
+}
+
 /// How a value is chosen.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "RepairRule")]
 pub(crate) enum By {
     /// The value that most rows hold.
     Majority,
@@ -81,6 +86,7 @@ pub(crate) struct SourceOrder {
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "EmptyCells")]
 enum Empty {
     /// They get the value of the key.
     #[default]
@@ -92,27 +98,6 @@ enum Empty {
 impl Empty {
     fn is_default(&self) -> bool {
         *self == Empty::default()
-    }
-}
-
-/// A share of rows.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(try_from = "f64")]
-struct Share(f64);
-
-impl Share {
-    fn is_none(&self) -> bool {
-        self.0 == 0.0
-    }
-}
-
-impl TryFrom<f64> for Share {
-    type Error = Error;
-    fn try_from(share: f64) -> Result<Share> {
-        match (0.0..=1.0).contains(&share) {
-            true => Ok(Share(share)),
-            false => Err(Error::cannot_run(format!("{share} is not a share; write a number from 0 to 1"))),
-        }
     }
 }
 
@@ -139,7 +124,7 @@ impl Apply for Repair {
             columns: columns.clone(),
             by: self.by.as_slice().to_vec(),
             fill: self.empty == Empty::Fill,
-            min_share: self.min_share.0,
+            min_share: self.min_share,
             min_rows: self.min_rows,
             helpers: helpers.clone(),
         }));
@@ -348,7 +333,7 @@ mod tests {
         assert!(failed("key: [], columns: [departed], by: first").contains("the list is empty; name at least one"));
         assert!(
             failed("key: flight, columns: [departed], by: first, min_share: 2")
-                .ends_with("2 is not a share; write a number from 0 to 1")
+                .ends_with("min_share: 2 is not from 0 to 1")
         );
     }
 

@@ -35,6 +35,7 @@ pub struct Replace {
 /// The step as written: either `literal` or `regex`.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "Replace")]
 struct Written {
     /// The text columns to change.
     columns: Vec<String>,

@@ -3,7 +3,7 @@
 use polars::prelude::DataType;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use spec::{Error, Result};
+use spec::{Result, range};
 
 use super::one_or_many::OneOrMany;
 use crate::alike::Measure;
@@ -18,10 +18,11 @@ pub(crate) struct Similar {
     /// The columns to compare.
     fields: Vec<Field>,
     /// How alike rows must be to be one, from 0 to 1.
-    threshold: Share,
+    #[serde(deserialize_with = "range::share")]
+    threshold: f64,
     /// From where on pairs are reported that are not alike enough. Default: the threshold, so that none are.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    report: Option<Share>,
+    #[serde(default, deserialize_with = "range::optional_share", skip_serializing_if = "Option::is_none")]
+    report: Option<f64>,
     /// What an empty cell means for the field. Default: differ.
     #[serde(default, skip_serializing_if = "Empty::is_default")]
     empty: Empty,
@@ -29,6 +30,7 @@ pub(crate) struct Similar {
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "EmptyFields")]
 enum Empty {
     /// It has nothing in common with any cell.
     #[default]
@@ -53,23 +55,22 @@ struct Field {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     by: Option<By>,
     /// How much it counts, above 0. Default: 1.
-    #[serde(default = "one", skip_serializing_if = "Weight::is_one")]
-    weight: Weight,
+    #[serde(default = "one", deserialize_with = "range::positive", skip_serializing_if = "is_one")]
+    weight: f64,
 }
 
-fn one() -> Weight {
-    Weight(1.0)
+fn one() -> f64 {
+    1.0
 }
 
-impl Weight {
-    fn is_one(&self) -> bool {
-        self.0 == 1.0
-    }
+fn is_one(weight: &f64) -> bool {
+    *weight == 1.0
 }
 
 /// How two cells are compared, from 0 (nothing in common) to 1 (equal).
 #[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "Comparison")]
 enum By {
     /// 1 if they are equal, else 0.
     Exact,
@@ -82,37 +83,7 @@ enum By {
     /// Runs of three characters in common: for long texts.
     Trigrams,
     /// 1 less the difference as a share of this number: for numbers, and for dates in days.
-    Within(Weight),
-}
-
-/// A number above 0.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(try_from = "f64")]
-struct Weight(f64);
-
-impl TryFrom<f64> for Weight {
-    type Error = Error;
-    fn try_from(weight: f64) -> Result<Weight> {
-        match weight.is_finite() && weight > 0.0 {
-            true => Ok(Weight(weight)),
-            false => Err(Error::cannot_run(format!("{weight} has no meaning here; give a number above 0"))),
-        }
-    }
-}
-
-/// From 0 to 1.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(try_from = "f64")]
-struct Share(f64);
-
-impl TryFrom<f64> for Share {
-    type Error = Error;
-    fn try_from(share: f64) -> Result<Share> {
-        match share > 0.0 && share <= 1.0 {
-            true => Ok(Share(share)),
-            false => Err(Error::cannot_run(format!("{share} is not a likeness; write a number above 0, at most 1"))),
-        }
-    }
+    Within(#[serde(deserialize_with = "range::positive")] f64),
 }
 
 impl Similar {
@@ -144,13 +115,13 @@ impl Similar {
             if fields.iter().any(|(known, ..)| known == column) {
                 return Err(plan.error(format!("column '{column}' is compared twice")).hint("name it once"));
             }
-            fields.push((column.clone(), by.measure(), weight.0));
+            fields.push((column.clone(), by.measure(), *weight));
         }
         Ok(Compared {
             blocks,
             fields,
-            threshold: self.threshold.0,
-            report: self.report.unwrap_or(self.threshold).0,
+            threshold: self.threshold,
+            report: self.report.unwrap_or(self.threshold),
             ignore_empty: self.empty == Empty::Ignore,
         })
     }
@@ -169,7 +140,7 @@ impl By {
             By::EditDistance => Measure::EditDistance,
             By::Words => Measure::Words,
             By::Trigrams => Measure::Trigrams,
-            By::Within(range) => Measure::Within(range.0),
+            By::Within(range) => Measure::Within(range),
         }
     }
 }
@@ -282,7 +253,7 @@ mod tests {
         );
         assert!(
             failed("similar: {block: [id], fields: [{column: name}], threshold: 0}")
-                .ends_with("0 is not a likeness; write a number above 0, at most 1")
+                .ends_with("threshold: 0 is not above 0 and at most 1")
         );
     }
 

@@ -41,6 +41,7 @@ pub struct SurrogateKey {
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "KeyMethod")]
 enum Method {
     /// A text of 32 hexadecimal digits, made of the values.
     #[default]
