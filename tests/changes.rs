@@ -1,4 +1,4 @@
-//! The change log beside a clean table, changes taken back, and mapping files.
+//! The change log beside a clean table, changes undone, and mapping files.
 
 use testkit::{Project, pinned};
 use tests::{SHOP_CLEAN, shop};
@@ -101,7 +101,7 @@ fn a_change_is_taken_back_until_it_may_happen_again() {
     assert!(line[8].contains('@'), "{list}");
     assert!(!list.contains("bob"), "the list holds values: {list}");
 
-    // It stays taken back, and the evidence knows the list.
+    // It stays undone, and the evidence knows the list.
     project.run("clean", ["shop"]).exits(0).says("up to date");
     let evidence = project.evidence(&project.latest(FOLDER)[0]);
     let inputs = evidence["inputs"].as_array().expect("inputs");

@@ -33,7 +33,7 @@ fn what_is_damaged_or_missing_is_named() {
     outcome.exits(0).says("not a complete Parquet file");
 }
 
-/// Runs the shop once more with one order more; the clock goes on a day each time.
+/// Runs the shop once more with one order more; the clock advances a day each time.
 fn days(project: &Project, clock: &Clock, days: std::ops::Range<i64>) {
     for day in days {
         clock.set(day * 86_400);

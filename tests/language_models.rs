@@ -86,7 +86,7 @@ fn each_distinct_input_is_asked_once_and_never_again() {
     assert_eq!(table(&project).column("processed_at"), before.column("processed_at"));
     assert_eq!(server.stats().requests, 2);
 
-    // Another prompt asks anew.
+    // Another prompt asks again.
     project.write("resources/mail/tasks/shout.yaml", TASK.replace("'{{ text }}'", "'{{ text }}!'"));
     project.run("clean", ["mail"]).exits(0).says("runs because");
     assert_eq!(table(&project).column("loud")[0], "HELLO!");

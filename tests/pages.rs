@@ -549,7 +549,7 @@ fn no_address_and_no_form_makes_the_server_fail_or_speak_in_words_of_others() {
     ];
     let mut random = testkit::Random::seeded(23);
     for round in 0..600 {
-        // A server may close a connection on which a form came that nobody reads.
+        // A server may close a connection on which a form came that are not read.
         browser.client = server.client();
         let mut path = random.of(&paths).to_owned();
         if random.below(4) == 0 {

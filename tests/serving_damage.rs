@@ -1,4 +1,4 @@
-//! What `serve` must withstand from its own project: files that are damaged or gone, a pipeline that breaks while others go on,
+//! What `serve` must withstand from its own project: files that are damaged or gone, a pipeline that breaks while others continue,
 //! decisions made at once, a second server, a clock that is set.
 
 use std::sync::atomic::{AtomicBool, Ordering};

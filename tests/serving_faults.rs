@@ -359,7 +359,7 @@ fn a_full_disk_stops_the_log_and_not_the_answers() {
         (described["journals"]["requests"]["kept"].as_u64(), described["journals"]["requests"]["lost"].as_u64());
     assert_eq!(kept.zip(lost).map(|(kept, lost)| kept + lost), Some(answered + 1));
     assert!(client.get("/metrics").text().contains("journal=\"requests\",fate=\"lost\""));
-    // Room again: the log goes on and says what is missing.
+    // Room again: the log continues and says what is missing.
     let grown = std::process::Command::new("mount").args(["-o", "remount,size=8m"]).arg(&disk.0).status();
     assert!(grown.is_ok_and(|status| status.success()));
     client.post(PREDICTIONS, &json!({"key": 422})).has_status(200);

@@ -126,7 +126,7 @@ fn a_tap_from_pypi_reads_a_service() {
     let evidence = project.evidence(path);
     assert_eq!(evidence["bookmark"]["state"]["bookmarks"]["orders"]["last_update"], 7);
     assert!(!evidence.to_string().contains("t0p-s3cret"));
-    // New rows come, and the tap goes on from its state. It reads the row of its state again.
+    // New rows come, and the tap continues from its state. It reads the row of its state again.
     count.store(9, std::sync::atomic::Ordering::Relaxed);
     project.run("ingest", ["p"]).exits(0);
     let path = project.latest("data/raw/p").pop().unwrap();

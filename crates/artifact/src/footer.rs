@@ -111,7 +111,7 @@ fn rewrite(path: &Path, evidence: Option<String>) -> Result<()> {
     file.write_all(&footer).map_err(failed)
 }
 
-/// Where the footer begins: its length stands before the closing magic.
+/// Where the footer begins: its length is before the closing magic.
 pub(crate) fn footer_start(file: &mut File) -> std::io::Result<u64> {
     let mut tail = [0u8; FOOTER_SIZE];
     let end = file.seek(SeekFrom::End(-(FOOTER_SIZE as i64)))?;

@@ -31,7 +31,7 @@ impl<W: Write> StreamOut<W> {
         self.writer.write(&shared(rows)?).map_err(failed)
     }
 
-    /// Writes the end mark, and gives back what was written to.
+    /// Writes the end mark, and returns the target.
     pub fn finish(self) -> Result<W> {
         self.writer.into_inner().map_err(failed)
     }

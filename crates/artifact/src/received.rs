@@ -25,7 +25,7 @@ impl InMemory {
         if number < 0 {
             return Err(std::io::Error::last_os_error());
         }
-        // SAFETY: the number was just given out, and nobody else has it.
+        // SAFETY: the number was just given out, and is not used elsewhere.
         let mut file = unsafe { File::from_raw_fd(number) };
         file.write_all(bytes)?;
         Ok(InMemory { file })
@@ -64,7 +64,7 @@ pub fn read_received(bytes: &[u8], shown: &str, most_rows: usize, most_bytes: u6
     // The engine panics at some bytes that do not follow the format.
     let read = catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| Err(errors::damaged(shown)));
     read.map_err(|error| {
-        // What refers to the path says nothing to whoever sent the bytes.
+        // What refers to the path means nothing to the sender of the bytes.
         match error.message().contains("/proc/self/fd") {
             true => errors::damaged(shown),
             false => error,

@@ -25,7 +25,7 @@ use transform::{Given, Lookup, Step, pending};
 pub use estimate::HEADER as ESTIMATE_HEADER;
 use watch::Shown;
 
-/// Where limits, prices and providers are said.
+/// The file with limits, prices and providers.
 const SETTINGS: &str = "resources/llm.yaml";
 /// Every answer that was paid for, of all pipelines.
 const LEDGER: &str = "data/ledger.sqlite";
@@ -245,7 +245,7 @@ impl Round {
         }
     }
 
-    /// Says how it went, and whether the run can go on.
+    /// Says how it went, and whether the run can continue.
     fn settle(&self, asking: &Asking, left: u64, rows: u64) -> Result<()> {
         let (place, spoken) = (&asking.place, &asking.spoken);
         let (task, require) = (asking.task.name(), asking.step.require());
@@ -298,7 +298,7 @@ impl Round {
     }
 }
 
-/// What the steps `llm` depend on beside the rows: tasks, golden files, limits, and whether somebody can be asked.
+/// What the steps `llm` depend on beside the rows: tasks, golden files, limits, and whether a provider can be asked.
 pub fn inputs_of<'s>(steps: impl Iterator<Item = &'s Step>, root: &Root, env: &Environment) -> Result<Vec<Input>> {
     let steps: Vec<&Llm> = steps.filter_map(Step::llm).collect();
     if steps.is_empty() {

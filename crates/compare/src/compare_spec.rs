@@ -17,7 +17,7 @@ pub struct CompareSpec {
     /// The pipeline under whose name the server seals requests and outcomes; default: the pipeline's name with `_served`.
     #[serde(default)]
     pub served: Option<Name>,
-    /// What a key stands for, in the plural, for sentences; default `keys`.
+    /// What a key identifies, in the plural, for sentences; default `keys`.
     #[serde(default = "keys")]
     pub units: String,
     /// The outcome that decides.

@@ -190,7 +190,7 @@ impl Compiler<'_> {
         }
     }
 
-    /// A date or timestamp; a text that stands in the expression is read as one.
+    /// A date or timestamp; a text literal is read as one.
     fn moment(&self, name: &str, typed: &Typed) -> Result<Typed> {
         let dtype = DataType::Datetime(TimeUnit::Microseconds, None);
         match typed.sort() {
@@ -406,7 +406,7 @@ impl Compiler<'_> {
     }
 }
 
-/// A text that stands in the expression.
+/// A text literal.
 fn fixed_text(name: &str, what: &str, typed: &Typed) -> Result<String> {
     typed.text().map(str::to_owned).ok_or_else(|| {
         Error::cannot_run(format!("the {what} of {name} must be a text literal")).hint("write it in single quotes")

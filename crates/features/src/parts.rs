@@ -18,7 +18,7 @@ const TRAINING: &str = "training";
 const SCORING: &str = "scoring";
 const ENTITIES: &str = "entities";
 
-/// What a kernel is told.
+/// The task of a kernel.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Told {

@@ -1,4 +1,4 @@
-//! Features of single entities or rows, now: for whoever answers while somebody waits.
+//! Features of single entities or rows, now: for anyone who answers while somebody waits.
 
 use chrono::{DateTime, NaiveDate, Utc};
 use polars::prelude::{DataFrame, SchemaRef};

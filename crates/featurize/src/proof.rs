@@ -129,7 +129,7 @@ pub fn prove(
     Ok(proof)
 }
 
-/// Refuses a published table that lacks a column of the spec, or has one that the spec does not make: nobody could say
+/// Refuses a published table that lacks a column of the spec, or has one that the spec does not make: it would not be known
 /// what it shows.
 pub(super) fn same_columns(published: &LazyFrame, expected: &[&str]) -> Result<()> {
     let schema = published.clone().collect_schema().during("reading published features")?;
@@ -161,7 +161,7 @@ pub(super) fn with_slack(table: &DataFrame, known: &Answers) -> Result<Answers> 
     Ok(answers)
 }
 
-/// Refuses a table in which an entity is missing at a cutoff, or stands twice: who has a row must not depend on what came
+/// Refuses a table in which an entity is missing at a cutoff, or occurs twice: who has a row must not depend on what came
 /// after, either.
 fn same_entities(plan: &Plan, published: &LazyFrame, prepared: &Keyed) -> Result<()> {
     let keys = published.clone().select([col(plan.entity.as_str()), col(CUTOFF)]);
@@ -272,7 +272,7 @@ impl Facts<'_> {
     }
 
     /// Since when the rows of a lookup hold and when they became known, and what a cutoff is beside those. Where there are
-    /// timestamps, rows of one day are told apart by them.
+    /// timestamps, rows of one day are distinguished by them.
     fn held(&self, of: &ByKey, table: &DataFrame, day: NaiveDate) -> Result<Held> {
         let mut almanac = self.almanac();
         for column in of.times() {

@@ -21,7 +21,7 @@ use super::target::Target;
 use super::words::{FEW, rows_before};
 use values::form::{Form, whole};
 
-/// Codes, as wide as the number of distinct values needs. The largest number stands for null.
+/// Codes, as wide as the number of distinct values needs. The largest number means null.
 pub enum Codes {
     U8(Vec<u8>),
     U16(Vec<u16>),
@@ -330,7 +330,7 @@ pub fn take(values: &Series, codes: &[u32]) -> Result<Series> {
     values.take(&index).during(format!("column '{}'", values.name()))
 }
 
-/// Integers of which the smallest stands for null.
+/// Integers of which the smallest means null.
 pub fn integers(name: &str, values: Vec<i64>) -> Series {
     let name = PlSmallStr::from_str(name);
     if values.contains(&i64::MIN) {

@@ -76,7 +76,7 @@ pub struct Backup<'a> {
 }
 
 impl<'a> Backup<'a> {
-    /// Looks at what is there already.
+    /// Lists what exists already.
     pub fn begin(root: &'a Root, cloud: &'a Cloud, to: &'a Url) -> Result<Backup<'a>> {
         let last = last(cloud, to, None)?;
         let objects = cloud.list(&to.join("objects"), Depth::All)?;

@@ -168,7 +168,7 @@ mod tests {
         assert!(read(".env.example").contains("#CHURN_PURCHASES=200000\n"));
         assert!(read("README.md").starts_with("# myshop\n") && read("README.md").contains("millrace run churn"));
         assert!(!read("README.md").contains('@'), "{}", read("README.md"));
-        // Each YAML file names its schema, which lies where it says.
+        // Each YAML file names its schema, which exists at that path.
         for (file, text) in pipeline("churn").unwrap().1 {
             let text = String::from_utf8_lossy(text);
             let schema = text.lines().next().and_then(|line| line.strip_prefix("# yaml-language-server: $schema="));

@@ -15,7 +15,7 @@ pub struct LoadedVersion {
 }
 
 impl LoadedVersion {
-    /// Whether the columns of `table`, which mean `now`, mean what the model learned. `Some` says why nobody knows: the
+    /// Whether the columns of `table`, which mean `now`, mean what the model learned. `Some` says why it is unknown: the
     /// version, or the table, does not say how its columns are made. `of_training`: what the columns of the table mean today
     /// that the model learned from, if it is available; rows to score need not have the label themselves.
     ///

@@ -30,7 +30,7 @@ pub struct App {
     pub env: Environment,
     pub options: Options,
     pub pipelines: BTreeMap<String, Arc<Pipeline>>,
-    /// Pipelines that cannot be served, and why: the others go on.
+    /// Pipelines that cannot be served, and why: the others continue.
     pub broken: BTreeMap<String, String>,
     pub metrics: Metrics,
     pub access: Access,

@@ -262,7 +262,7 @@ mod tests {
             let unknown: Vec<&&str> = named.difference(&exported).collect();
             assert!(unknown.is_empty(), "{file} names {unknown:?}; there are {exported:?}");
         }
-        // What is exported is on the dashboard, too: somebody wants to see it.
+        // What is exported is on the dashboard, too.
         let shown = names(include_str!("../../../docs/operations/grafana.json"));
         let is_part = |name: &&str| name.ends_with("_sum") || name.ends_with("_count");
         let hidden: Vec<&&str> = exported.difference(&shown).filter(|name| !is_part(name)).collect();

@@ -23,7 +23,7 @@ pub struct Options {
     pub idle: Duration,
     /// For how long a request may be worked on.
     pub request: Duration,
-    /// For how long requests may go on once the server is to stop.
+    /// For how long requests may continue once the server is to stop.
     pub drain: Duration,
     /// Certificate chain and private key, as PEM files.
     pub tls: Option<(PathBuf, PathBuf)>,

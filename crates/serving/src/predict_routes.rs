@@ -170,7 +170,7 @@ async fn answer(
             match work.await {
                 Ok(answered) => answered.and_then(|answered| answered.ok_or_else(|| panicked(&"it is large twice"))),
                 Err(failed) => {
-                    // A version that is taking over must not go on if it is at fault.
+                    // A version that is taking over must not continue if it is at fault.
                     if let Some(takeover) = &current.deployment.rollout {
                         current.deployment.arms[takeover.arm].arm.speed.answered(received.elapsed(), true);
                     }

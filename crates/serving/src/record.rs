@@ -48,7 +48,7 @@ pub struct Columns<'a> {
 impl Line<'_> {
     /// Appends the line of these rows, of which there is at least one. A single row is an object by itself, with its features by
     /// name. Several share what is equal: `columns` has the names of the features, `rows` an object per row with its `values`.
-    /// So a request of many rows takes a quarter of the bytes, and of the time. `scores` writes what the model said of one of
+    /// So a request of many rows takes a quarter of the bytes, and of the time. `scores` writes the model's scores of one of
     /// them, by its place among them.
     pub fn write<'r>(
         &self,

@@ -25,7 +25,7 @@ pub struct ColumnSpec {
     pub optional: bool,
     /// How the source writes numbers.
     pub(crate) numerals: Numerals,
-    /// Who said what type it has.
+    /// Where its type is from.
     pub(crate) told: Told,
 }
 

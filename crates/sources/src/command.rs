@@ -4,7 +4,7 @@
 //! source: {command: {run: [python3, scripts/orders.py], format: json_lines}}
 //! ```
 //!
-//! What it prints counts only if it ends with exit code 0: a program that fails, is killed or takes too long has said nothing.
+//! What it prints counts only if it ends with exit code 0: a program that fails, is killed or takes too long has delivered nothing.
 
 mod arrow;
 mod process;
@@ -84,7 +84,7 @@ struct Written {
     /// afterwards, and passed as `--config FILE`. Their values are in no other file, log or error.
     #[serde(default)]
     config: Option<Config>,
-    /// Whether a `singer` tap goes on where it ended the last time: its state is kept with the table, and passed as
+    /// Whether a `singer` tap continues where it ended the last time: its state is kept with the table, and passed as
     /// `--state FILE`. `false` by default: every run reads all.
     #[serde(default)]
     incremental: bool,

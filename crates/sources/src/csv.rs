@@ -3,7 +3,7 @@
 //! A quote counts only at the start of a field. A record in which text follows a closing quote, or a quote
 //! never closes, is broken; only its first line is given up, so that one stray quote cannot swallow the
 //! records after it. Lines end with LF, CR LF or CR; empty lines are skipped. With an escape character the one after
-//! it stands for itself, within quotes and without; a field that is nothing but the escape and `N` has no value.
+//! it is literal, within quotes and without; a field that is nothing but the escape and `N` has no value.
 
 use spec::Result;
 
@@ -66,7 +66,7 @@ impl Csv {
         }
     }
 
-    /// The field whose text begins at `from`, and where it ends; nothing if it goes on beyond the buffer. `start` is where
+    /// The field whose text begins at `from`, and where it ends; nothing if it continues beyond the buffer. `start` is where
     /// it began, before its quote.
     #[expect(clippy::too_many_arguments, reason = "the state of one record")]
     fn escaped_field(

@@ -179,7 +179,7 @@ impl Order {
         }
     }
 
-    /// Where a value stands to now. Fails for one that no later one can pass.
+    /// How a value relates to now. Fails for one that no later one can pass.
     fn when(&self, key: &Key, shown: &str) -> Result<When> {
         match key {
             Key::Int(micros) if self.is_of_moments() => {

@@ -67,7 +67,7 @@ impl From<Input> for Located {
 pub struct Opened {
     /// What is read, for the evidence.
     pub inputs: Vec<Input>,
-    /// Columns of the rows that go on: those of the table, then `_file` and `_row`.
+    /// Columns of the rows that are passed on: those of the table, then `_file` and `_row`.
     pub schema: Schema,
     /// Columns of refused rows: those of the table as text, then `_file`, `_row`, `_raw` (the whole record, where
     /// it could not be cut into columns) and `_reason`.
@@ -89,7 +89,7 @@ impl Opened {
 }
 
 impl Typing {
-    /// Those of the rows that go on, and of refused rows.
+    /// Those of the rows that are passed on, and of refused rows.
     pub(crate) fn schemas(&self) -> (Schema, Schema) {
         (self.schema(), self.refused_schema())
     }

@@ -67,7 +67,7 @@ impl TableSpec {
         self.source.source().is_incremental()
     }
 
-    /// Fails if only a part is to be read of a source that knows no parts.
+    /// Fails if only a part is to be read of a source that can only be read as a whole.
     pub(crate) fn check_reach(&self, reach: &Reach) -> Result<()> {
         match *reach == Reach::All || self.is_incremental() {
             true => Ok(()),

@@ -136,7 +136,7 @@ impl Mirror {
         Ok(came)
     }
 
-    /// Makes sure that the newest artifacts of `table` in `folder` (relative to the root) are on disk, at most `most`: for whoever
+    /// Makes sure that the newest artifacts of `table` in `folder` (relative to the root) are on disk, at most `most`: for anyone who
     /// looks back over runs, which other machines made. Without a store nothing is done.
     pub fn bring_newest(&self, folder: &Path, table: &str, most: usize) -> Result<()> {
         let Some(store) = &self.store else { return Ok(()) };
@@ -318,7 +318,7 @@ impl Mirror {
     pub fn settle_journal(&self, folder: &Path, name: &str, may_go: &dyn Fn(&[u8]) -> bool) -> Result<()> {
         let Err(failed) = self.send_journal(folder, name) else { return Ok(()) };
         match self.both(folder, name) {
-            // It could not be sent, or another of our processes is faster: nobody else appended.
+            // It could not be sent, or another of our processes is faster: no other machine appended.
             Ok(Some(Journal { here, there, .. })) if here != there && here.starts_with(&there) => Err(failed),
             Ok(Some(_)) => self.take_journal_without(folder, name, may_go),
             _ => Err(failed),

@@ -160,7 +160,7 @@ impl Reason {
     }
 }
 
-/// A reason without its numbers and without what stands in quotes.
+/// A reason without its numbers and without quoted parts.
 fn kind(reason: &str) -> String {
     let mut kind = String::with_capacity(reason.len());
     let mut quoted = false;

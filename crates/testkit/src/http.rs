@@ -125,7 +125,7 @@ fn head(status: u16, headers: &[(&str, &str)], length: usize) -> String {
     head
 }
 
-/// Writes a whole answer; says whether the connection goes on.
+/// Writes a whole answer; returns whether the connection stays open.
 pub fn write(mut stream: &TcpStream, status: u16, headers: &[(&str, &str)], body: &str) -> bool {
     let whole = head(status, headers, body.len()) + body;
     stream.write_all(whole.as_bytes()).is_ok()

@@ -19,7 +19,7 @@ struct Registered {
     stage: Option<String>,
 }
 
-/// Registers what is missing, and makes tags and aliases say where each version stands.
+/// Registers what is missing, and sets the tags and aliases of each version's stage.
 pub(crate) async fn update(
     api: &Api,
     model: &str,

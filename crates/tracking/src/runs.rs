@@ -29,7 +29,7 @@ pub(crate) struct Known {
     pub deleted: bool,
 }
 
-/// What makes a run the same: its name and when its training began. A project that begins anew counts from `v1` again.
+/// What makes a run the same: its name and when its training began. A new project counts from `v1` again.
 pub(crate) type Key = (String, i64);
 
 pub(crate) fn key(version: &Tracked, run: &TrackedRun) -> Key {

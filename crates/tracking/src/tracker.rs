@@ -9,7 +9,7 @@ use spec::{Environment, Error, Name, Result};
 
 use crate::{Sent, Settings, Tracked, TrackedRun, VARIABLES};
 
-/// The file in the registry's folder that whoever speaks with the server holds.
+/// The lock file in the registry's folder of the process that talks to the server.
 const LOCK: &str = ".tracking.lock";
 
 /// The server that the environment names, for one pipeline.

@@ -64,7 +64,7 @@ impl Stage for Train {
         [PREDICTIONS, PARTS].map(str::to_owned).into()
     }
 
-    /// What was tried is answered from what is there: no rows are read.
+    /// The experiments are read from the registry: no rows are read.
     fn reads_inputs(flags: &Flags) -> bool {
         !(flags.runs || flags.track)
     }

@@ -1,7 +1,7 @@
 //! How dates, datetimes and times are written, in strftime's letters: checked when the YAML is read.
 //!
 //! A number has as many digits as its letter says (`%Y` four, `%y` two) or, between other characters, one digit less
-//! (`1.3.2024`). Two numbers that touch need all their digits: nobody knows what `2024111` is.
+//! (`1.3.2024`). Two numbers that touch need all their digits: `2024111` would be ambiguous.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};

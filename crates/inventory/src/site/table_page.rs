@@ -116,7 +116,7 @@ fn columns(world: &World<'_>, table: &Table<'_>, types: &SchemaRef) -> Option<Ht
     Some(section("Columns").add(rows).into())
 }
 
-/// The mean; of days and moments the one in the middle of them.
+/// The mean; of days and timestamps their middle.
 fn mean(column: &artifact::ColumnSummary, types: &SchemaRef) -> String {
     let Some(mean) = column.mean else { return String::new() };
     match types.get(&column.name).filter(|dtype| dtype.is_temporal()) {

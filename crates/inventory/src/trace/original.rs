@@ -18,7 +18,7 @@ pub struct Original {
     pub file: String,
     /// The line of a text, the row of anything else, from 1.
     pub row: u64,
-    /// The record as it stands there; none if it cannot be shown.
+    /// The record as written there; none if it cannot be shown.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
     /// Why it cannot be shown.

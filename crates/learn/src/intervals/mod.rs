@@ -2,7 +2,7 @@
 //!
 //! Both methods are split-conformal: what the model misses on the validation rows, of which no learner learned, says how
 //! wide the bounds of new rows must be. The promise holds for rows like those of the validation part; an
-//! early stop and the choice among experiments looked at these rows too, and time goes on, so the coverage is
+//! early stop and the choice among experiments looked at these rows too, and time advances, so the coverage is
 //! measured on the test part. With folds the misses are those of every fold, each by a model that had not learned its
 //! rows, and the model that predicts has learned from all of them (as in CV+, Barber et al. 2021, without its minimum and
 //! maximum over the folds).

@@ -44,11 +44,11 @@ pub struct Xgboost {
     #[serde(deserialize_with = "range::whole::<0, 100_000, _>")]
     #[schemars(range(min = 0, max = 100_000))]
     pub early_stopping: u32,
-    /// The share of rows, drawn anew for each tree, above 0 and at most 1.
+    /// The share of rows, drawn separately for each tree, above 0 and at most 1.
     #[serde(deserialize_with = "range::share")]
     #[schemars(range(min = 0, max = 1))]
     pub row_share: f64,
-    /// The share of features, drawn anew for each tree, above 0 and at most 1.
+    /// The share of features, drawn separately for each tree, above 0 and at most 1.
     #[serde(deserialize_with = "range::share")]
     #[schemars(range(min = 0, max = 1))]
     pub feature_share: f64,

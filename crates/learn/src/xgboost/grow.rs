@@ -40,7 +40,7 @@ pub(crate) fn train(
     let kept = best.as_ref().map_or(tried, |(at, _)| *at);
     let model = match kept < tried {
         false => booster.save()?,
-        // `dart` goes on changing trees that are there already, so its first trees are no longer the model that was judged:
+        // `dart` keeps changing trees that are there already, so its first trees are no longer the model that was judged:
         // that one is grown again.
         true if parameters.get("booster") == Some("dart") => {
             drop(booster);
@@ -109,7 +109,7 @@ impl<'data> Booster<'data> {
         Ok(booster)
     }
 
-    /// Puts names and types of the features into the model: whoever reads its file can then make rows for it.
+    /// Puts names and types of the features into the model: a reader of its file can then make rows for it.
     fn describe(&self, data: &Rows) -> Result<()> {
         for (field, texts) in &data.described {
             self.library.call("describe the features", || {

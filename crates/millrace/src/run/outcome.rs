@@ -15,7 +15,7 @@ pub struct Outcome {
     detail: String,
     /// The stage that stopped the run.
     pub stage: Option<Tool>,
-    /// What nobody has been notified of yet: that time ran out, or that retries did not help.
+    /// What has not been reported yet: that time ran out, or that retries did not help.
     pub gave_up: Option<String>,
 }
 
@@ -28,7 +28,7 @@ impl Outcome {
         Outcome::new(Exit::from(error.class()), error.to_string())
     }
 
-    /// What a stage's end means for the run, after so many retries; `None`: it goes on. `said` is the stage's last message.
+    /// What a stage's end means for the run, after so many retries; `None`: it continues. `said` is the stage's last message.
     pub fn of_stage(tool: Tool, ended: Ended, retries: u32, said: &str) -> Option<Outcome> {
         let said = spec::text::cut(said, LONGEST);
         let stopped = |exit, detail: String| Some(Outcome { stage: Some(tool), ..Outcome::new(exit, detail) });

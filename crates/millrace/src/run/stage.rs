@@ -22,7 +22,7 @@ const GRACE: Duration = Duration::from_secs(60);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
     Code(i32),
-    /// By a signal that somebody else sent.
+    /// By a signal from another process.
     Killed(i32),
     /// Its time, or that of the run, was over.
     TimedOut,
@@ -63,7 +63,7 @@ impl<'a> Stages<'a> {
         Ok(Stages { pipeline, log, program, root, stop, until: None, is_shown })
     }
 
-    /// Runs a stage to its end, or until its time is over. What it says goes to the log.
+    /// Runs a stage to its end, or until its time is over. Its output goes to the log.
     pub fn run(&mut self, tool: Tool, limit: Option<Length>) -> Result<Ended> {
         self.log.note(&format!("{} {tool}", self.pipeline))?;
         let output = self.log.appending()?;

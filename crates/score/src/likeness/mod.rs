@@ -1,7 +1,7 @@
 //! Whether rows to score look like the rows that a model learned from: missing values, ranges, categories, and how the
 //! values are spread.
 //!
-//! A model scores whatever it is given. Rows unlike all that it learned from get scores nobody should trust, and only
+//! A model scores whatever it is given. Rows unlike all that it learned from get scores that should not be trusted, and only
 //! a look at both shows it.
 
 mod summary;

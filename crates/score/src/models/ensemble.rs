@@ -1,4 +1,4 @@
-//! Models that are forests of trees, whoever grew them: scores and contributions by the crate `forest`.
+//! Models that are forests of trees from any learner: scores and contributions by the crate `forest`.
 
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};

@@ -135,7 +135,7 @@ impl FromRequestParts<Arc<App>> for Visit {
     }
 }
 
-/// A form of somebody who is logged in, with the token of the session: the only way in which pages change anything.
+/// A form of a logged-in user, with the token of the session: the only way in which pages change anything.
 pub struct Written {
     pub session: Arc<Session>,
     fields: Vec<(String, String)>,

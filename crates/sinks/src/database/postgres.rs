@@ -79,7 +79,7 @@ impl Names {
     }
 }
 
-/// An error of the server in our words: what it says of the data is the data's fault.
+/// An error of the server in our words; errors about the data are refusals.
 fn said(error: &tokio_postgres::Error) -> Error {
     let Some(db) = error.as_db_error() else { return in_words(error, "postgres") };
     let code = db.code().code();

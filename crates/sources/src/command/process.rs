@@ -67,7 +67,7 @@ impl Program {
         self.start_after(None)
     }
 
-    /// The same for a tap that goes on after `state`.
+    /// The same for a tap that continues after `state`.
     pub(crate) fn start_after(&self, state: Option<&Value>) -> Result<Running> {
         let files = [("--config", self.config.as_ref()), ("--state", state)];
         let files = files.into_iter().filter_map(|(flag, value)| value.map(|value| (flag, value)));
@@ -138,7 +138,7 @@ pub(crate) struct Running {
     _files: Vec<NamedTempFile>,
 }
 
-/// Hands on what the program prints, on a thread of its own, so that nobody waits longer for it than they want.
+/// Hands on what the program prints, on a thread of its own, so that a reader can stop waiting for it.
 fn pump(child: &mut Child) -> Receiver<Vec<u8>> {
     let (sender, receiver) = sync_channel(WAITING);
     if let Some(mut stdout) = child.stdout.take() {
@@ -164,7 +164,7 @@ fn pump(child: &mut Child) -> Receiver<Vec<u8>> {
 /// What the program says on stderr: its last bytes.
 struct Words {
     kept: Arc<Mutex<Vec<u8>>>,
-    /// Closes when all has been said.
+    /// Closes at the end of the output.
     ended: Receiver<()>,
 }
 
@@ -258,7 +258,7 @@ impl Running {
         .hint("nothing was published; run again, or raise 'timeout_seconds'")
     }
 
-    /// Kills the program, and returns what it said.
+    /// Kills the program, and returns its output on stderr.
     fn words_so_far(&mut self) -> String {
         let _ = self.child.kill();
         let _ = self.child.wait();

@@ -144,7 +144,7 @@ pub(crate) struct Plan {
 
 /// The columns to read.
 pub(crate) struct Listed<'a> {
-    /// Where each stands among the columns that the server offers.
+    /// The position of each among the columns that the server offers.
     pub wanted: &'a [Chosen],
     /// So many columns the server offers.
     pub offered: usize,
@@ -166,7 +166,7 @@ impl Plan {
                 wires.into_iter().map(Field::Column).collect(),
                 (0..columns.len()).collect(),
             ),
-            // As it stands: a query around it would be free to lose its order.
+            // Unchanged: a query around it could lose its order.
             Rows::Query(query) => {
                 let mut fields = vec![Field::Skip; offered];
                 wanted.iter().zip(wires).for_each(|(column, wire)| fields[column.place] = Field::Column(wire));

@@ -30,7 +30,7 @@ pub(crate) struct Items {
     pub typed: bool,
 }
 
-/// Most pages of one combination: a service that never says that it is done must not be asked for ever.
+/// Most pages of one combination: a service that never ends must not be asked for ever.
 const MOST: u64 = 100_000;
 /// So many empty pages in a row, each of which leads on to another, are the end.
 const EMPTY: u32 = 10;
@@ -74,7 +74,7 @@ struct Walk<'a> {
 
 /// What an answer says of the pages to come.
 struct Ahead {
-    /// Whether there are more, if it says so.
+    /// Whether there are more, if the answer says so.
     more: Option<bool>,
     /// What leads to the next.
     pointer: Option<String>,

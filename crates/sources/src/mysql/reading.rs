@@ -56,7 +56,7 @@ fn send(
 ) -> Result<()> {
     let mut rows = connection.query(sql)?;
     let mut chunk = Chunk { bytes: Vec::new(), rows: 0 };
-    // Whether anybody still wants rows.
+    // Whether rows are still needed.
     let hand_out = |chunk: Chunk| {
         rows_in.fetch_add(chunk.rows as u64, Ordering::Relaxed);
         sender.send(Ok(Some(chunk))).is_ok()

@@ -153,7 +153,7 @@ impl Rows<'_> {
         Ok(())
     }
 
-    /// Whether anybody still wants rows.
+    /// Whether rows are still needed.
     fn hand_out(&self, chunk: Chunk) -> bool {
         self.rows_in.fetch_add(chunk.rows as u64, Ordering::Relaxed);
         self.sender.send(Ok(Some(chunk))).is_ok()

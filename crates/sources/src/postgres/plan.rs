@@ -185,7 +185,7 @@ fn check_text(key: &str, declared: Option<&ColumnSpec>) -> Result<()> {
     }
 }
 
-/// Asks of a column of text in which ways its order can be another than that of what it says: see [`check_kinds`].
+/// Asks of a column of text in which ways its order can differ from the order of the values: see [`check_kinds`].
 fn text_kinds(from: &str, by: &str) -> String {
     let date = "^[0-9]{4}-[0-9]{2}-[0-9]{2}";
     let turned = "^[0-9]{1,2}([./-])[0-9]{1,2}\\1([0-9]{2}|[0-9]{4})([T ]|$)";

@@ -1,4 +1,4 @@
-//! Programs that print tables: what goes on, and that nothing does where one does not end well.
+//! Programs that print tables: what is passed on, and that nothing does where one does not end well.
 
 use super::*;
 use crate::Reach;

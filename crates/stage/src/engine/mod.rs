@@ -101,14 +101,14 @@ pub(crate) struct Asked<'a> {
     pub rows: u64,
 }
 
-/// What a kernel said before it ended.
+/// The last output of a kernel.
 pub(crate) struct Said {
     pub exit: i32,
     pub stdout: String,
     pub stderr: String,
 }
 
-/// What a stage wants to be done in parts.
+/// The work that a stage does in parts.
 pub struct Ordered {
     pub inputs: Vec<PathBuf>,
     pub columns: Schema,
@@ -193,7 +193,7 @@ impl Carrier {
 
     /// Does a round, and gives what the kernels answered, one answer for each part of the rows.
     ///
-    /// Errors: that of the kernel that says so, as the one-machine run would; rows that nobody answered for; parts that are not
+    /// Errors: that of the kernel that says so, as the one-machine run would; rows without an answer; parts that are not
     /// what was answered.
     pub fn round(&self, input: &Ordered, key: &[String], task: Value) -> Result<Vec<Answer>> {
         self.check_types(&input.columns, "rows between rounds")?;
@@ -334,7 +334,7 @@ fn answer(said: &Said) -> Result<Answer> {
     }
 }
 
-/// The error of a kernel that did not get through: what cannot run stands before what is refused. Of several the first in the
+/// The error of a kernel that did not get through: "cannot run" comes before "refused". Of several the first in the
 /// order of their texts, whichever was first.
 fn worst(answers: &[Answer]) -> Option<Error> {
     let failed = answers.iter().filter(|answer| answer.exit != 0);

@@ -106,7 +106,7 @@ pub struct Plan {
 impl Plan {
     /// Begins with all rows of a table of these columns alive. `with_position`: rows are distinguished by their position.
     ///
-    /// Errors: columns with names that clean itself uses; no provenance where changes are logged or taken back.
+    /// Errors: columns with names that clean itself uses; no provenance where changes are logged or undone.
     pub(crate) fn new(columns: &Schema, given: Arc<Given>) -> Result<Plan> {
         let is_taken = |name: &str| is_helper(name) || (given.witness.is_none() && is_behind(name));
         if let Some(taken) = columns.iter_names().find(|name| is_taken(name)) {
@@ -266,7 +266,7 @@ impl Plan {
     }
 
     /// Changes each text of `columns` by `rules`, in order. Steps in a row that do only this, and to the same columns,
-    /// share one pass over the rows, unless the change log wants to see each of them.
+    /// share one pass over the rows, unless the change log needs each of them.
     pub(crate) fn change_texts(&mut self, columns: Vec<String>, rules: Vec<Arc<dyn TextRule>>) -> Result<()> {
         if rules.is_empty() {
             return Ok(());

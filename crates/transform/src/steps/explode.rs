@@ -24,7 +24,7 @@ use crate::reshape::Exploding;
 pub struct Explode {
     /// The column of texts or lists.
     column: String,
-    /// What stands between the parts of a text. Needed for texts, and for them only.
+    /// The separator between the parts of a text. Needed for texts, and for them only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     separator: Option<String>,
     /// Whether parts of texts lose the white space at their ends. Default: true.

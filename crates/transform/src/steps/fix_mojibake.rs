@@ -75,7 +75,7 @@ struct Sequence {
     start: usize,
     end: usize,
     character: char,
-    /// It cannot be meant as it stands.
+    /// It cannot be meant literally.
     is_clear: bool,
 }
 

@@ -9,7 +9,7 @@
 //! first of them (`valid_from`) and ends where the next begins (`valid_to`), or is still current (an empty cell, and `is_current`).
 //! `columns` says which columns make a version; a change in the others makes none, and they are as they were when it began.
 //!
-//! With `missing: close` a key that a later snapshot does not have ends there; the times of all rows are the snapshots. It begins anew
+//! With `missing: close` a key that a later snapshot does not have ends there; the times of all rows are the snapshots. It begins again
 //! if it comes back. Two rows of one key and time that differ end the run with the keys named; rows without a key or time are refused.
 
 use std::sync::Arc;

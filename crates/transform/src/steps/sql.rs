@@ -265,7 +265,7 @@ impl Working<'_> {
         }
     }
 
-    /// Rows go on as they are, with other columns.
+    /// Rows are passed on with other columns.
     fn rows(&mut self, plan: &mut Plan) -> Result<()> {
         let mut set = Vec::new();
         for (at, (_, sql)) in self.items.iter().enumerate() {

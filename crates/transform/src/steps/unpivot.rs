@@ -6,7 +6,7 @@
 //! ```
 //!
 //! The columns must be of one type. They go; all others are repeated in each row, `_file` and `_row` among them. A cell without a
-//! value gives no row, unless `keep_null` is true. A map gives the text that stands for each column.
+//! value gives no row, unless `keep_null` is true. A map gives the text for each column.
 
 use std::sync::Arc;
 
