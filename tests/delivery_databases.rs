@@ -338,7 +338,7 @@ fn a_run_that_is_killed_between_load_and_receipt_does_not_deliver_twice() {
         assert!(!project.exists("data/output/shop/export/latest"));
         // A mark shows whether the rows are loaded again.
         server.psql("UPDATE orders SET town = 'mark' WHERE id = 1");
-        export(&project).exits(0).says("was delivered before; its receipt is kept there");
+        export(&project).exits(0).says("was delivered before; its receipt is stored there");
         assert_eq!(server.psql("SELECT count(*), count(*) FILTER (WHERE town = 'mark') FROM orders"), "3|1", "{mode}");
         let receipt = receipt(&project);
         assert_eq!((&receipt["rows"], &receipt["was_there"]), (&3.into(), &true.into()), "{mode}");
@@ -590,7 +590,7 @@ fn mariadb_is_not_delivered_to_twice() {
         killer.kill(project.command("export", ["shop"]), Moment::Sealed);
         assert_eq!(server.sql("SELECT COUNT(*) FROM orders"), "3", "{mode}");
         server.sql("UPDATE orders SET town = 'mark' WHERE id = 1");
-        export(&project).exits(0).says("was delivered before; its receipt is kept there");
+        export(&project).exits(0).says("was delivered before; its receipt is stored there");
         assert_eq!(server.sql("SELECT COUNT(*), SUM(town = 'mark') FROM orders"), "3\t1", "{mode}");
         assert_eq!(receipt(&project)["was_there"], Value::from(true), "{mode}");
     }

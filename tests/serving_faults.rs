@@ -193,7 +193,7 @@ fn a_version_that_cannot_prove_itself_does_not_answer() {
     server.wait("the refusal", || server.said().contains("its test cannot be repeated"));
     assert_eq!(versions(&mut client, &[json!(420)]), ["v1"], "the old version answers");
     let described = client.get("/api/v1/pipelines/p").json();
-    assert!(described["problem"].as_str().expect("a problem").contains("is not there any more"), "{described}");
+    assert!(described["problem"].as_str().expect("a problem").contains("no longer exists"), "{described}");
     assert_eq!(client.get("/readyz").status, 200, "it answers, if by the old version");
     // The file is back: the next change is taken.
     std::fs::write(project.at(training), whole).expect("it can be written");

@@ -58,7 +58,7 @@ fn the_state_moves_with_what_was_published() {
     assert_eq!(project.latest("data/raw/p"), before, "nothing is new");
     ingest(&["--full"]).exits(0);
     assert_eq!((numbers(&project), project.latest("data/raw/p").len()), (vec![1, 2, 3, 4, 5], 1));
-    ingest(&["--backfill", "2024-01..2024-02"]).exits(2).says("a tap cannot be asked for days");
+    ingest(&["--backfill", "2024-01..2024-02"]).exits(2).says("a tap cannot read days again");
 }
 
 /// `tap-rest-api` from PyPI, if it is installed.

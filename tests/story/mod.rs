@@ -318,7 +318,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 /// What tools say about the files that they write and read.
 const BOOKKEEPING: [&str; 6] =
-    [" in, ", " written", "would read", "would write", "it looks at things as they are", "skipped"];
+    [" in, ", " written", "would read", "would write", "it measures the present state", "skipped"];
 /// Characters that a line of the story has at most.
 const WIDTH: usize = 280;
 

@@ -55,7 +55,7 @@ pub fn impact(inventory: &Inventory, name: &str, json: bool) -> Result<Exit> {
         .map(|one| {
             let what = match (one.is_known, one.rows) {
                 (false, _) => "possibly all: what it reads is not recorded",
-                (true, true) => "which rows there are",
+                (true, true) => "which rows it has",
                 (true, false) => "cells only",
             };
             vec![one.table.to_string(), what.to_owned(), one.columns.join(", ")]

@@ -325,7 +325,7 @@ mod tests {
             ("least_improvement: -0.1", "least_improvement: -0.1 is not 0 or more"),
             ("least_keys: 1", "least_keys: fewer than 2 keys cannot be compared"),
             ("units: ' '", "units: it is empty"),
-            ("secondary: [{outcome: contract}]", "secondary[0]: 'contract' is there already"),
+            ("secondary: [{outcome: contract}]", "secondary[0]: 'contract' is listed already"),
             ("secondary: [{outcome: ''}]", "secondary[0].outcome: it is empty"),
             ("secondary: [{outcome: click, worse_by: -1}]", "secondary[0].worse_by: -1 is not 0 or more"),
             ("secondary: [{outcome: click, window: 1mo}]", "secondary[0].window: 1mo has no fixed length"),

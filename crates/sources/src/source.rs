@@ -37,6 +37,29 @@ pub(crate) trait Source {
     }
 }
 
+/// Settings of many keys are kept in a box.
+impl<S: Source> Source for Box<S> {
+    fn locate(&self, root: &Root, cloud: &Cloud) -> Result<Located> {
+        (**self).locate(root, cloud)
+    }
+
+    fn open(&self, located: Located, request: &Request<'_>) -> Result<Opened> {
+        (**self).open(located, request)
+    }
+
+    fn settings(&self, of: &Target<'_>) -> Settings {
+        (**self).settings(of)
+    }
+
+    fn is_incremental(&self) -> bool {
+        (**self).is_incremental()
+    }
+
+    fn may_lack_columns(&self) -> bool {
+        (**self).may_lack_columns()
+    }
+}
+
 /// What is requested of a source.
 pub(crate) struct Request<'a> {
     pub root: &'a Root,

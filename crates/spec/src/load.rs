@@ -314,7 +314,7 @@ mod tests {
     #[test]
     fn faults_of_yaml_are_placed_and_come_with_the_way_out() {
         for (text, error) in [
-            ("tables: {a: {steps: []}\n", "2:1: a map in braces goes wrong here"),
+            ("tables: {a: {steps: []}\n", "2:1: a map in braces is malformed here"),
             (
                 "tables: {a: {steps: [{trim: {columns: [x], patern: '(a', by: b}}]}}\n",
                 "1:44: tables.a.steps[0].trim: unknown key 'patern'; ",

@@ -2,9 +2,10 @@
 
 use plotters::prelude::*;
 use spec::Result;
+use spec::text::cut;
 
 use super::Plot;
-use super::canvas::{ACCENT, Area, Drawn, FAINT, GRID, INK, axes, dashed, legend, other, page, short, text};
+use super::canvas::{ACCENT, Area, Drawn, FAINT, GRID, INK, axes, dashed, legend, other, page, text};
 use crate::metrics::{self, Curve, Metric, Scored};
 use plotters::style::text_anchor::HPos;
 use score::number_text;
@@ -73,7 +74,7 @@ fn curves(
             share if share.abs() < 10.0 => format!("{share:.3}"),
             value => number_text(value),
         });
-        lines.push((value, (width, color, format!("{} {number}", short(name, 16)))));
+        lines.push((value, (width, color, format!("{} {number}", cut(name, 16)))));
     }
     let in_order = experiments.iter().filter(|(name, _)| *name != chosen);
     for (name, scored) in in_order.chain(experiments.iter().filter(|(name, _)| *name == chosen)) {

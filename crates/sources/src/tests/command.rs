@@ -160,9 +160,9 @@ fn an_arrow_stream_becomes_a_table() {
         [131_072, 131_072, 37_856]
     );
     for (body, words) in [
-        ("head -c 700 stream", "what the program prints is no whole Arrow stream"),
-        ("echo hello world", "what the program prints is no whole Arrow stream"),
-        ("cat stream; echo x", "what the program prints is no whole Arrow stream"),
+        ("head -c 700 stream", "the program does not print a complete Arrow stream"),
+        ("echo hello world", "the program does not print a complete Arrow stream"),
+        ("cat stream; echo x", "the program does not print a complete Arrow stream"),
         ("cat stream; exit 3", "the program ended with exit code 3"),
         ("exit 4", "the program ended with exit code 4"),
     ] {

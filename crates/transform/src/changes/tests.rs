@@ -56,7 +56,7 @@ fn undone(done: &Done, which: &[usize]) -> Undone {
     let told = told(done);
     Undone::new(which.iter().map(|at| {
         let (id, row, ..) = &told[*at];
-        (id.as_ref().expect("it can be taken back").parse::<ChangeId>().unwrap(), *row)
+        (id.as_ref().expect("it can be undone").parse::<ChangeId>().unwrap(), *row)
     }))
 }
 
@@ -256,8 +256,12 @@ fn watched_steps() -> Vec<&'static str> {
 fn steps_whose_changes_cannot_be_logged_are_refused_where_they_are() {
     let table = df!("s" => ["a1b"], "_file" => ["f"], "_row" => [1u32]).unwrap();
     for (step, name, why) in [
-        ("- explode: {column: s, separator: '1'}", "explode", "it makes other cells of the rows, whose changes"),
-        ("- sql: SELECT UPPER(s) AS s FROM this", "sql", "it makes other cells of the rows, whose changes"),
+        (
+            "- explode: {column: s, separator: '1'}",
+            "explode",
+            "it replaces the cells of the rows, so that their changes",
+        ),
+        ("- sql: SELECT UPPER(s) AS s FROM this", "sql", "it replaces the cells of the rows, so that their changes"),
         ("- aggregate: {by: s}", "aggregate", "its rows have no '_file', so that changes of their cells"),
     ] {
         let found = failure_given(&table, step, &given(Undone::default()));
