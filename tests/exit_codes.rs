@@ -1,5 +1,7 @@
 //! The exit codes are a public contract (docs/exit-codes.md): each is asserted by name, by every way to it.
 
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+
 use testkit::pinned;
 use tests::{ALL_TOOLS, ORDERS, SHOP_INGEST, shop};
 
@@ -127,6 +129,45 @@ fn inputs_that_are_not_parquet_are_refused_with_the_way_to_read_them() {
     }
     project.run("export", ["shop", &raw, "-o", "out.xlsx", "--format", "excel"]).exits(DONE);
     assert_eq!(&std::fs::read(project.at("out.xlsx")).expect("it is there")[..2], b"PK");
+}
+
+/// A device, a pipe and a link stay what they are. A test of the system's own devices: as root, a rename would replace them.
+#[test]
+fn an_output_that_is_no_plain_file_is_written_and_not_replaced() {
+    let project = shop();
+    let raw = project.run("ingest", ["shop"]).path();
+    project.write("resources/shop/export.yaml", "table: orders\nformat: csv\n");
+    let rows = project.run("export", ["shop", &raw, "-o", "-"]).exits(DONE).bytes.clone();
+
+    let outcome = project.run("export", ["shop", &raw, "-o", "/dev/stdout"]).exits(DONE).bytes.clone();
+    assert_eq!(outcome, rows);
+    project.run("export", ["shop", &raw, "-o", "/dev/full"]).exits(CANNOT_RUN).says(
+        "error: export shop: /dev/full: cannot write: no space left on device; free some space and run again; nothing was published",
+    );
+    assert!(std::fs::metadata("/dev/full").unwrap().file_type().is_char_device());
+
+    let status = std::process::Command::new("mkfifo").arg(project.at("pipe")).status().unwrap();
+    assert!(status.success());
+    let pipe = project.at("pipe");
+    let reader = std::thread::spawn(move || std::fs::read(pipe).unwrap());
+    project.run("export", ["shop", &raw, "-o", "pipe"]).exits(DONE);
+    assert_eq!(reader.join().unwrap(), rows);
+    assert!(std::fs::metadata(project.at("pipe")).unwrap().file_type().is_fifo());
+
+    project.write("elsewhere/out.csv", "old");
+    std::fs::set_permissions(project.at("elsewhere/out.csv"), std::fs::Permissions::from_mode(0o604)).unwrap();
+    std::os::unix::fs::symlink("elsewhere/out.csv", project.at("link.csv")).unwrap();
+    project.run("export", ["shop", &raw, "-o", "link.csv"]).exits(DONE);
+    assert!(project.at("link.csv").is_symlink());
+    assert_eq!(std::fs::read(project.at("elsewhere/out.csv")).unwrap(), rows);
+    assert_eq!(std::fs::metadata(project.at("elsewhere/out.csv")).unwrap().permissions().mode() & 0o777, 0o604);
+
+    let before = std::fs::read(project.at(&raw)).unwrap();
+    project
+        .run("export", ["shop", &raw, "-o", &raw, "--format", "parquet"])
+        .exits(CANNOT_RUN)
+        .says(": an artifact of a stage, and those are never overwritten; name a file in another folder");
+    assert_eq!(std::fs::read(project.at(&raw)).unwrap(), before);
 }
 
 #[test]

@@ -142,7 +142,7 @@ fn a_daily_cap_ends_the_run_and_keeps_what_was_done() {
     project
         .run("clean", ["mail"])
         .exits(75)
-        .says("error: clean mail: table 'messages': step 2 'llm': the daily limit of 1 requests is reached (UTC day, all runs); ")
+        .says("error: clean mail: table 'messages': step 2 'llm': the daily limit of 1 request is reached (UTC day, all runs); ")
         .says("clean mail: table 'messages': step 2 'llm': task 'shout': 2 distinct inputs of 3 rows: 0 known, 1 asked in 1 request, 1")
         .says("the answers so far are kept; run again later");
     assert!(!project.exists(format!("{FOLDER}/latest")));
@@ -163,6 +163,25 @@ fn an_input_that_the_model_fails_on_is_named_and_stays() {
     assert_eq!(table(&project).column("loud"), ["HELLO", "HELLO", "", "", ""]);
     project.write("resources/mail/clean.yaml", CLEAN.replace("> 1}", "> 1, require: true}"));
     project.run("clean", ["mail"]).exits(1).says("'bye':").says("correct the task, or leave `require: true` out");
+}
+
+/// A fault of the template, which no check without data finds.
+#[test]
+fn a_prompt_that_cannot_be_written_for_any_input_is_an_error() {
+    let server = LlmServer::start();
+    let project = mail(Some(&server), CLEAN);
+    for (prompt, why) in [("{{ text | shuot }}", "filter shuot is unknown"), ("{{ text + 1 }}", "")] {
+        project.write("resources/mail/tasks/shout.yaml", &TASK.replace("{{ text }}", prompt));
+        for arguments in [&["mail"][..], &["mail", "--estimate"]] {
+            project
+                .run("clean", arguments)
+                .exits(2)
+                .says("step 2 'llm': task 'shout' has no prompt for any input: prompt: line 1 of the template: ")
+                .says(why)
+                .says("; correct the template in the task file; nothing was sent");
+        }
+    }
+    assert_eq!(server.stats().requests, 0);
 }
 
 #[test]

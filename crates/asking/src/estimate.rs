@@ -6,7 +6,7 @@ use polars::prelude::*;
 use spec::{Result, ResultExt};
 use transform::{Given, Step};
 
-use super::{Mode, Models, ROUND, frames};
+use super::{Mode, Models, ROUND, frames, no_prompt};
 
 /// One line per step.
 pub const HEADER: &str = "table\tstep\ttask\tmodel\trows\tdistinct\tknown\trequests\ttokens_in\ttokens_out\tcost\n";
@@ -28,6 +28,9 @@ impl Models<'_> {
                 }
             }
             if let Some(sum) = sum {
+                if let (0, Some(fault)) = (sum.distinct, &sum.fault) {
+                    return Err(no_prompt(&asking, fault));
+                }
                 let cost = sum.cost.map_or("no price".to_owned(), |cost| format!("{cost:.4}"));
                 let model = &asking.task.models()[0];
                 lines += &format!(

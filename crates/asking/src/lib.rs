@@ -229,6 +229,8 @@ struct Round {
     lost: u64,
     /// Some of the latter, with the reason.
     named: Vec<String>,
+    /// Inputs among the latter for which the prompt could not be rendered, and why in the first case.
+    unrendered: (u64, Option<String>),
 }
 
 impl Round {
@@ -239,6 +241,10 @@ impl Round {
                 continue;
             }
             self.lost += 1;
+            if failure.kind == FailureKind::Prompt {
+                self.unrendered.0 += 1;
+                self.unrendered.1.get_or_insert_with(|| failure.reason.clone());
+            }
             if self.named.len() < NAMED {
                 self.named.push(format!("{}: {}", frames::short(inputs, at), failure.reason));
             }
@@ -284,6 +290,11 @@ impl Round {
         if self.lost == 0 {
             return Ok(());
         }
+        if let ((unrendered, Some(fault)), 0) = (&self.unrendered, distinct)
+            && *unrendered == self.lost
+        {
+            return Err(no_prompt(asking, fault));
+        }
         let named = self.named.join("\n  ");
         let text = format!("task '{task}' has no answer for {}, such as\n  {named}", count(self.lost, "input"));
         match require {
@@ -296,6 +307,12 @@ impl Round {
             }
         }
     }
+}
+
+/// The template fails for all inputs, so the fault is in it and not in the data.
+fn no_prompt(asking: &Asking, fault: &str) -> Error {
+    Error::cannot_run(format!("{}: task '{}' has no prompt for any input: {fault}", asking.place, asking.task.name()))
+        .hint("correct the template in the task file; nothing was sent")
 }
 
 /// What the steps `llm` depend on beside the rows: tasks, golden files, limits, and whether a provider can be asked.

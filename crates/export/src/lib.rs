@@ -4,6 +4,7 @@ mod deliveries;
 mod given;
 mod outputs;
 mod tables;
+mod to_path;
 mod wiring;
 
 use tool::Entry;

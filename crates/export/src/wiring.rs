@@ -1,9 +1,8 @@
 //! Wires the sinks to the shell.
 
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use artifact::{Input, Snapshot, Temporary, fingerprint};
+use artifact::{Input, Snapshot, fingerprint};
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use score::Log;
@@ -14,6 +13,7 @@ use tool::About;
 
 use crate::deliveries::{Deliveries, delivered, is_of, kept, key};
 use crate::outputs::{output, writer};
+use crate::to_path::write_to;
 
 #[derive(Args, Debug)]
 pub struct Flags {
@@ -177,9 +177,6 @@ impl Stage for Export {
                 Error::cannot_run("-o writes one delivery, and export.yaml has several").hint("choose one by --only")
             );
         };
-        if output.is_empty() {
-            return Err(Error::cannot_run("-o: no file is named").hint("name one, or '-' for stdout"));
-        }
         if spec.format.goes() == Goes::Database {
             return Err(Error::cannot_run(format!("-o writes a file, and the format is {}", spec.format))
                 .hint("add --format csv, or another format of files"));
@@ -188,23 +185,13 @@ impl Stage for Export {
             return Err(Error::cannot_run("-o writes a file, and with 'partition_by' the delivery is a folder")
                 .hint("add --format csv, or take 'partition_by' out"));
         }
-        if Path::new(output).is_dir() {
-            return Err(Error::cannot_run(format!("{output}: a folder")).hint("name a file in it"));
-        }
         if output != "-" {
             spec.check_file_name(output)?;
         }
-        if output == "-" {
-            let write = writer(job, spec)?;
-            write(&mut io::stdout(), "stdout")?;
-            return Ok(Some(Exit::Done));
-        }
-        let target = std::path::absolute(output).map_err(|error| Error::io("write", Path::new(output), &error))?;
         let write = writer(job, spec)?;
-        let mut temporary = Temporary::beside(&target)?;
-        write(temporary.file(), output)?;
-        temporary.replace(&target)?;
-        tool::print(&format!("{output}\n"))?;
+        if write_to(output, |to, place| write(to, place).map(drop))? {
+            tool::print(&format!("{output}\n"))?;
+        }
         Ok(Some(Exit::Done))
     }
 }

@@ -43,7 +43,7 @@ pub fn known(task: &Task, inputs: &[Input], settings: &Settings, ledger: &Ledger
 }
 
 /// What asking would take.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Estimate {
     /// Inputs given.
     pub rows: u64,
@@ -59,6 +59,8 @@ pub struct Estimate {
     pub tokens_out: u64,
     /// None if the model has no price.
     pub cost: Option<f64>,
+    /// Why the prompt cannot be rendered for the first input for which it cannot.
+    pub fault: Option<String>,
 }
 
 impl std::ops::AddAssign for Estimate {
@@ -70,6 +72,7 @@ impl std::ops::AddAssign for Estimate {
         self.tokens_in += other.tokens_in;
         self.tokens_out += other.tokens_out;
         self.cost = self.cost.zip(other.cost).map(|(one, other)| one + other);
+        self.fault = self.fault.take().or(other.fault);
     }
 }
 
@@ -100,6 +103,7 @@ pub fn estimate(task: &Task, inputs: &[Input], settings: &Settings, ledger: &Led
         tokens_in,
         tokens_out,
         cost: model.price.map(|price| price.of(tokens_in, tokens_out)),
+        fault: worklist.fault(),
     })
 }
 

@@ -246,7 +246,7 @@ impl Shared<'_> {
             after += tally.reserved;
             after += expected;
             reached = if daily.requests.is_some_and(|most| after.requests > most) {
-                Some(format!("{} requests", daily.requests.unwrap_or_default()))
+                Some(spec::text::count(daily.requests.unwrap_or_default(), "request"))
             } else if daily.tokens.is_some_and(|most| after.tokens > most) {
                 Some(format!("{} tokens", daily.tokens.unwrap_or_default()))
             } else if daily.money.is_some_and(|most| after.money > most) {

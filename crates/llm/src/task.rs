@@ -125,6 +125,9 @@ impl Task {
         if spec.task_name.trim().is_empty() {
             return Err(Error::cannot_run("nothing given").at("task_name"));
         }
+        if spec.model.trim().is_empty() {
+            return Err(Error::cannot_run("nothing given").at("model"));
+        }
         if spec.inputs.is_empty() {
             return Err(Error::cannot_run("no column is named")
                 .hint("name the columns that the prompt uses")

@@ -61,6 +61,12 @@ impl Worklist {
         Ok(worklist)
     }
 
+    /// Why the prompt cannot be rendered for the first input for which it cannot.
+    pub fn fault(&self) -> Option<String> {
+        let mut failures = self.of_input.iter().filter_map(|unit| unit.as_ref().err()?.failure());
+        failures.next().map(|failure| failure.reason.clone())
+    }
+
     /// Takes what the ledger knows, the preferred model's answer first.
     fn look_up(&mut self, ledger: &Ledger) -> Result<()> {
         for at in 0..self.models.len() {

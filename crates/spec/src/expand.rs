@@ -112,7 +112,8 @@ impl<'de, V: Visitor<'de>> Layer<'_, V> {
             if let Ok(value) = text.parse::<i64>() {
                 return self.visitor.visit_i64(value);
             }
-            if let Ok(value) = text.parse::<f64>() {
+            // Without a digit it is a word for Rust alone: `inf`, `nan`.
+            if let (Ok(value), true) = (text.parse::<f64>(), text.contains(|c: char| c.is_ascii_digit())) {
                 return self.visitor.visit_f64(value);
             }
             match text.as_str() {
@@ -145,8 +146,12 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Layer<'_, V> {
     fn visit_u64<E: de::Error>(self, value: u64) -> Result<V::Value, E> {
         self.visitor.visit_u64(value)
     }
+    /// A setting that is not a number would pass every test for being too large or too small.
     fn visit_f64<E: de::Error>(self, value: f64) -> Result<V::Value, E> {
-        self.visitor.visit_f64(value)
+        match value.is_nan() {
+            true => Err(E::custom("NaN is not a value; write a number, or leave it out")),
+            false => self.visitor.visit_f64(value),
+        }
     }
     fn visit_str<E: de::Error>(self, value: &str) -> Result<V::Value, E> {
         match value.contains("${") {

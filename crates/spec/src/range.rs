@@ -48,6 +48,11 @@ pub fn not_negative<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error>
     from.deserialize_f64(Number { range: (Bound::Included(0.0), Bound::Excluded(f64::INFINITY)), words: "0 or more" })
 }
 
+/// A number that is 0 or more, for a setting that may be left out.
+pub fn optional_not_negative<'de, D: Deserializer<'de>>(from: D) -> Result<Option<f64>, D::Error> {
+    not_negative(from).map(Some)
+}
+
 /// A number above 0.
 pub fn positive<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
     from.deserialize_f64(Number { range: (Bound::Excluded(0.0), Bound::Excluded(f64::INFINITY)), words: "above 0" })

@@ -72,6 +72,11 @@ fn mistakes_name_the_key() {
         failure(&format!("{server}limits: {{request_per_second: 3}}\n")),
         "llm.yaml:3:10: limits: unknown key 'request_per_second'; did you mean 'requests_per_second'?"
     );
+    assert_eq!(
+        failure(&format!("{server}daily: {{money: .nan}}\n")),
+        "llm.yaml:3:16: daily.money: NaN is not a value; write a number, or leave it out"
+    );
+    assert!(failure(&format!("{server}daily: {{money: -5}}\n")).ends_with("daily.money: -5 is not 0 or more"));
     assert!(failure("providers:\n  a: {base_url: localhost:1}\n").contains("providers.a.base_url: not an address"));
 }
 

@@ -166,6 +166,7 @@ pub struct Daily {
     /// Tokens, sent and answered.
     pub tokens: Option<u64>,
     /// Money; every model that is used must have a price then.
+    #[serde(deserialize_with = "spec::range::optional_not_negative")]
     pub money: Option<f64>,
 }
 

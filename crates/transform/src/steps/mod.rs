@@ -48,6 +48,9 @@ mod within;
 #[cfg(test)]
 pub(crate) mod tests;
 
+#[cfg(test)]
+mod text_tests;
+
 use polars::prelude::DataType;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;

@@ -33,6 +33,7 @@ pub struct ParseDates {
 /// The step as written.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "ParseDates")]
 struct Written {
     /// The text columns to read.
     columns: Vec<String>,

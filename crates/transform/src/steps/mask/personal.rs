@@ -53,7 +53,7 @@ pub(super) fn find(text: &str, parts: &[Part]) -> Vec<Found> {
         emails(text, &mut found);
     }
     if parts.iter().any(|part| *part != Part::Email) {
-        let mut numbers = numbers(text, parts);
+        let mut numbers = numbers(text, parts, &found);
         numbers.retain(|number| !found.iter().any(|of| number.start < of.end && of.start < number.end));
         found.extend(numbers);
         found.sort_unstable_by_key(|of| of.start);
@@ -62,39 +62,80 @@ pub(super) fn find(text: &str, parts: &[Part]) -> Vec<Found> {
 }
 
 fn emails(text: &str, found: &mut Vec<Found>) {
-    let bytes = text.as_bytes();
     for (at, _) in text.match_indices('@') {
-        let local = bytes[..at].iter().rev().take_while(|byte| is_local(**byte)).count();
-        let local = text[at - local..at].trim_start_matches('.').len();
-        let domain = bytes[at + 1..].iter().take_while(|byte| is_domain(**byte)).count();
-        let domain = text[at + 1..at + 1 + domain].trim_end_matches(['.', '-']);
-        let Some((_, last)) = domain.rsplit_once('.') else { continue };
-        let is_top = last.len() >= 2 && last.bytes().all(|byte| byte.is_ascii_alphabetic());
-        if local > 0 && is_top && !domain.starts_with('.') && !domain.contains("..") {
-            found.push(Found { part: Part::Email, start: at - local, end: at + 1 + domain.len() });
+        let local = local(&text[..at]).len();
+        let domain = domain(&text[at + 1..]);
+        let (Some(domain), true) = (up_to_top(domain), local > 0) else { continue };
+        let (start, end) = (at - local, at + 1 + domain);
+        match found.last_mut().filter(|before| start < before.end) {
+            // `ann@shop.com@list.com`: one, however it was meant.
+            Some(before) => before.end = end,
+            None => found.push(Found { part: Part::Email, start, end }),
         }
     }
 }
 
+/// How many bytes of `domain` are one: names between dots, the last of which begins with two letters. What follows those is not of
+/// the address, as in `shop.com4`.
+fn up_to_top(domain: &str) -> Option<usize> {
+    domain.rmatch_indices('.').find_map(|(at, _)| {
+        let (names, last) = (&domain[..at], &domain[at + 1..]);
+        let top: usize = last.chars().take_while(|c| c.is_alphabetic()).map(char::len_utf8).sum();
+        let is_one = last[..top].chars().nth(1).is_some() && !names.split('.').any(str::is_empty);
+        is_one.then_some(at + 1 + top)
+    })
+}
+
+/// The part of an address before the `@` at the end of `text`. Where words are written without spaces, as in Korean, only what
+/// is Latin belongs to the address, unless the address itself is in another script.
+fn local(text: &str) -> &str {
+    let run = |holds: fn(char) -> bool| {
+        let len: usize = text.chars().rev().take_while(|c| holds(*c)).map(char::len_utf8).sum();
+        text[text.len() - len..].trim_start_matches(['.', '\''])
+    };
+    match run(is_latin_local) {
+        "" => run(|c| c.is_alphanumeric() || is_latin_local(c)),
+        local => local,
+    }
+}
+
+/// The same for what follows the `@`.
+fn domain(text: &str) -> &str {
+    let run = |holds: fn(char) -> bool| {
+        let len: usize = text.chars().take_while(|c| holds(*c)).map(char::len_utf8).sum();
+        text[..len].trim_end_matches(['.', '-'])
+    };
+    match run(is_latin_domain) {
+        "" => run(|c| c.is_alphanumeric() || is_latin_domain(c)),
+        domain => domain,
+    }
+}
+
+/// ASCII letters and digits, and letters such as `é`.
+fn is_latin(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '\u{c0}'..='\u{24f}' | '\u{1e00}'..='\u{1eff}') && c.is_alphabetic()
+}
+
 /// Characters of an address before the `@`, as mail services allow them.
-fn is_local(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"._%+-".contains(&byte)
+fn is_latin_local(c: char) -> bool {
+    is_latin(c) || "._%+-'".contains(c)
 }
 
-fn is_domain(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b".-".contains(&byte)
+fn is_latin_domain(c: char) -> bool {
+    is_latin(c) || ".-".contains(c)
 }
 
-/// Runs of digits with single separators between them.
-fn numbers(text: &str, parts: &[Part]) -> Vec<Found> {
-    let mut found = Vec::new();
+/// Runs of digits with single separators between them. What follows an address or another number at once is no part of a word.
+fn numbers(text: &str, parts: &[Part], emails: &[Found]) -> Vec<Found> {
+    let mut found: Vec<Found> = Vec::new();
     let bytes = text.as_bytes();
     let mut at = 0;
     while at < bytes.len() {
         let begins = bytes[at].is_ascii_digit() || matches!(bytes[at], b'+' | b'(');
         let is_within =
             at > 0 && (bytes[at - 1].is_ascii_alphanumeric() || matches!(bytes[at - 1], b'_' | b'/' | b'='));
-        if !begins || is_within {
+        let follows = || emails.iter().chain(found.last()).any(|of| of.end == at);
+        if !begins || is_within && !follows() {
             at += 1;
             continue;
         }
@@ -232,6 +273,13 @@ mod tests {
         for (text, found) in [
             ("ann.b+x@mail.shop.co.kr으로 연락", "<Email ann.b+x@mail.shop.co.kr>으로 연락"),
             ("(a@b.de), c-d@e-f.com.", "(<Email a@b.de>), <Email c-d@e-f.com>."),
+            (
+                "Ann.O'Neil@a.ie, 'b@c.de' jörg@bücher.de",
+                "<Email Ann.O'Neil@a.ie>, '<Email b@c.de>' <Email jörg@bücher.de>",
+            ),
+            ("메일은ann@shop.com으로 用户@例子.公司", "메일은<Email ann@shop.com>으로 <Email 用户@例子.公司>"),
+            ("ann@shop.com4 a@b.c2 a@b.de-x", "<Email ann@shop.com>4 a@b.c2 <Email a@b.de>-x"),
+            ("ann@shop.com@list.com x", "<Email ann@shop.com@list.com> x"),
             ("010@2.com 1@b 2@b.c @b.de a@.de a@b..de", "<Email 010@2.com> 1@b 2@b.c @b.de a@.de a@b..de"),
         ] {
             assert_eq!(marked(text), found);
