@@ -511,3 +511,27 @@ fn an_impact_reaches_what_sums_up_rows() {
         }
     }
 }
+
+#[test]
+fn many_columns_stand_on_several_pages() {
+    let project = Project::new();
+    let names: Vec<String> = (0..60).map(|number| format!("column_{number}")).collect();
+    project.write("wide.csv", format!("{}\n{}\n", names.join(","), vec!["1"; 60].join(",")));
+    let ingest = |tables: std::ops::Range<usize>| {
+        let tables = tables.map(|number| format!("  t{number:02}: {{source: {{file: {{path: wide.csv}}}}}}\n"));
+        project.write("resources/wide/ingest.yaml", format!("tables:\n{}", tables.collect::<String>()));
+        project.run("ingest", ["wide"]).exits(0);
+        project.run("catalog", ["docs"]).exits(0);
+    };
+    ingest(0..12);
+    let columns = |page: &str| project.read(format!("data/catalog/{page}.html")).matches(">column_7<").count();
+    assert_eq!((columns("columns"), columns("columns-2")), (6, 6));
+    let first = project.read("data/catalog/columns.html");
+    assert!(first.contains("href=\"./columns-2.html\">wide.raw.t06 to wide.raw.t11</a>"), "{first}");
+    assert!(!project.exists("data/catalog/columns-3.html"));
+    // What an earlier site had and this one has not is removed; other files stay.
+    project.write("data/catalog/columns-notes.html", "mine");
+    ingest(0..2);
+    assert_eq!(columns("columns"), 2);
+    assert!(!project.exists("data/catalog/columns-2.html") && project.exists("data/catalog/columns-notes.html"));
+}

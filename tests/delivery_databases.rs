@@ -1,32 +1,7 @@
 //! Tables delivered into databases, by the real program and a real server: once, as a whole, and right or not at all.
 
-use serde_json::Value;
-use testkit::{Killer, MariadbServer, Moment, Outcome, PostgresServer, Project};
-
-/// A pipeline with one clean table of every kind of column.
-fn shop(url: &str) -> Project {
-    let project = Project::new().with_variable("DATABASE_URL", url);
-    project.write("in/orders.csv", ORDERS);
-    project.write(
-        "resources/shop/ingest.yaml",
-        "tables:\n  orders:\n    source: {file: {path: in/orders.csv}}\n    columns: {id: int64, town: string, amount: float64, \
-         paid: bool, day: date, at: datetime, small: int16}\n",
-    );
-    project.write("resources/shop/clean.yaml", "tables:\n  orders: {}\n");
-    remake(&project);
-    project
-}
-
-const ORDERS: &str = "id,town,amount,paid,day,at,small\n\
-    1,Köln,0.1,true,2024-02-29,2024-02-29T23:59:59.123456,1\n\
-    2,\"a\tb\\\",1e300,false,1969-12-31,1969-12-31T00:00:00,-32768\n\
-    3,,,,,,\n";
-
-fn remake(project: &Project) {
-    for tool in ["ingest", "clean"] {
-        project.run(tool, ["shop"]).exits(0);
-    }
-}
+use testkit::{Killer, Moment, PostgresServer, Project};
+use tests::delivered::{ALL, ORDERS, export, receipt, remake, shop};
 
 fn delivery(project: &Project, options: &str) {
     project.write(
@@ -36,20 +11,6 @@ fn delivery(project: &Project, options: &str) {
         ),
     );
 }
-
-fn export(project: &Project) -> Outcome {
-    project.run("export", ["shop"])
-}
-
-fn receipt(project: &Project) -> Value {
-    let path = project.latest("data/output/shop/export").remove(0);
-    let receipt: Value = serde_json::from_str(&project.read(&path)).unwrap();
-    // The evidence says the same.
-    assert_eq!(project.evidence(&path)["notes"]["receipt"], receipt);
-    receipt
-}
-
-const ALL: &str = "SELECT id, town, amount, paid, day, at, small FROM orders ORDER BY id";
 
 #[test]
 fn a_table_is_created_with_types_keys_and_indexes_and_holds_what_was_sent() {
@@ -236,6 +197,21 @@ fn a_load_that_fails_leaves_the_table_as_it_was() {
         1,
         "3 rows were sent, and the table has 2",
     );
+    // Triggers that run after a row is stored, at once or at the end
+    let says = "triggers changed or removed 1 row of those delivered; look for triggers of the table that run after a row is stored";
+    let kinds = [
+        "TRIGGER t AFTER INSERT OR UPDATE ON orders",
+        "CONSTRAINT TRIGGER t AFTER INSERT OR UPDATE ON orders DEFERRABLE INITIALLY DEFERRED",
+    ];
+    for kind in kinds {
+        let after = |body: &str| trigger(body).replace("TRIGGER t BEFORE INSERT ON orders", kind);
+        for mode in ["mode: replace", "mode: append", "mode: upsert, keys: [id]"] {
+            let columns = with("id int", "id int8 UNIQUE");
+            let change = "IF NEW.id = 2 AND NEW.small < 100 THEN UPDATE orders SET small = 100 WHERE id = 2; END IF;";
+            fails(&columns, &after(change), mode, 1, says);
+            fails(&columns, &after("DELETE FROM orders WHERE id = 2;"), mode, 1, says);
+        }
+    }
     // Keys
     fails(COLUMNS, "", "mode: upsert, keys: [id]", 2, "the table has no unique index on (id); create one");
     fails(
@@ -272,6 +248,29 @@ fn a_load_that_fails_leaves_the_table_as_it_was() {
     delivery(&project, "mode: append");
     export(&project).exits(0);
     assert_eq!(server.psql("SELECT count(*) FROM orders"), "3");
+}
+
+#[test]
+fn triggers_may_do_what_changes_no_delivered_cell() {
+    let Some(server) = PostgresServer::start() else { return };
+    let project = shop(&server.url());
+    server.psql(&format!(
+        "CREATE TABLE orders ({COLUMNS}, seen int DEFAULT 0, UNIQUE (id)); INSERT INTO orders (id) VALUES (77), (3); \
+         CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.seen = 0 THEN BEGIN UPDATE orders SET \
+         seen = id WHERE id IN (NEW.id, 77); EXCEPTION WHEN division_by_zero THEN NULL; END; END IF; RETURN NULL; END $$; \
+         CREATE TRIGGER t AFTER INSERT OR UPDATE ON orders FOR EACH ROW EXECUTE FUNCTION f()"
+    ));
+    let ids = || server.psql("SELECT id, seen FROM orders ORDER BY id").replace('\n', " ");
+    delivery(&project, "mode: upsert, keys: [id]");
+    export(&project).exits(0);
+    assert_eq!(ids(), "1|1 2|2 3|3 77|77");
+    server.psql("DELETE FROM orders WHERE id < 77; UPDATE orders SET seen = 0");
+    delivery(&project, "mode: append");
+    export(&project).exits(0);
+    assert_eq!(ids(), "1|1 2|2 3|3 77|77");
+    delivery(&project, "mode: replace");
+    export(&project).exits(0);
+    assert_eq!(ids(), "1|1 2|2 3|3");
 }
 
 #[test]
@@ -432,166 +431,4 @@ fn sqlite_files_are_delivered_to_as_well() {
     assert_eq!(sql("SELECT count(*) FROM third"), "3");
     delivery("mode: append, table: third, path: no/such/shop.db");
     export(&project).exits(2);
-}
-
-fn mysql(project: &Project, options: &str) {
-    project.write(
-        "resources/shop/export.yaml",
-        format!("table: orders\nformat: mysql\nmysql: {{url: \"${{DATABASE_URL}}\", table: orders, {options}}}\n"),
-    );
-}
-
-#[test]
-fn mariadb_holds_what_was_sent() {
-    let Some(server) = MariadbServer::start() else { return };
-    let project = shop(&server.url());
-    mysql(&project, "keys: [id], indexes: [[town], [day, at]]");
-    export(&project).exits(0).never_says(server.password());
-    assert_eq!(
-        server.sql(ALL),
-        "1\tKöln\t0.1\t1\t2024-02-29\t2024-02-29 23:59:59.123456\t1\n2\ta\tb\\\t1e300\t0\t1969-12-31\t1969-12-31 \
-         00:00:00.000000\t-32768\n3\tNULL\tNULL\tNULL\tNULL\tNULL\tNULL"
-    );
-    assert_eq!(
-        server.sql("SELECT column_name, column_type, column_key FROM information_schema.columns WHERE table_name = 'orders' ORDER BY ordinal_position"),
-        "id\tbigint(20)\tPRI\ntown\tvarchar(255)\tMUL\namount\tdouble\t\npaid\ttinyint(1)\t\nday\tdate\tMUL\nat\tdatetime(6)\t\nsmall\tsmallint(6)\t"
-    );
-    let first = receipt(&project);
-    assert_eq!((&first["rows"], &first["rows_in_target"]), (&3.into(), &3.into()));
-    assert_eq!((&first["sums"]["id"], &first["sums"]["small"]), (&"6".into(), &"-32767".into()));
-    export(&project).exits(0).says("up to date");
-    // The same rows have the same checksum wherever they are.
-    project.write("resources/shop/export.yaml", "table: orders\nformat: sqlite\nsqlite: {path: a.db}\n");
-    export(&project).exits(0);
-    assert_eq!(receipt(&project)["checksum"], first["checksum"]);
-
-    let ids = || server.sql("SELECT id, town FROM orders ORDER BY id, town").replace('\n', " ").replace('\t', "|");
-    server.sql("INSERT INTO orders (id, town) VALUES (9, 'gone')");
-    mysql(&project, "mode: replace");
-    export(&project).exits(0);
-    assert_eq!(ids(), "1|Köln 2|a|b\\ 3|NULL");
-    server.sql("UPDATE orders SET town = 'old' WHERE id = 1; DELETE FROM orders WHERE id = 3; INSERT INTO orders (id, town) VALUES (8, 'stays')");
-    mysql(&project, "mode: upsert, keys: [id]");
-    export(&project).exits(0);
-    assert_eq!(ids(), "1|Köln 2|a|b\\ 3|NULL 8|stays");
-    server.sql("DROP TABLE orders");
-    mysql(&project, "mode: append");
-    export(&project).exits(0);
-    export(&project).exits(0).says("up to date");
-    project.run("export", ["shop", "--force"]).exits(0);
-    assert_eq!(server.sql("SELECT COUNT(*) FROM orders"), "6");
-}
-
-#[test]
-fn mariadb_keeps_its_rows_if_a_load_fails() {
-    let Some(mut server) = MariadbServer::start() else { return };
-    let project = shop(&server.url());
-    const COLUMNS: &str = "id INT, town TEXT, amount DOUBLE, paid BOOL, day DATE, at DATETIME(6), small INT";
-    let fails = |columns: &str, more: &str, options: &str, code: i32, says: &str| {
-        server.sql(&format!("DROP TABLE IF EXISTS orders; CREATE TABLE orders ({columns}) ENGINE = InnoDB CHARACTER SET utf8mb4; INSERT INTO orders (id) VALUES (77); {more}"));
-        mysql(&project, options);
-        let outcome = export(&project);
-        outcome.exits(code).says(says).never_says(server.password()).never_says("panicked");
-        assert_eq!(server.sql("SELECT id FROM orders"), "77", "{columns} {more}");
-        assert!(!project.exists("data/output/shop/export/latest"), "{says}");
-    };
-    let with = |from: &str, to: &str| COLUMNS.replace(from, to);
-    fails(
-        &with("town TEXT", "town VARCHAR(3)"),
-        "",
-        "mode: replace",
-        1,
-        "the table does not take the rows: Data too long for column 'town'",
-    );
-    fails(
-        &with("at DATETIME(6)", "at DATETIME(3)"),
-        "",
-        "mode: append",
-        1,
-        "orders: the rows that the target returned are not those that were sent",
-    );
-    fails(&with("at DATETIME(6)", "at DATE"), "", "mode: append", 1, "the rows that the target returned are not those");
-    fails(
-        &with("small INT", "small TINYINT"),
-        "",
-        "mode: append",
-        1,
-        "the table does not take the rows: Out of range value for column 'small'",
-    );
-    fails(&with(", small INT", ""), "", "mode: append", 2, "the table has no column 'small'");
-    fails(COLUMNS, "ALTER TABLE orders ADD CHECK (small > -100)", "mode: replace", 1, "CONSTRAINT");
-    fails(
-        COLUMNS,
-        "ALTER TABLE orders ENGINE = MyISAM",
-        "mode: replace",
-        2,
-        "kept by MyISAM, which has no transactions",
-    );
-    fails(COLUMNS, "", "mode: upsert, keys: [id]", 2, "the table has no unique index on (id)");
-    fails(
-        COLUMNS,
-        "ALTER TABLE orders ADD UNIQUE (small)",
-        "mode: upsert, keys: [small]",
-        1,
-        "a row has an empty cell in its key: (small) = (null)",
-    );
-    fails(
-        COLUMNS,
-        "CREATE TRIGGER t BEFORE INSERT ON orders FOR EACH ROW SIGNAL SQLSTATE '45000' SET MYSQL_ERRNO = 1114, MESSAGE_TEXT = 'The table is full'",
-        "mode: replace",
-        75,
-        "The table is full; run again later",
-    );
-
-    // A table that somebody else holds
-    server.sql(&format!("DROP TABLE orders; CREATE TABLE orders ({COLUMNS}) ENGINE = InnoDB"));
-    mysql(&project, "mode: replace, timeout_seconds: 1");
-    let mut blocker = server.client().spawn().unwrap();
-    let mut stdin = blocker.stdin.take().unwrap();
-    std::io::Write::write_all(
-        &mut stdin,
-        b"USE shop; LOCK TABLES orders WRITE; SELECT 'locked'; SELECT SLEEP(3600);\n",
-    )
-    .unwrap();
-    drop(stdin);
-    let waiting = "SELECT COUNT(*) FROM information_schema.processlist WHERE info LIKE 'SELECT SLEEP%'";
-    while server.sql(waiting) != "1" {
-        std::thread::sleep(std::time::Duration::from_millis(20));
-    }
-    export(&project).exits(75).never_says(server.password());
-    blocker.kill().unwrap();
-    blocker.wait().unwrap();
-    server
-        .sql("SELECT CONCAT('KILL ', id) FROM information_schema.processlist WHERE info LIKE 'SELECT SLEEP%'")
-        .lines()
-        .for_each(|kill| {
-            server.sql(kill);
-        });
-    export(&project).exits(0);
-
-    mysql(&project, "mode: append");
-    let text = project.read("resources/shop/export.yaml");
-    let wrong = server.url().replace(server.password(), "wrong-but-secret");
-    project.write("resources/shop/export.yaml", text.replace("${DATABASE_URL}", &wrong));
-    export(&project).exits(2).says("Access denied").says("check user and password").never_says("wrong-but-secret");
-    project.write("resources/shop/export.yaml", text);
-    server.stop();
-    export(&project).exits(75).says("cannot be reached").never_says(server.password());
-}
-
-#[test]
-fn mariadb_is_not_delivered_to_twice() {
-    let Some(server) = MariadbServer::start() else { return };
-    let Some(killer) = Killer::new() else { return };
-    for mode in ["append", "replace", "upsert, keys: [id]"] {
-        server.sql("DROP TABLE IF EXISTS orders, millrace_deliveries");
-        let project = shop(&server.url());
-        mysql(&project, &format!("mode: {mode}"));
-        killer.kill(project.command("export", ["shop"]), Moment::Sealed);
-        assert_eq!(server.sql("SELECT COUNT(*) FROM orders"), "3", "{mode}");
-        server.sql("UPDATE orders SET town = 'mark' WHERE id = 1");
-        export(&project).exits(0).says("was delivered before; its receipt is stored there");
-        assert_eq!(server.sql("SELECT COUNT(*), SUM(town = 'mark') FROM orders"), "3\t1", "{mode}");
-        assert_eq!(receipt(&project)["was_there"], Value::from(true), "{mode}");
-    }
 }

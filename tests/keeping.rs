@@ -263,3 +263,89 @@ fn a_project_that_is_lost_comes_back_from_a_store() {
     let project = shop().with_variables(s3.variables());
     lost_and_found(&project, "s3://bucket/backups/");
 }
+
+#[test]
+fn an_input_that_is_gone_is_named_unless_it_was_pruned() {
+    let Some(clock) = Clock::new() else { return };
+    let project = clock.of(shop());
+    days(&project, &clock, 0..4);
+    let of = |folder: &str| -> Vec<String> {
+        let names = project.list(folder).into_iter().filter(|name| name.ends_with(".parquet"));
+        let mut paths: Vec<String> = names.map(|name| format!("{folder}/{name}")).collect();
+        paths.sort();
+        paths
+    };
+    let (raw, clean) = (of("data/raw/shop"), of("data/processed/shop/clean"));
+    let content = std::fs::read(project.at(&raw[0])).unwrap();
+    std::fs::remove_file(project.at(&raw[0])).unwrap();
+    let outcome = project.run("catalog", ["verify"]);
+    outcome.exits(1).says("1 problem in");
+    assert_eq!(outcome.stdout(), [format!("{}: is missing, but {} was made of it", raw[0], clean[0])]);
+    // What `prune` removed is in the run log.
+    std::fs::write(project.at(&raw[0]), content).unwrap();
+    project.run("catalog", ["verify"]).exits(0);
+    std::fs::rename(project.at(&clean[0]), project.at("kept")).unwrap();
+    project.run("catalog", ["prune", "--keep", "60h", "--yes"]).exits(0);
+    assert!(!project.exists(&raw[0]));
+    std::fs::rename(project.at("kept"), project.at(&clean[0])).unwrap();
+    project.run("catalog", ["verify"]).exits(0);
+}
+
+#[test]
+fn an_index_of_footers_changes_no_answer() {
+    const INDEX: &str = "data/.catalog.index";
+    let Some(clock) = Clock::new() else { return };
+    let project = clock.of(shop());
+    run_all(&project, "shop");
+    let raw = project.at(&project.latest("data/raw/shop").remove(0));
+    let name = |number: usize| format!("orders_20200101_{number:06}.parquet");
+    for number in 0..250 {
+        std::fs::copy(&raw, raw.with_file_name(name(number))).unwrap();
+    }
+    clock.set(10 * 86_400);
+    let prune = || {
+        let mut lines = project.run("catalog", ["prune", "--keep", "1d"]).exits(0).stdout();
+        lines.sort();
+        lines
+    };
+    let all = prune();
+    assert_eq!(all.len(), 250);
+    let index = std::fs::read_to_string(project.at(INDEX)).unwrap();
+    let lines = |index: &str| index.lines().filter(|line| line.starts_with("data/")).count();
+    assert_eq!(lines(&index), 252, "250 copies and two of the run");
+    assert_eq!(prune(), all);
+    // No value of a cell is in it.
+    assert!(!index.contains("ann") && index.contains("\"amount\""), "{index}");
+    // A file that another program wrote to counts as it is, whatever its size and time of change say.
+    let edited = raw.with_file_name(name(7));
+    let meta = edited.metadata().unwrap();
+    std::fs::write(&edited, vec![b'x'; meta.len() as usize]).unwrap();
+    std::fs::File::options().write(true).open(&edited).unwrap().set_modified(meta.modified().unwrap()).unwrap();
+    let fewer = prune();
+    assert_eq!(fewer.len(), 249);
+    assert!(fewer.iter().all(|path| !path.ends_with(&name(7))));
+    let verified = project.run("catalog", ["verify"]);
+    verified.exits(1);
+    assert!(verified.stdout()[0].starts_with(&format!("data/raw/shop/{}: ", name(7))), "{verified}");
+    // So does one that took the name of another.
+    std::fs::rename(raw.with_file_name(name(8)), &edited).unwrap();
+    assert_eq!(prune().len(), 249);
+    // Whatever becomes of the index, the answer is the same.
+    let lines = project.run("catalog", ["--json"]).exits(0).stdout();
+    let (half, head) = (index.len() / 2, index.lines().next().unwrap().len());
+    let swapped = index.replace("data/raw/shop/orders_", "data/raw/shop/other_").replace("\"orders\"", "\"other\"");
+    for damaged in ["", "x", &index[..half], &index[head..], &index.replace("\"kind\"", "\"kinds\""), &swapped] {
+        project.write(INDEX, damaged);
+        assert_eq!(prune().len(), 249, "{}", &damaged[..damaged.len().min(200)]);
+    }
+    std::fs::remove_file(project.at(INDEX)).unwrap();
+    assert_eq!(project.run("catalog", ["--json"]).exits(0).stdout(), lines);
+    // Backups leave it out.
+    assert_eq!(prune().len(), 249);
+    assert!(project.exists(INDEX));
+    let to = format!("file://{}/", project.make_folder("elsewhere").at("elsewhere").display());
+    project.run("catalog", ["backup", &to]).exits(0);
+    std::fs::remove_dir_all(project.at("data")).unwrap();
+    project.run("catalog", ["restore", &to]).exits(0);
+    assert!(!project.exists(INDEX));
+}

@@ -2,6 +2,8 @@
 //! size that runs in seconds.
 
 pub mod browser;
+pub mod delivered;
+pub mod outcome;
 pub mod served;
 pub mod story;
 

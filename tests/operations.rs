@@ -1,5 +1,6 @@
 //! What docs/operations holds for Prometheus and Grafana, tried with the real programs: the rules are valid, a running server is
-//! scraped, and every panel of the dashboard and every rule finds the metrics that it asks for.
+//! scraped, and every panel of the dashboard and every rule finds the metrics that it asks for. The dashboard is read by Grafana's
+//! own SDK.
 
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
@@ -121,6 +122,25 @@ fn panels() -> Vec<(String, String)> {
         }
     }
     found
+}
+
+#[test]
+fn the_dashboard_is_one_of_the_schema_that_grafana_publishes() {
+    let Some(python) = testkit::python_with("grafana_foundation_sdk") else { return };
+    let (script, file) = ("tests/operations/grafana.py", "docs/operations/grafana.json");
+    let validate = |file: &std::path::Path| {
+        let output = Command::new(&python).arg(repository().join(script)).arg(file).output().expect("Python runs");
+        (output.status.success(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
+    };
+    let (is_valid, said) = validate(&repository().join(file));
+    assert!(is_valid, "{said}");
+    assert!(said.trim().parse::<usize>().expect("a number") > 200, "{said}");
+    // What is not in the schema does not pass.
+    let text = std::fs::read_to_string(repository().join(file)).expect("a dashboard");
+    let project = Project::new();
+    project.write("wrong.json", text.replacen("\"gridPos\"", "\"gridpos\"", 1));
+    let (is_valid, said) = validate(&project.at("wrong.json"));
+    assert!(!is_valid && said.contains("dashboard.panels[0].gridpos: the schema does not have it"), "{said}");
 }
 
 #[test]

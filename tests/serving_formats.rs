@@ -138,7 +138,10 @@ fn rows_of_one_request_share_a_line_of_the_log_and_are_sealed_row_by_row() {
     // The header, one line for the four rows, and four of one row each.
     assert_eq!(lines.lines().count(), 6, "{lines}");
     let line: Value = serde_json::from_str(lines.lines().nth(1).expect("a line")).expect("JSON");
-    assert_eq!((line["rows"].as_array().map(Vec::len), line["columns"].as_array().map(Vec::len)), (Some(4), Some(2)));
+    assert_eq!(
+        (line["block"]["key"].as_array().map(Vec::len), line["columns"].as_array().map(Vec::len)),
+        (Some(4), Some(2))
+    );
     assert_eq!(server.stop().0, Some(0));
     let path =
         project.latest("data/raw/p_served").into_iter().find(|path| path.contains("/requests_")).expect("a table");

@@ -24,9 +24,7 @@ const LONG: Duration = Duration::from_secs(300);
 
 /// Variables with which a project finds the script and its Python.
 fn with_python(project: Project, python: &Path) -> Project {
-    let script = repository().join("scripts/spark/carry.py");
     project
-        .with_variable("MILLRACE_SPARK_SCRIPT", script.display().to_string())
         .with_variable("PYSPARK_PYTHON", python.display().to_string())
         // More parts than cores, and some of them small.
         .with_variable("MILLRACE_PARTITIONS", "3")
@@ -195,7 +193,7 @@ fn churn_and_housing_on_sail_are_those_of_one_machine() {
     let Some(python) = spark_python(&repository()) else { return };
     let sail = Sail::start(&python);
     compare(&small_churn(), &on_sail(small_churn(), &python, &sail), "churn", &["clean", "features"]);
-    compare(&housing(), &on_sail(housing(), &python, &sail), "housing", &["clean"]);
+    compare(&housing(), &on_sail(housing(), &python, &sail), "housing", &["clean", "features"]);
 }
 
 #[test]
@@ -299,4 +297,46 @@ fn a_server_that_is_not_there_is_an_error_in_plain_words() {
     for log in project.list("data/runs").iter().filter(|name| name.starts_with("spark_")) {
         assert!(!project.read(format!("data/runs/{log}")).contains("not-for-everybody"), "{log} holds the token");
     }
+}
+
+#[test]
+fn yarn_and_kubernetes_get_the_options_of_spark_submit() {
+    let Some(python) = spark_python(&repository()) else { return };
+    let project = with_python(small_churn(), &python);
+    runs(&project, "ingest", "churn", &[]);
+    // It writes down how it was called, and starts no Java.
+    let submit = "#!/bin/sh\nprintf '%s\\n' \"$@\" > \"$(dirname \"$0\")/../called\"\nenv > \"$(dirname \"$0\")/../environment\"\n";
+    project.write("recorder/bin/spark-submit", submit);
+    let program = project.at("recorder/bin/spark-submit");
+    fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("a mode can be set");
+    let home = project.at("recorder").display().to_string();
+    let mut project = project.with_variable("SPARK_HOME", home).with_variable("HADOOP_CONF_DIR", "/etc/hadoop");
+    for (options, wanted) in [
+        (
+            "--master yarn --num-executors 10 --executor-cores 4 --queue 'night shift'",
+            &["--master", "yarn", "--num-executors", "10", "--executor-cores", "4", "--queue", "night shift"][..],
+        ),
+        (
+            "--master k8s://https://k8s.example.com:6443 --conf spark.kubernetes.container.image=shop:1",
+            &["--master", "k8s://https://k8s.example.com:6443", "--conf", "spark.kubernetes.container.image=shop:1"],
+        ),
+    ] {
+        project = project.with_variable("MILLRACE_SPARK_SUBMIT", options);
+        project.run("clean", ["churn", "--engine", "spark"]).exits(2).says("Spark did not start");
+        let called = project.read("recorder/called");
+        let called: Vec<&str> = called.lines().collect();
+        assert!(called.windows(wanted.len()).any(|some| some == wanted), "{called:?}");
+        assert_eq!(called.last(), Some(&"pyspark-shell"));
+        // The settings that make Spark read what we wrote go along.
+        assert!(called.contains(&"spark.sql.session.timeZone=UTC"), "{called:?}");
+        let environment = project.read("recorder/environment");
+        assert!(environment.contains("HADOOP_CONF_DIR=/etc/hadoop"), "{environment}");
+        // A cluster has a Python of its own, and must be able to reach this machine.
+        assert!(!environment.contains("SPARK_LOCAL_IP"), "{environment}");
+    }
+    let project = project.with_variable("MILLRACE_SPARK_SUBMIT", "--master yarn --deploy-mode=cluster");
+    project
+        .run("clean", ["churn", "--engine", "spark"])
+        .exits(2)
+        .says("'--deploy-mode cluster' would run this stage elsewhere");
 }

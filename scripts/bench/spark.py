@@ -97,7 +97,6 @@ def measure(rows, arguments):
     environment = os.environ | {
         "MILLRACE_ROOT": str(root),
         "CHURN_PURCHASES": str(rows),
-        "MILLRACE_SPARK_SCRIPT": str(REPOSITORY / "scripts/spark/carry.py"),
         "PYSPARK_PYTHON": arguments.python,
         "MILLRACE_SPARK_SUBMIT": f"--master {arguments.master} --driver-memory 4g --conf spark.ui.enabled=false",
         "MILLRACE_SPARK_SHIP": "0",

@@ -232,7 +232,7 @@ def failure(error, remote):
         hint = "executors need the same folders: shared storage" if "No such file" in ended[2] else see_log
         return f"a process on an executor failed with every try: {ended[2]}", hint, int(ended[1])
     if isinstance(error, ImportError):
-        return f"Python has no module '{error.name}'", "scripts/spark/setup installs it, or set PYSPARK_PYTHON", 2
+        return f"Python has no module '{error.name}'", "install pyspark[connect] for that Python, or let PYSPARK_PYTHON name another", 2
     if text == "no address":
         return "SPARK_REMOTE is not an address of Spark Connect", "write it as sc://host:15002", 2
     if isinstance(error, TimeoutError):

@@ -96,7 +96,7 @@ pub fn as_planned(rows: DataFrame, schema: &Schema) -> Result<DataFrame> {
             || matches!((found, dtype), (DataType::Datetime(from, _), DataType::Datetime(to, _)) if from == to)
             || column.null_count() == column.len();
         let wrong = || {
-            let (found, wanted) = (crate::type_name(found), crate::type_name(dtype));
+            let (found, wanted) = crate::type_names(found, dtype);
             Error::cannot_run(format!("column '{name}' arrived as {found}, not as {wanted}"))
                 .hint("send the table with its own types")
         };

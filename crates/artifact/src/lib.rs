@@ -51,7 +51,7 @@ pub use content::{hash_file, hash_files, hash_folder, hash_of, hash_reader, veri
 pub use cpu_time::cpu_time;
 pub use definitions::{Definition, Definitions, Readings, definitions_of};
 pub use described::{Described, DescribedColumn};
-pub use dtype::{column_type, dtype, type_name};
+pub use dtype::{column_type, dtype, type_in_full, type_name, type_names};
 pub use encode::RowGroups;
 pub use engine::{BATCH_ROWS, collect, set_up_engine, stream};
 pub use errors::{PolarsResultExt, raised};

@@ -53,6 +53,10 @@ pub struct Lineage {
     /// The input columns that decide which rows there are, and in which order or group they count.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub rows: BTreeSet<ColumnOf>,
+    /// The columns that look at several rows, such as a total or a rank: they change with the rows that there are, whatever columns
+    /// they are made of.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub gathered: BTreeSet<String>,
     /// How the input rows behind a row are found.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub links: Vec<RowLink>,
@@ -98,6 +102,7 @@ impl Lineage {
     /// The same for a table without this column.
     pub fn without(mut self, column: &str) -> Lineage {
         self.columns.remove(column);
+        self.gathered.remove(column);
         self
     }
 

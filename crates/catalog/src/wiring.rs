@@ -108,8 +108,8 @@ impl Program for Catalog {
     const TOOL: Tool = Tool::Catalog;
     const ABOUT: About = About {
         short: "List tables, show where they came from, and verify that they are intact",
-        long: "Reads the footers of all artifacts, the run log, change logs and decisions of the project. It stores nothing \
-               itself, so its answers always match the files. Without a command it lists all tables. Descriptions, owners \
+        long: "Reads the footers of all artifacts, the run log, change logs and decisions of the project. It keeps nothing of \
+               its own but an index of footers: whatever it says is as true as the files. Without a command it lists all tables. Descriptions, owners \
                and tags come from the key `describe` in each stage's YAML file.",
         examples: &[
             ("catalog", "list all tables: layer, rows, size, quality, age, owner"),
@@ -151,7 +151,7 @@ impl Program for Catalog {
                 tracing::trace(&project, &read(&project.root)?, &pipeline, &table, &wanted, rows, json)
             }
             Some(Command::Docs { output }) => keeping::docs(&project, &read(&project.root)?, &output),
-            Some(Command::Verify) => keeping::verify(&read(&project.root)?, json),
+            Some(Command::Verify) => keeping::verify(&project, &read(&project.root)?, json),
             Some(Command::Prune { keep, yes, no_wait, store }) => {
                 keeping::prune(&project, &keeping::Prune { keep: &keep, yes, no_wait, in_store: store }, json)
             }

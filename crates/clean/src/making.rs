@@ -11,7 +11,7 @@ use polars::prelude::{DataFrame, IntoLazy, LazyFrame, Schema};
 use spec::{Error, Result, ResultExt, Tool};
 use stage::{Empty, Finished, FinishedTable, Job, Kept, Output, Stage, TableOutput};
 use transform::{
-    Beside, Changes, Cleaned, Decisions, Given, KnownTable, Mapping, OtherTable, Rounds, TableSpec, Undone, clean,
+    Beside, Changes, Cleaned, Decisions, Given, KnownTable, Mapping, OtherTable, TableSpec, Undone, clean,
     known_together, lineage, order, union,
 };
 
@@ -147,9 +147,6 @@ pub fn plan_all(job: &Job<Clean>) -> Result<()> {
             let columns = artifact::PolarsResultExt::during(frame.collect_schema(), "clean")?;
             let undone = decisions(job)?.of_table(name);
             let given = given(job, name, spec, undone, definitions, &planned)?;
-            if job.carrier()?.is_some() {
-                Rounds::plan(&columns, &spec.steps, &given)?;
-            }
             transform::plan(&columns, &spec.steps, &given)
         };
         known.insert(name, plan().context(format!("table '{name}'"))?.schema().clone());

@@ -3,19 +3,22 @@
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use artifact::{Batch, Batches, Definitions, PolarsResultExt, Removed};
+use artifact::{Batch, Batches, Definitions, PolarsResultExt};
 use polars::prelude::{DataFrame, IntoLazy, LazyFrame, Schema};
 use serde::{Deserialize, Serialize};
 use spec::{Error, Result, Tool};
-use stage::engine::{Answer, Carrier, Merged, Order, Ordered, PartsMade, Places, Task, books_of, files_of, parts};
+use stage::engine::{Answer, Carrier, Ordered, PartsMade, Task, books_of, files_of, in_any_order, parts};
 use stage::{Job, read_spec};
-use transform::{Beside, ChangeId, Changes, Cleaned, Given, Made, Mapping, OtherTable, Rounds, TableSpec, Undone};
+use transform::{Beside, ChangeId, Changes, Cleaned, End, Given, Made, Mapping, OtherTable, Rounds, TableSpec, Undone};
 
 use crate::wiring::Clean;
 
 const ROWS: &str = "rows";
 const REFUSED: &str = "refused";
 const CHANGES: &str = "changes";
+/// What parts say to a question: in the order of the table, or in any.
+const SAID: &str = "said";
+const SAID_OF_COUNTS: &str = "said_of_counts";
 
 /// The task of a kernel.
 #[derive(Serialize, Deserialize)]
@@ -27,6 +30,8 @@ struct Told {
     file: PathBuf,
     /// From 0.
     round: usize,
+    /// The answers to the questions of the rounds before, a file with one row each.
+    answers: Vec<PathBuf>,
     /// The files that steps name.
     mappings: Vec<(String, String)>,
     definitions: Option<Definitions>,
@@ -47,7 +52,7 @@ struct ToldTable {
     definitions: Option<Definitions>,
 }
 
-/// Runs the steps over the rows in parts; the same comes out as of [`transform::clean`].
+/// Runs the steps over the rows in parts, as far as that goes; the same comes out as of [`transform::clean`].
 pub fn clean(
     job: &Job<Clean>,
     carrier: &Carrier,
@@ -56,63 +61,74 @@ pub fn clean(
     mut frame: LazyFrame,
     given: &Given,
 ) -> Result<Cleaned> {
+    let say = |what: &str| tool::say(format!("clean {}: {name}: on this machine: {what}", job.pipeline));
     let columns = frame.collect_schema().during("clean")?;
-    let none = DataFrame::empty_with_schema(&columns).lazy();
-    let cleaned = transform::clean(none, &spec.steps, given)?;
-    let rounds = Rounds::plan(&columns, &spec.steps, given)?;
+    let mut rounds = Rounds::plan(&columns, &spec.steps, given)?;
+    if rounds.count() == 0 {
+        say(&format!("all steps, for {}", rounds.why_rest().unwrap_or("there are none")));
+        return transform::clean(frame, &spec.steps, given);
+    }
     let files = match spec.from.or(name).as_slice() {
         [OtherTable::Raw(raw)] => Some(files_of(&job.artifacts, raw)),
         _ => None,
     };
-    let mut input = carrier.input(frame, files, &format!("table '{name}'"))?;
-    let Order::Files(_) = &input.order else {
-        return Err(Error::cannot_run(
-            "its rows have no position: ascending columns '_file' and '_row' are needed to put the parts together",
-        )
-        .hint("read it with 'ingest', which adds them, or run it on one machine: without --engine"));
+    let Some(input) = carrier.input_of_files(frame.clone(), files, &format!("table '{name}'"))? else {
+        say("all steps, for its rows have no '_file' and '_row' that ascend, by which parts are put together");
+        return transform::clean(frame, &spec.steps, given);
     };
+    if let Some(why) = rounds.why_rest() {
+        say(&format!("the steps from there on, for {why}"));
+    }
     let mut told = told(job, carrier, name, spec, given, &columns)?;
-    let mut answers = Vec::new();
+    // The rows that the next round begins with.
+    let mut state = input.clone();
+    let mut known = Vec::new();
     for round in 0..rounds.count() {
-        if round > 0 {
-            let inputs = parts(&answers, ROWS);
-            input = Ordered { inputs, columns: rounds.columns(round)?, ..input };
-        }
         told.round = round;
-        let task = serde_json::to_value(&told).map_err(|error| Error::cannot_run(error.to_string()))?;
-        answers = carrier.round(&input, &rounds.key(round), task)?;
+        let answers = carrier.round(&state, &rounds.key(round), &told)?;
         if let Some(changes) = &given.changes {
             let ids = answers.iter().flat_map(|answer| answer.notes.as_array().into_iter().flatten());
             changes.undone.meet(ids.filter_map(|id| ChangeId::from_str(id.as_str()?).ok()));
         }
+        match rounds.end(round) {
+            End::State => {
+                state = Ordered { inputs: parts(&answers, ROWS), columns: rounds.columns(round)?, ..state };
+            }
+            End::Question => {
+                let in_order = input.merged(&answers, SAID, false)?;
+                let answer = rounds.answer(round, in_order.chain(in_any_order(&answers, SAID_OF_COUNTS)))?;
+                told.answers.push(carrier.copy_of(&answer)?);
+                known.push(answer);
+                rounds = rounds.with_answers(known.clone());
+            }
+            End::Rest => {
+                let columns = rounds.columns(round)?;
+                return rounds.rest(carrier.together(input.merged(&answers, ROWS, false)?, &columns)?);
+            }
+            End::Rows => {
+                let none = DataFrame::empty_with_schema(&columns).lazy();
+                let cleaned = transform::clean(none, &spec.steps, given)?;
+                let batches = batches(&answers, &cleaned, &input, &rounds)?;
+                return Ok(Cleaned { batches, ..cleaned });
+            }
+        }
     }
-    let batches = batches(&answers, &cleaned, &input, &rounds)?;
-    Ok(Cleaned { batches, ..cleaned })
+    Err(Error::cannot_run("the rounds have no end").hint("please report it"))
 }
 
 /// The parts as the batches of one table: what was removed, then rows in order, then what comes with them.
 fn batches(answers: &[Answer], cleaned: &Cleaned, input: &Ordered, rounds: &Rounds) -> Result<Batches> {
-    let merged = |name: &str, repeats: bool| {
-        let order = input.order.clone();
-        let places: Places = Box::new(move |rows| order.places(rows));
-        Merged::new(&parts(answers, name), places, repeats, &input.begins)
-    };
     let none = DataFrame::empty_with_schema(&cleaned.schema);
     let no_changes = cleaned.changes.as_ref().map(DataFrame::empty_with_schema);
     let empty = move || Batch { changes: no_changes.clone(), ..Batch::from(none.clone()) };
-    let removed = Batch { removed: removed(answers, rounds), ..empty() };
+    let removed = Batch { removed: rounds.in_order(books_of(answers)), ..empty() };
     let (with_refused, with_changes, with_rows) = (empty.clone(), empty.clone(), empty);
-    let rows = merged(ROWS, false)?.map(move |rows| Ok(Batch { rows: rows?, ..with_rows() }));
-    let refused = merged(REFUSED, false)?.map(move |rows| Ok(Batch { refused: Some(rows?), ..with_refused() }));
-    let changes = merged(CHANGES, true)?.map(move |rows| Ok(Batch { changes: Some(rows?), ..with_changes() }));
+    let rows = input.merged(answers, ROWS, false)?.map(move |rows| Ok(Batch { rows: rows?, ..with_rows() }));
+    let refused =
+        input.merged(answers, REFUSED, false)?.map(move |rows| Ok(Batch { refused: Some(rows?), ..with_refused() }));
+    let changes =
+        input.merged(answers, CHANGES, true)?.map(move |rows| Ok(Batch { changes: Some(rows?), ..with_changes() }));
     Ok(Box::new(std::iter::once(Ok(removed)).chain(rows).chain(refused).chain(changes)))
-}
-
-/// The books of all parts, rule by rule in the order of the steps.
-fn removed(answers: &[Answer], rounds: &Rounds) -> Vec<Removed> {
-    let mut all = books_of(answers);
-    all.sort_by_key(|removed| rounds.rule(&removed.rule));
-    all
 }
 
 fn told(
@@ -136,19 +152,19 @@ fn told(
         yaml: spec::text_of(&job.root, &file)?,
         file,
         round: 0,
+        answers: Vec::new(),
         mappings,
         definitions: given.columns.clone(),
         log: given.changes.as_ref().is_some_and(|changes| changes.log),
         undone: undone.map(|(id, row)| (id.to_string(), row)).collect(),
         beside: beside.collect::<Result<_>>()?,
-        columns: carrier.copy(DataFrame::empty_with_schema(columns).lazy(), columns)?.0,
+        columns: carrier.copy_of(&DataFrame::empty_with_schema(columns))?,
     })
 }
 
 /// A kernel: one round over one part.
 pub fn kernel(task: Task) -> Result<PartsMade> {
-    let told: Told = serde_json::from_value(task.task)
-        .map_err(|error| Error::cannot_run(format!("not a task for a kernel of 'clean': {error}")))?;
+    let told: Told = task.told()?;
     let body = read_spec::<Clean>(&told.yaml, &told.file, &task.env)?.body;
     let spec = body.tables.get(&told.table).ok_or_else(|| {
         Error::cannot_run(format!("{}: no table '{}'", told.file.display(), told.table)).hint("please report it")
@@ -160,9 +176,12 @@ pub fn kernel(task: Task) -> Result<PartsMade> {
 fn carried(told: &Told, spec: &TableSpec, rows: DataFrame) -> Result<PartsMade> {
     let given = given(told)?;
     let columns = artifact::scan_files(&[&told.columns])?.collect_schema().during("clean")?;
-    let rounds = Rounds::plan(&columns, &spec.steps, &given)?;
+    let answers = told.answers.iter().map(|path| artifact::collect(artifact::scan_files(&[path])?, "answers"));
+    let rounds = Rounds::plan(&columns, &spec.steps, &given)?.with_answers(answers.collect::<Result<_>>()?);
+    let of = |name, rows| PartsMade { tables: vec![(name, rows)], ..PartsMade::default() };
     let mut made = match rounds.carry(told.round, rows)? {
-        Made::State(state) => PartsMade { tables: vec![(ROWS, state)], ..PartsMade::default() },
+        Made::State(state) => of(ROWS, state),
+        Made::Said { rows, in_order } => of(if in_order { SAID } else { SAID_OF_COUNTS }, rows),
         Made::Rows(batches) => PartsMade::of(batches, [ROWS, REFUSED, CHANGES])?,
     };
     let met = given.changes.iter().flat_map(|changes| changes.undone.met());

@@ -43,9 +43,12 @@ impl Compiler<'_> {
             Some(only) => when(only.clone()).then(expr).otherwise(lit(NULL)),
         };
         let dtype = result(function, &typed)?;
-        if matches!(function.id, Id::Mode | Id::ArgMin | Id::ArgMax) {
-            let by = of.get(1).map(|by| self.ordering(function, by)).transpose()?;
-            let expr = gathered(&self.label, function, plain(typed), by, only, dtype.clone());
+        if matches!(function.id, Id::Mode | Id::ArgMin | Id::ArgMax | Id::Joined) {
+            let (by, separator) = match function.id {
+                Id::Joined => (None, separator(of)?),
+                _ => (of.get(1).map(|by| self.ordering(function, by)).transpose()?, String::new()),
+            };
+            let expr = gathered(&self.label, function, separator, plain(typed), by, only, dtype.clone());
             return Ok(Typed { open: dtype.is_float(), ..Typed::new(expr, dtype) });
         }
         let of_floats = |typed: Typed| masked(typed::as_float(&self.label, typed).expr);
@@ -101,10 +104,19 @@ impl Compiler<'_> {
     }
 }
 
+/// What `string_agg` puts between texts.
+pub(crate) fn separator(of: &[Node]) -> Result<String> {
+    match of.get(1) {
+        Some(Node::Literal(Literal::Text(text))) => Ok(text.clone()),
+        _ => Err(Error::cannot_run("the separator of string_agg must be a text").hint("write it out, such as ', '")),
+    }
+}
+
 /// An aggregate that is gathered value by value, here of all rows.
 fn gathered(
     label: &Label,
     function: &'static Function,
+    separator: String,
     of: Expr,
     by: Option<Expr>,
     only: Option<Expr>,
@@ -121,7 +133,7 @@ fn gathered(
                 part.map(|part| View::of(&part.clone().into_column())).transpose()
             };
             let (values, by, only) = (view("value")?, view("by")?, view("only")?);
-            let mut store = Store::of(function.id, false, None);
+            let mut store = Store::of(function.id, false, None).separated_by(separator.clone());
             for row in 0..column.len() {
                 if only.as_ref().is_some_and(|only| only.is_true(row)) {
                     let cell = |view: &Option<View>| view.as_ref().and_then(|view| view.get(row).map(Value::owned));
@@ -160,6 +172,8 @@ pub(crate) fn result(function: &Function, of: &Typed) -> Result<DataType> {
         (Id::Min | Id::Max | Id::Mode | Id::ArgMin | Id::ArgMax, None) => {
             wrong("values that have an order", "name a column of plain values")
         }
+        (Id::Joined, Some(Sort::Text)) => Ok(DataType::String),
+        (Id::Joined, _) => wrong("texts", "make it a text: CAST(… AS VARCHAR)"),
         (Id::AllTrue | Id::AnyTrue, Some(Sort::Bool)) => Ok(DataType::Boolean),
         (Id::AllTrue | Id::AnyTrue, _) => wrong("booleans", "compare it with something, such as x > 0"),
         (Id::Sum, Some(Sort::Int | Sort::Bool)) => Ok(DataType::Int64),

@@ -128,6 +128,7 @@ pub(crate) enum Id {
     Mode,
     ArgMin,
     ArgMax,
+    Joined,
     RowNumber,
     Rank,
     DenseRank,
@@ -252,6 +253,7 @@ pub const FUNCTIONS: &[Function] = functions! {
     Aggregate Mode "mode" [] "(x)" 1..=1 "the most frequent; of several the least";
     Aggregate ArgMin "arg_min" ["min_by"] "(x, y)" 2..=2 "x where y is least, of several the first; rows with a null among them are ignored";
     Aggregate ArgMax "arg_max" ["max_by"] "(x, y)" 2..=2 "x where y is greatest, of several the first; rows with a null among them are ignored";
+    Aggregate Joined "string_agg" ["group_concat", "listagg"] "(text, separator)" 2..=2 "all texts as one with `separator` between, in the order of the rows; nulls are ignored";
     Window RowNumber "row_number" [] "()" 0..=0 "the place in the window, from 1";
     Window Rank "rank" [] "()" 0..=0 "the place in the window; equals share one, and the next places are left out";
     Window DenseRank "dense_rank" [] "()" 0..=0 "the place in the window; equals share one";

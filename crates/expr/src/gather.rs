@@ -13,6 +13,7 @@ use crate::value::Value;
 pub(crate) struct Store {
     id: Id,
     share: f64,
+    separator: String,
     kept: Kept,
 }
 
@@ -33,6 +34,8 @@ enum Kept {
     Moments(Vec<Spread>),
     /// All values.
     All(Vec<Vec<f64>>),
+    /// All texts so far.
+    Joined(Vec<Option<String>>),
 }
 
 /// A sum of floats with what rounding took from it (Neumaier, 1974).
@@ -63,10 +66,16 @@ impl Store {
             Id::StdDev | Id::StdDevPop | Id::Variance | Id::VariancePop => Kept::Moments(Vec::new()),
             Id::ArgMin | Id::ArgMax => Kept::Chosen(Vec::new()),
             Id::Mode => Kept::Frequencies(Vec::new()),
+            Id::Joined => Kept::Joined(Vec::new()),
             // Sums of floats move to their own kind with the first value.
             _ => Kept::One(Vec::new()),
         };
-        Store { id, share: share.unwrap_or(0.5), kept }
+        Store { id, share: share.unwrap_or(0.5), separator: String::new(), kept }
+    }
+
+    /// Texts are joined with this between them.
+    pub fn separated_by(self, separator: String) -> Store {
+        Store { separator, ..self }
     }
 
     /// Makes room for so many groups.
@@ -79,6 +88,7 @@ impl Store {
             Kept::Sums(sums) => sums.resize(count, Sum::default()),
             Kept::Moments(spreads) => spreads.resize(count, Spread::default()),
             Kept::All(values) => values.resize(count, Vec::new()),
+            Kept::Joined(texts) => texts.resize(count, None),
         }
         self
     }
@@ -130,6 +140,13 @@ impl Store {
             (Kept::Sums(sums), Some(Value::Float(value))) => sums[group].add(value),
             (Kept::Moments(spreads), Some(Value::Float(value))) => spreads[group].add(value),
             (Kept::All(values), Some(Value::Float(value))) => values[group].push(value),
+            (Kept::Joined(texts), Some(Value::Text(text))) => match &mut texts[group] {
+                Some(held) => {
+                    held.push_str(&self.separator);
+                    held.push_str(&text);
+                }
+                held => *held = Some(text.into_owned()),
+            },
             _ => {}
         }
         Ok(())
@@ -192,6 +209,9 @@ impl Store {
                 spreads.into_iter().map(of_group).collect()
             }
             Kept::All(values) => Ok(values.into_iter().map(|values| quantile(values, self.share)).collect()),
+            Kept::Joined(texts) => {
+                Ok(texts.into_iter().map(|text| text.map(|text| Value::Text(text.into()))).collect())
+            }
         }
     }
 }

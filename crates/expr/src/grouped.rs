@@ -9,7 +9,7 @@ use polars::prelude::*;
 use spec::{Error, Result};
 
 use crate::SqlExpr;
-use crate::aggregate::result;
+use crate::aggregate::{result, separator};
 use crate::cast::Sort;
 use crate::compile::Compiler;
 use crate::functions::{Function, Id};
@@ -123,7 +123,12 @@ impl Groups<'_> {
                     typed if is_text => typed.expr.cast(DataType::String),
                     typed => typed.expr,
                 };
-                (Some(expr), dtype, Store::of(function.id, distinct, share))
+                let store = Store::of(function.id, distinct, share);
+                let store = match function.id {
+                    Id::Joined => store.separated_by(separator(of)?),
+                    _ => store,
+                };
+                (Some(expr), dtype, store)
             }
         };
         let by = match function.id {

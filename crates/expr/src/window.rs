@@ -127,7 +127,7 @@ fn over(function: &'static Function, of: Node, window: &ast::WindowType, depth: 
         return Err(Error::cannot_run("a window holds an aggregate or a window itself")
             .hint("only columns and functions of one row can stand there"));
     }
-    if matches!(function.id, Id::Mode | Id::ArgMin | Id::ArgMax) {
+    if matches!(function.id, Id::Mode | Id::ArgMin | Id::ArgMax | Id::Joined) {
         return Err(Error::cannot_run(format!("{} has no window", function.name))
             .hint("compute it in a table of its own by a step 'aggregate', and join that"));
     }

@@ -1,6 +1,7 @@
 //! `features`: computes features as of cutoffs. See `stage` for all that the stages share.
 
 mod parts;
+mod row_parts;
 mod wiring;
 
 use tool::Entry;

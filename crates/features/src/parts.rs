@@ -1,4 +1,5 @@
-//! Features computed in parts by kernels (ADR 0023): all rows of an entity go to one of them.
+//! Features computed in parts by kernels (ADR 0023): of entities here, of rows in `row_parts`. Those of series are computed by one
+//! process: each period is compared with all series.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -6,22 +7,31 @@ use std::path::PathBuf;
 use artifact::{Batch, Batches, Definitions, PolarsResultExt, definitions_of, scan_files};
 use featurize::parts::{Counted, Part, Settled, Whole, part};
 use featurize::{FeatureSet, FeaturesSpec};
-use polars::prelude::{DataType, Series};
+use polars::prelude::{DataType, LazyFrame, Series};
 use serde::{Deserialize, Serialize};
 use spec::{Error, Result, Tool};
 use stage::engine::{Answer, Carrier, Merged, PLACE, PartsMade, Task, files_of, parts};
 use stage::{Job, read_spec};
 
+use crate::row_parts;
 use crate::wiring::Features;
 
 const TRAINING: &str = "training";
 const SCORING: &str = "scoring";
 const ENTITIES: &str = "entities";
 
-/// The task of a kernel.
+/// What a kernel is told, in each shape.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Told {
+    Entities(OfEntities),
+    Rows(row_parts::OfRows),
+}
+
+/// What a kernel of entities is told.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Told {
+pub struct OfEntities {
     /// features.yaml as written; its variables are read where the kernel runs.
     yaml: String,
     file: PathBuf,
@@ -32,28 +42,57 @@ struct Told {
     beside: BTreeMap<String, PathBuf>,
 }
 
-/// The features of the whole table, computed in parts; the same as of [`featurize::build`].
+/// The features of the whole table, computed in parts as far as that goes; the same as of [`featurize::build`].
 pub fn build(job: &Job<Features>, carrier: &Carrier, spec: &FeaturesSpec) -> Result<FeatureSet> {
-    let whole = Whole::plan(spec, &|table| job.scan(table), job.spec.today(job.stamp.time()))?;
-    let table = spec.table();
-    let files = files_of(&job.artifacts, table);
-    let input = carrier.input(job.scan(table)?, Some(files), &format!("table '{table}'"))?;
-    let file = job.root.spec(&job.pipeline, Tool::Features)?;
-    let beside = whole.others().into_iter().map(|name| {
+    let here = |why: &str| {
+        tool::say(format!("features {}: on this machine: all features, for {why}", job.pipeline));
+        featurize::build(spec, &|table| job.scan(table), job.spec.today(job.stamp.time()))
+    };
+    match spec {
+        FeaturesSpec::Cutoffs(_) => of_entities(job, carrier, spec),
+        FeaturesSpec::Rows(rows) => match row_parts::build(job, carrier, rows)? {
+            Ok(set) => Ok(set),
+            Err(why) => here(&why),
+        },
+        FeaturesSpec::Series(_) => here("an example of a series looks at the periods of all series"),
+    }
+}
+
+/// Other tables that kernels read, by name.
+pub fn beside(job: &Job<Features>, carrier: &Carrier, names: Vec<String>) -> Result<BTreeMap<String, PathBuf>> {
+    let copied = names.into_iter().map(|name| {
         let mut rows = job.scan(&name)?;
         let columns = rows.collect_schema().during(format_args!("table '{name}'"))?;
         let (path, _) = carrier.copy(rows, &columns)?;
         Ok((name, path))
     });
-    let told = Told {
+    copied.collect()
+}
+
+/// Opens the tables that lie beside.
+pub fn opened<'a>(beside: &'a BTreeMap<String, PathBuf>) -> impl Fn(&str) -> Result<LazyFrame> + use<'a> {
+    |name| {
+        let path = beside.get(name).ok_or_else(|| {
+            Error::cannot_run(format!("table '{name}' is not available here")).hint("please report it")
+        })?;
+        scan_files(&[path])
+    }
+}
+
+fn of_entities(job: &Job<Features>, carrier: &Carrier, spec: &FeaturesSpec) -> Result<FeatureSet> {
+    let whole = Whole::plan(spec, &|table| job.scan(table), job.spec.today(job.stamp.time()))?;
+    let table = spec.table();
+    let files = files_of(&job.artifacts, table);
+    let input = carrier.input(job.scan(table)?, Some(files), &format!("table '{table}'"))?;
+    let file = job.root.spec(&job.pipeline, Tool::Features)?;
+    let told = Told::Entities(OfEntities {
         yaml: spec::text_of(&job.root, &file)?,
         file,
         made: definitions_of(&job.artifacts, table)?.unwrap_or_default(),
         settled: whole.settled(),
-        beside: beside.collect::<Result<_>>()?,
-    };
-    let task = serde_json::to_value(&told).map_err(|error| Error::cannot_run(error.to_string()))?;
-    let answers = carrier.round(&input, &[whole.entity().to_owned()], task)?;
+        beside: beside(job, carrier, whole.others())?,
+    });
+    let answers = carrier.round(&input, &[whole.entity().to_owned()], &told)?;
     let counted = answers.iter().map(|answer| serde_json::from_value(answer.notes.clone()));
     let counted: Vec<Counted> = counted
         .collect::<Result<_, _>>()
@@ -80,22 +119,22 @@ fn keys(answers: &[Answer]) -> Result<Series> {
     Ok(keys.columns()[0].as_materialized_series().clone())
 }
 
-/// A kernel: the features of its entities.
+/// A kernel: the features of its entities or rows.
 pub fn kernel(task: Task) -> Result<PartsMade> {
-    let told: Told = serde_json::from_value(task.task)
-        .map_err(|error| Error::cannot_run(format!("not a task for a kernel of 'features': {error}")))?;
+    let told: Told = task.told()?;
+    match told {
+        Told::Entities(told) => kernel_of_entities(told, task),
+        Told::Rows(told) => row_parts::kernel(told, task),
+    }
+}
+
+fn kernel_of_entities(told: OfEntities, task: Task) -> Result<PartsMade> {
     let spec = read_spec::<Features>(&told.yaml, &told.file, &task.env)?.body.inheriting(&told.made);
     let rows = match task.rows.column(PLACE) {
         Ok(_) => task.rows.drop(PLACE).during("features")?,
         Err(_) => task.rows,
     };
-    let open = |name: &str| {
-        let path = told.beside.get(name).ok_or_else(|| {
-            Error::cannot_run(format!("table '{name}' is not available here")).hint("please report it")
-        })?;
-        scan_files(&[path])
-    };
-    let Part { training, scoring, entities, counted } = part(&spec, rows, &open, &told.settled)?;
+    let Part { training, scoring, entities, counted } = part(&spec, rows, &opened(&told.beside), &told.settled)?;
     let notes = serde_json::to_value(counted).map_err(|error| Error::cannot_run(error.to_string()))?;
     let tables = vec![(TRAINING, training), (SCORING, scoring), (ENTITIES, entities)];
     Ok(PartsMade { tables, removed: Vec::new(), notes })

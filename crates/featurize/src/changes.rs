@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use artifact::{PolarsResultExt, type_name};
+use artifact::{PolarsResultExt, type_names};
 use polars::prelude::{DataFrame, IdxCa, NewChunkedArray, Schema, Series};
 use serde::Serialize;
 use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
@@ -122,7 +122,7 @@ impl Changes {
         }
         let (is, new) = (dtype_of(changed, column, &place)?, dtype_of(changes, self.take(column), &there)?);
         if is != new {
-            let (is, new) = (type_name(&is), type_name(&new));
+            let (is, new) = type_names(&is, &new);
             return Err(Error::cannot_run(format!(
                 "{place} is {is}, but '{}' of table '{}' is {new}",
                 self.take(column),

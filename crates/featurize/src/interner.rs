@@ -1,10 +1,11 @@
 //! Codes for distinct values, in the order in which they first appear.
 
-use std::hash::Hash;
+use std::hash::{BuildHasher, Hash};
 
+use foldhash::fast::FixedState;
 use polars::prelude::{
-    DataType, Float64Chunked, Int64Chunked, IntoSeries, NewChunkedArray, PlHashMap, PlSmallStr, Series, StringChunked,
-    UInt64Chunked,
+    Column, DataType, Float64Chunked, Int64Chunked, IntoSeries, NewChunkedArray, PlHashMap, PlSmallStr, Series,
+    StringChunked, UInt64Chunked,
 };
 use polars_arrow::array::Array as _;
 use spec::{Error, Result};
@@ -203,6 +204,27 @@ impl Keys {
             Form::Wide(measure) => Keys::Wide(wide(column, measure)?),
         })
     }
+}
+
+/// A number for each row, not negative, that is the same for rows of equal values in these columns.
+pub fn buckets(columns: &[Column]) -> Result<Vec<i64>> {
+    let hash = FixedState::with_seed(11);
+    let mut buckets = vec![0u64; columns.first().map_or(0, Column::len)];
+    for column in columns {
+        let column = column.as_materialized_series();
+        let form = Form::of(column.dtype()).ok_or_else(|| unlike(column))?;
+        let hashes: Vec<u64> = match Keys::of(column, form)? {
+            Keys::None(rows) => vec![0; rows],
+            Keys::Texts(texts) => {
+                let texts = texts.str().during("keys")?;
+                texts.iter().map(|text| hash.hash_one(text)).collect()
+            }
+            Keys::Whole(keys) => keys.iter().map(|key| hash.hash_one(key)).collect(),
+            Keys::Wide(keys) => keys.iter().map(|key| hash.hash_one(key)).collect(),
+        };
+        buckets.iter_mut().zip(hashes).for_each(|(bucket, hash)| *bucket = spec::random::mix(*bucket ^ hash));
+    }
+    Ok(buckets.into_iter().map(|bucket| (bucket >> 1) as i64).collect())
 }
 
 fn unlike(column: &Series) -> Error {

@@ -111,6 +111,12 @@ use ::spec::Result;
 use chrono::NaiveDate;
 use polars::prelude::LazyFrame;
 
+/// Features of rows, computed in parts.
+pub mod row_parts {
+    pub use crate::rows::Counted;
+    pub use crate::rows::parts::{Made, Schedule, Settled, Whole};
+}
+
 /// Computes the features of `spec` from the tables that `open` opens by name. Rows dated after `today` do not move
 /// cutoffs where they lie alone.
 ///

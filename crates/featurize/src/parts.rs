@@ -43,17 +43,14 @@ pub struct Part {
     pub counted: Counted,
 }
 
-/// The shape of features that can be computed in parts.
+/// The shape of features that is computed here.
 ///
 /// Errors (cannot run): it is another.
 fn cutoffs(spec: &FeaturesSpec) -> Result<&CutoffSpec> {
-    let what = match spec {
-        FeaturesSpec::Cutoffs(spec) => return Ok(spec),
-        FeaturesSpec::Rows(_) => "'rows': an example looks at the rows of several groups",
-        FeaturesSpec::Series(_) => "'series': an example looks at the periods of all series",
-    };
-    Err(Error::cannot_run(format!("{what}, which is not done in parts"))
-        .hint("run it on one machine: without --engine"))
+    match spec {
+        FeaturesSpec::Cutoffs(spec) => Ok(spec),
+        _ => Err(Error::cannot_run("not features of entities at cutoffs").hint("please report it")),
+    }
 }
 
 /// Computes the features of a part. `rows` are all rows of its entities, in the order of the table; `open` opens other tables.

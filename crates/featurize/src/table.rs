@@ -151,7 +151,7 @@ impl Keyed {
                 .hint("ask for an earlier cutoff, or prepare the features again with a later newest one"));
         }
         if Form::of_both(&self.plan.entity_type, entities.dtype()) != Some(form_of(&self.plan)?) {
-            let (asked, known) = (artifact::type_name(entities.dtype()), artifact::type_name(&self.plan.entity_type));
+            let (asked, known) = artifact::type_names(entities.dtype(), &self.plan.entity_type);
             return Err(Error::cannot_run(format!("the entity '{}' is {known}, not {asked}", self.plan.entity))
                 .hint("ask for keys of the same type"));
         }

@@ -201,7 +201,8 @@ fn files(root: &Root) -> Vec<PathBuf> {
             let path = folder.join(&name);
             let name = name.to_string_lossy();
             let is_passing = name == ".lock" || name.starts_with(".tmp-") || name == ".env";
-            let is_copy = path == Path::new("data/catalog") || path == Path::new("data/.store");
+            let is_copy = [Path::new("data/catalog"), Path::new("data/.store"), Path::new(crate::index::FILE)]
+                .contains(&path.as_path());
             match entry.file_type() {
                 _ if is_passing || is_copy => {}
                 Ok(kind) if kind.is_dir() => open.push(path),

@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use artifact::{Evidence, Kind, Snapshot, evidence_of};
+use artifact::{Evidence, Kind, Snapshot, evidence_of, sidecar};
 use rayon::prelude::*;
 use serde::Serialize;
 use spec::{Result, Root};
 
+use crate::index::{Index, brief};
 use crate::place::{Layer, MODEL, Place, TableId};
 
 /// An artifact that is there.
@@ -86,18 +87,25 @@ impl Inventory {
     ///
     /// Errors: folders or snapshots that cannot be read.
     pub fn read(root: &Root) -> Result<Inventory> {
-        Inventory::read_all(root, true)
+        Inventory::read_all(root, true, false)
     }
 
-    /// As [`Inventory::read`], but of artifacts of a table that are neither current nor its newest only how many there are: their
-    /// names say so, and their footers stay unread.
+    /// As [`Inventory::read`], but without the statistics, lineage and meaning of columns: what footers say in brief comes from an
+    /// index beside the data where it still fits the files.
+    pub fn read_brief(root: &Root) -> Result<Inventory> {
+        Inventory::read_all(root, true, true)
+    }
+
+    /// As [`Inventory::read_brief`], but of artifacts of a table that are neither current nor its newest only how many there are:
+    /// their names say so, and their footers stay unread.
     pub fn read_current(root: &Root) -> Result<Inventory> {
-        Inventory::read_all(root, false)
+        Inventory::read_all(root, false, true)
     }
 
-    fn read_all(root: &Root, history: bool) -> Result<Inventory> {
+    fn read_all(root: &Root, history: bool, in_brief: bool) -> Result<Inventory> {
         let places = places(root);
         let mut candidates: Vec<(Place, PathBuf)> = Vec::new();
+        let mut there: HashSet<PathBuf> = HashSet::new();
         let (mut snapshots, mut pending) = (BTreeMap::new(), BTreeMap::new());
         let mut unread = BTreeMap::new();
         for (place, folder) in places {
@@ -105,6 +113,7 @@ impl Inventory {
             snapshots.extend(Snapshot::read(&whole)?.map(|snapshot| (place.clone(), snapshot)));
             pending.extend(Snapshot::pending(&whole)?.map(|snapshot| (place.clone(), snapshot)));
             let mut paths: Vec<PathBuf> = artifacts_in(&whole).into_iter().map(|name| folder.join(name)).collect();
+            there.extend(paths.iter().cloned());
             if !history {
                 let current = snapshots.get(&place).into_iter().chain(pending.get(&place));
                 let current: HashSet<&PathBuf> = current.flat_map(|snapshot: &Snapshot| &snapshot.paths).collect();
@@ -112,7 +121,8 @@ impl Inventory {
             }
             candidates.extend(paths.into_iter().map(|path| (place.clone(), path)));
         }
-        let read = candidates.into_par_iter().filter_map(|(place, path)| read(root, place, path));
+        let index = in_brief.then(|| Index::read(root, candidates.len()));
+        let read = candidates.into_par_iter().filter_map(|(place, path)| read(root, place, path, index.as_ref()));
         let mut found = Vec::new();
         let mut damaged = Vec::new();
         for one in read.collect::<Vec<_>>() {
@@ -120,6 +130,9 @@ impl Inventory {
                 Ok(one) => found.push(one),
                 Err(problem) => damaged.push(problem),
             }
+        }
+        if let Some(index) = index {
+            index.save(root, |path| there.contains(path));
         }
         found.sort_by(|a, b| a.path.cmp(&b.path));
         damaged.sort_by(|a, b| a.path.cmp(&b.path));
@@ -241,7 +254,12 @@ fn with_newest(
 }
 
 /// `None`: not ours.
-fn read(root: &Root, place: Place, path: PathBuf) -> Option<std::result::Result<Found, Problem>> {
+fn read(
+    root: &Root,
+    place: Place,
+    path: PathBuf,
+    index: Option<&Index>,
+) -> Option<std::result::Result<Found, Problem>> {
     let whole = root.join(&path);
     let problem = |what: String| Some(Err(Problem { path: path.clone(), what }));
     let meta = match std::fs::metadata(&whole) {
@@ -250,8 +268,20 @@ fn read(root: &Root, place: Place, path: PathBuf) -> Option<std::result::Result<
         Err(_) => return problem("is missing, though its evidence exists".to_owned()),
     };
     let bytes = if meta.is_dir() { bytes_below(&whole) } else { meta.len() };
+    // Only footers are in the index: evidence beside a file can change without it.
+    let index = index.filter(|_| path.extension().is_some_and(|ending| ending == "parquet"));
+    if let Some(evidence) = index.and_then(|index| index.find(&path, &meta)) {
+        return Some(Ok(Found { path, place, bytes, evidence }));
+    }
     match evidence_of(&whole) {
-        Ok(Some(evidence)) => Some(Ok(Found { path, place, bytes, evidence })),
+        Ok(Some(evidence)) => {
+            let Some(index) = index else { return Some(Ok(Found { path, place, bytes, evidence })) };
+            let evidence = brief(evidence);
+            if !sidecar(&whole).exists() {
+                index.note(&path, &meta, &evidence);
+            }
+            Some(Ok(Found { path, place, bytes, evidence }))
+        }
         Ok(None) => None,
         Err(error) => {
             let what = error.message().to_owned();

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use artifact::ColumnOf;
+use artifact::{ColumnOf, Reshape};
 use serde::Serialize;
 
 use crate::found::{Found, Inventory};
@@ -55,10 +55,17 @@ struct Columns {
     rows: BTreeSet<ColumnId>,
     /// Whether a row sums up several: then each column changes with the rows, whatever it is computed from.
     gathers: bool,
+    /// The columns that look at several rows, where a row remains a row.
+    gathered: BTreeSet<String>,
 }
 
 /// Steps of which one row comes from several.
 const GATHERING: [&str; 3] = ["aggregate", "pivot", "scd2"];
+
+/// Whether rows become one in a step. One of `sql` without another table groups; its joins name the table.
+fn gathers(step: &Reshape) -> bool {
+    GATHERING.contains(&step.name.as_str()) || step.name == "sql" && step.with.is_none()
+}
 
 impl Graph {
     /// The graph of the tables of a project.
@@ -86,7 +93,8 @@ impl Graph {
                 let known = Columns {
                     of: lineage.columns.iter().map(|(name, columns)| (name.clone(), of(columns))).collect(),
                     rows: of(&lineage.rows),
-                    gathers: evidence.notes.reshapes.iter().any(|step| GATHERING.contains(&step.name.as_str())),
+                    gathers: evidence.notes.reshapes.iter().any(gathers),
+                    gathered: lineage.gathered.clone(),
                 };
                 let of_links = lineage.links.iter().filter_map(|link| resolve(&link.table));
                 let of_columns = known.of.values().flatten().chain(&known.rows).map(|(id, _)| id.clone());
@@ -233,8 +241,11 @@ impl Graph {
         let rows = reach.rows || is_hit(&known.rows);
         into.rows |= rows;
         // What comes from no column, such as a number of rows, comes from the rows.
-        let changes = |of: &BTreeSet<ColumnId>| rows && known.gathers || is_hit(of) || reach.rows && of.is_empty();
-        into.columns.extend(known.of.iter().filter(|(_, of)| changes(of)).map(|(name, _)| name.clone()));
+        let changes = |(name, of): &(&String, &BTreeSet<ColumnId>)| {
+            let gathers = known.gathers || known.gathered.contains(*name);
+            rows && gathers || is_hit(of) || reach.rows && of.is_empty()
+        };
+        into.columns.extend(known.of.iter().filter(changes).map(|(name, _)| name.clone()));
     }
 }
 
@@ -307,9 +318,11 @@ mod tests {
         graph.edge(Node::Table(clean.clone()), &export);
         let set = |id: &TableId, names: &[&str]| names.iter().map(|name| (id.clone(), (*name).to_owned())).collect();
         let of_clean = [("x2".to_owned(), set(&raw, &["x"])), ("y2".to_owned(), set(&raw, &["y"]))];
-        graph.columns.insert(clean.clone(), Columns { of: of_clean.into(), rows: set(&raw, &["y"]), gathers: false });
+        graph
+            .columns
+            .insert(clean.clone(), Columns { of: of_clean.into(), rows: set(&raw, &["y"]), ..Columns::default() });
         let of_features = [("z".to_owned(), set(&clean, &["x2"])), ("one".to_owned(), BTreeSet::new())];
-        graph.columns.insert(features, Columns { of: of_features.into(), rows: BTreeSet::new(), gathers: false });
+        graph.columns.insert(features, Columns { of: of_features.into(), ..Columns::default() });
         graph.coarse.insert(export);
         graph
     }

@@ -1,5 +1,5 @@
 //! What there is in a project, where it came from, and whether it still holds: answered from footers, snapshots, run logs,
-//! change logs and decisions. It keeps nothing of its own, so nothing of it can be out of date.
+//! change logs and decisions. It keeps nothing of its own but an index of footers, which counts only while the files are as they were.
 //!
 //! This crate must not know about terminals; nor how a table is made, but for what its evidence says.
 
@@ -8,6 +8,7 @@ mod description;
 mod events;
 mod found;
 mod graph;
+mod index;
 mod lineage_words;
 mod names;
 mod place;

@@ -1,16 +1,18 @@
 //! Does everything still hold? Every artifact is read again and compared with its hash, and what refers to a file is asked
 //! whether the file is there.
 
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use artifact::{Kind, hash_file, open, verify_folder};
 use rayon::prelude::*;
 use score::Registry;
 use serde::Serialize;
-use spec::Root;
+use serde_json::Value;
+use spec::{Root, Tool};
 
 use crate::found::{Found, Inventory, Problem, places};
-use crate::place::Layer;
+use crate::place::{Layer, Place};
 
 /// What a look at all files found.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -22,8 +24,9 @@ pub struct Verified {
     pub problems: Vec<Problem>,
 }
 
-/// Reads every artifact and compares it with its evidence. What is damaged or missing is a problem and ends nothing.
-pub fn verify(inventory: &Inventory) -> Verified {
+/// Reads every artifact and compares it with its evidence. What is damaged or missing is a problem and ends nothing. `with_inputs`:
+/// also what artifacts were made of must be here, unless the run log says that it was pruned.
+pub fn verify(inventory: &Inventory, with_inputs: bool) -> Verified {
     let root = &inventory.root;
     let damaged: Vec<Problem> = inventory.found.par_iter().filter_map(|found| problem(root, found)).collect();
     let mut problems = [inventory.damaged.clone(), damaged].concat();
@@ -34,11 +37,14 @@ pub fn verify(inventory: &Inventory) -> Verified {
         }
     }
     for found in &inventory.found {
-        // Rows that were set aside belong to the table; its inputs may have been pruned.
+        // Rows that were set aside belong to the table.
         let beside = [&found.evidence.refused, &found.evidence.changes].into_iter().flatten().map(PathBuf::from);
         if matches!(found.evidence.kind, Kind::Table | Kind::File) {
             problems.extend(missing(root, &beside.collect::<Vec<_>>(), &found.path));
         }
+    }
+    if with_inputs {
+        problems.extend(missing_inputs(inventory));
     }
     for (place, folder) in places(root) {
         if place.layer == Layer::Models
@@ -61,6 +67,41 @@ fn missing(root: &Root, paths: &[PathBuf], by: &Path) -> Vec<Problem> {
     let gone = paths.iter().filter(|path| !root.join(path).exists());
     let what = format!("is missing, but {} names it", by.display());
     gone.map(|path| Problem { path: path.clone(), what: what.clone() }).collect()
+}
+
+/// What artifacts were made of, is not here, and was not pruned. Sources of `ingest` are their owner's.
+fn missing_inputs(inventory: &Inventory) -> Vec<Problem> {
+    let mut wanted: BTreeMap<&Path, &Path> = BTreeMap::new();
+    for found in inventory.found.iter().filter(|found| found.place.layer != Layer::Raw) {
+        for path in found.read().filter(|path| inventory.at(path).is_none() && Place::holding(path).is_some()) {
+            wanted.entry(path).or_insert(&found.path);
+        }
+    }
+    wanted.retain(|path, _| !inventory.root.join(path).exists());
+    if wanted.is_empty() {
+        return Vec::new();
+    }
+    let pruned = pruned(&inventory.root);
+    let problem = |(path, by): (&Path, &Path)| {
+        let what = format!("is missing, but {} was made of it", by.display());
+        (!pruned.contains(path)).then(|| Problem { path: path.to_owned(), what })
+    };
+    wanted.into_iter().filter_map(problem).collect()
+}
+
+/// What `catalog prune` removed, as the run logs say.
+fn pruned(root: &Root) -> HashSet<PathBuf> {
+    let mut pruned = HashSet::new();
+    for entry in std::fs::read_dir(root.join("data/runs")).into_iter().flatten().flatten() {
+        let log = std::fs::read_to_string(entry.path()).unwrap_or_default();
+        let of_catalog = format!(".{}\"", Tool::Catalog);
+        for line in log.lines().filter(|line| line.contains(&of_catalog)) {
+            let Ok(event) = serde_json::from_str::<Value>(line) else { continue };
+            let inputs = event["inputs"].as_array().into_iter().flatten();
+            pruned.extend(inputs.filter_map(|input| input["name"].as_str()).map(PathBuf::from));
+        }
+    }
+    pruned
 }
 
 fn problem(root: &Root, found: &Found) -> Option<Problem> {

@@ -1,6 +1,6 @@
 //! The thread that writes: gathers the entries that wait, writes them at once, syncs once, then confirms each.
 
-use std::io;
+use std::io::{self, BufRead};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -180,5 +180,12 @@ impl<S: Storage> Writer<S> {
 
 /// The objects of one call to [`crate::Journal::append`].
 fn lines(entry: &[u8]) -> impl Iterator<Item = &[u8]> {
-    entry.split(|byte| *byte == b'\n').filter(|line| !line.is_empty())
+    let mut rest = entry;
+    let next = move || {
+        let from = rest;
+        // Skips many bytes at a time, unlike a search byte by byte. Memory can always be read.
+        let length = rest.skip_until(b'\n').unwrap_or(from.len());
+        (length > 0).then(|| from[..length].strip_suffix(b"\n").unwrap_or(&from[..length]))
+    };
+    std::iter::from_fn(next).filter(|line| !line.is_empty())
 }

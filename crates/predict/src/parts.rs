@@ -41,8 +41,7 @@ pub fn scored(
     let models = std::path::absolute(&models).map_err(|error| Error::io("find", &models, &error))?;
     let version = version.to_string();
     let told = Told { table, models, version, carried, reasons: job.spec.reasons, scored_at };
-    let task = serde_json::to_value(&told).map_err(|error| Error::cannot_run(error.to_string()))?;
-    let answers = carrier.round(&input, &[], task)?;
+    let answers = carrier.round(&input, &[], &told)?;
     let places = Box::new(|rows: &DataFrame| Order::Place.places(rows));
     let mut scores = Merged::new(&parts(&answers, SCORES), places, false, &input.begins)?;
     let rows = stream(plan, place)?;
@@ -63,8 +62,7 @@ pub fn scored(
 
 /// A kernel: the scores of its rows.
 pub fn kernel(task: Task) -> Result<PartsMade> {
-    let told: Told = serde_json::from_value(task.task)
-        .map_err(|error| Error::cannot_run(format!("not a task for a kernel of 'predict': {error}")))?;
+    let told: Told = task.told()?;
     let loaded = Registry::at(told.models).load(told.version.parse()?)?;
     let places = task.order.places(&task.rows)?;
     let scorer = Scorer::new(loaded, task.rows.schema(), &told.carried, told.reasons);

@@ -90,18 +90,29 @@ impl Intervals {
 
     /// The bounds of `rows`, for which the model predicted `predicted` in the label's unit.
     pub fn bounds(&self, rows: &Matrix, predicted: &[f64]) -> Result<Bounds> {
-        let margin = self.record.margin;
-        let log = self.record.label_transform == Some(LabelTransform::Log);
-        let (mut low, mut high) = match &self.quantiles {
-            None => {
-                let centre = if log { logarithms(predicted) } else { predicted.to_vec() };
-                (centre.clone(), centre)
-            }
-            Some(models) => {
-                let [low, high] = quantile_scores(models, rows)?;
-                (low, high)
-            }
-        };
+        match &self.quantiles {
+            None => Ok(self.around(predicted)),
+            Some(models) => Ok(self.widened(quantile_scores(models, rows)?)),
+        }
+    }
+
+    /// The same where they depend on the predictions alone; `None` where rows have quantiles of their own.
+    pub fn bounds_of(&self, predicted: &[f64]) -> Option<Bounds> {
+        self.quantiles.is_none().then(|| self.around(predicted))
+    }
+
+    fn is_log(&self) -> bool {
+        self.record.label_transform == Some(LabelTransform::Log)
+    }
+
+    fn around(&self, predicted: &[f64]) -> Bounds {
+        let centre = if self.is_log() { logarithms(predicted) } else { predicted.to_vec() };
+        self.widened([centre.clone(), centre])
+    }
+
+    /// Both by the margin, and in the label's unit.
+    fn widened(&self, [mut low, mut high]: [Vec<f64>; 2]) -> Bounds {
+        let (margin, log) = (self.record.margin, self.is_log());
         for (low, high) in low.iter_mut().zip(&mut high) {
             (*low, *high) = (*low - margin, *high + margin);
             // A negative margin may turn narrow bounds round: then they meet in their middle.
@@ -113,7 +124,7 @@ impl Intervals {
                 (*low, *high) = (low.exp(), high.exp());
             }
         }
-        Ok(Bounds { low, high })
+        Bounds { low, high }
     }
 
     pub fn record(&self) -> &IntervalRecord {

@@ -67,6 +67,11 @@ impl Model for LogModel {
         Ok(scores.into_iter().map(|score| score.exp() * self.smearing).collect())
     }
 
+    fn predict_values(&self, values: &[f64]) -> Option<Result<Vec<f64>>> {
+        let scores = self.model.predict_values(values)?;
+        Some(scores.map(|scores| scores.into_iter().map(|score| score.exp() * self.smearing).collect()))
+    }
+
     fn save(&self, folder: &Path) -> Result<String> {
         self.model.save(folder)
     }

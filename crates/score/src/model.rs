@@ -84,6 +84,12 @@ pub trait Model: Send + Sync {
     /// row.
     fn predict(&self, rows: &Matrix) -> Result<Vec<f64>>;
 
+    /// The same of rows that are plain numbers, one per row and feature, row after row: NaN where missing, categories as their
+    /// codes. `None` if the model only reads a matrix, which takes longer to make than a single row takes to score.
+    fn predict_values(&self, _values: &[f64]) -> Option<Result<Vec<f64>>> {
+        None
+    }
+
     /// Writes the model into `folder` under a name of its own; returns that file name.
     fn save(&self, folder: &Path) -> Result<String>;
 

@@ -22,6 +22,12 @@ pub enum AccessLog {
     Share(f64),
 }
 
+impl AccessLog {
+    pub fn is_on(self) -> bool {
+        self != AccessLog::Off
+    }
+}
+
 impl FromStr for AccessLog {
     type Err = Error;
     fn from_str(text: &str) -> Result<AccessLog, Error> {
@@ -70,7 +76,7 @@ impl Access {
         let (status, micros) = (response.status().as_u16(), took.as_micros() as u64);
         let text = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
         let peer = peer.map(|Peer(address)| address.to_string());
-        let path = spec::text::cut(path, 200);
+        let path = spec::text::cut(&without_key(path), 200);
         tracing::info!(
             method = method.as_str(),
             path,
@@ -85,9 +91,32 @@ impl Access {
     }
 }
 
+/// The path of a request without the key that it is about: whose it is may be personal.
+fn without_key(path: &str) -> std::borrow::Cow<'_, str> {
+    const RESULTS: &str = "/api/v1/results/";
+    match path.strip_prefix(RESULTS) {
+        None | Some("") => path.into(),
+        Some(key) if key.ends_with("/history") => format!("{RESULTS}{{key}}/history").into(),
+        Some(_) => format!("{RESULTS}{{key}}").into(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whose_results_are_read_is_not_logged() {
+        for (path, logged) in [
+            ("/api/v1/results", "/api/v1/results"),
+            ("/api/v1/results/ann@example.org", "/api/v1/results/{key}"),
+            ("/api/v1/results/a%2Fb/history", "/api/v1/results/{key}/history"),
+            ("/api/v1/results/a/b/c", "/api/v1/results/{key}"),
+            ("/api/v1/pipelines/p/predictions", "/api/v1/pipelines/p/predictions"),
+        ] {
+            assert_eq!(without_key(path), logged);
+        }
+    }
 
     #[test]
     fn a_share_of_requests_is_logged_and_every_error() {

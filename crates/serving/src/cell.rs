@@ -26,7 +26,8 @@ impl Cell<'_> {
         match self {
             Cell::Null => "null",
             Cell::Bool(_) => "true or false",
-            Cell::Int(_) | Cell::Unsigned(_) | Cell::Float(_) => "a number",
+            Cell::Int(_) | Cell::Unsigned(_) => "a number",
+            Cell::Float(_) => "a float",
             Cell::Text(_) => "a text",
             Cell::Nested(kind) => kind,
         }

@@ -57,6 +57,14 @@ pub fn place(salt: &str, unit: &str) -> f64 {
 }
 
 impl Deployment {
+    /// The arm and the version that answer everybody, if nothing has to be chosen.
+    pub fn only(&self) -> Option<(&NamedArm, &Arc<Arm>)> {
+        match (&self.arms[..self.answering], &self.rollout) {
+            ([arm], None) => Some((arm, &arm.arm)),
+            _ => None,
+        }
+    }
+
     /// Who answers `unit`: the same arm each time, as long as the shares stay.
     pub fn choose(&self, unit: &str) -> (&NamedArm, &Arc<Arm>) {
         let answering = &self.arms[..self.answering];

@@ -54,8 +54,22 @@ pub fn frame(rows: &[Row<'_>], schema: &Schema, optional: &[String]) -> Result<D
 fn column(name: &str, dtype: &DataType, cells: &[&Cell<'_>], several: bool) -> Result<Column, Refusal> {
     let wrong = |at: usize, expected: &str| {
         let cell = cells[at];
-        let message = format!("column '{name}': expected {expected}, not {}", cell.kind());
-        let refusal = Refusal::wrong("wrong_type", name, message).value(cell.json());
+        // Of the right kind, but not written as one.
+        let unreadable = match (dtype, cell) {
+            (DataType::Date, Cell::Text(_)) => Some(("not a date", "write YYYY-MM-DD")),
+            (DataType::Datetime(..), Cell::Text(_)) => Some(("not a datetime", "write YYYY-MM-DDTHH:MM:SS, in UTC")),
+            _ => None,
+        };
+        let refusal = match unreadable {
+            Some((what, way_out)) => {
+                Refusal::wrong("wrong_type", name, format!("column '{name}': {what}")).way_out(way_out)
+            }
+            None => {
+                let message = format!("column '{name}': expected {expected}, not {}", cell.kind());
+                Refusal::wrong("wrong_type", name, message)
+            }
+        };
+        let refusal = refusal.value(cell.json());
         if several { refusal.at_row(at) } else { refusal }
     };
     fn each<T>(
@@ -108,11 +122,11 @@ fn column(name: &str, dtype: &DataType, cells: &[&Cell<'_>], several: bool) -> R
         }
         DataType::Date => {
             let read = |cell: &Cell<'_>| values::iso_date(text(cell)?.as_bytes());
-            Series::new(name.into(), each(cells, read, |at| wrong(at, "a date as text, YYYY-MM-DD"))?)
+            Series::new(name.into(), each(cells, read, |at| wrong(at, "a date as text"))?)
         }
         DataType::Datetime(..) => {
             let read = |cell: &Cell<'_>| Some(values::iso_datetime(text(cell)?.as_bytes())?.micros());
-            let micros = each(cells, read, |at| wrong(at, "a datetime as text, YYYY-MM-DDTHH:MM:SS"))?;
+            let micros = each(cells, read, |at| wrong(at, "a datetime as text"))?;
             let micros = Series::new(name.into(), micros);
             micros.cast(&DataType::Datetime(TimeUnit::Microseconds, None)).during(name)?
         }

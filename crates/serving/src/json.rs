@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use crate::cell::Cell;
+
 /// Appends a value: texts with their quotes and escapes, floats as the shortest text that is read as the same float.
 pub fn value(buffer: &mut Vec<u8>, value: &(impl Serialize + ?Sized)) {
     // Writing into memory cannot fail, and none of the types that are written has a key other than a text.
@@ -18,28 +20,58 @@ pub fn number(buffer: &mut Vec<u8>, number: f64) {
     if !is_whole {
         return value(buffer, &number);
     }
-    let (mut digits, mut at, mut rest) = ([0u8; 16], 16, number.abs() as u64);
+    buffer.extend_from_slice(digits(number < 0.0, number.abs() as u64, &mut [0; 21]));
+    buffer.extend_from_slice(b".0");
+}
+
+/// The digits of a whole number, written into `room`.
+fn digits(is_negative: bool, magnitude: u64, room: &mut [u8; 21]) -> &[u8] {
+    let (mut at, mut rest) = (room.len(), magnitude);
     loop {
         at -= 1;
-        digits[at] = b'0' + (rest % 10) as u8;
+        room[at] = b'0' + (rest % 10) as u8;
         rest /= 10;
         if rest == 0 {
             break;
         }
     }
-    if number < 0.0 {
-        buffer.push(b'-');
+    if is_negative {
+        at -= 1;
+        room[at] = b'-';
     }
-    buffer.extend_from_slice(&digits[at..]);
-    buffer.extend_from_slice(b".0");
+    &room[at..]
+}
+
+/// The text of a whole number, written into `room`.
+pub fn whole(number: i64, room: &mut [u8; 21]) -> &str {
+    std::str::from_utf8(digits(number < 0, number.unsigned_abs(), room)).unwrap_or_default()
+}
+
+/// Appends a cell as [`Cell::json`] gives it.
+pub fn cell(buffer: &mut Vec<u8>, cell: &Cell<'_>) {
+    match cell {
+        Cell::Int(number) => buffer.extend_from_slice(digits(*number < 0, number.unsigned_abs(), &mut [0; 21])),
+        Cell::Text(of) => text(buffer, of),
+        other => value(buffer, &other.json()),
+    }
+}
+
+/// Appends a text with its quotes. Hardly any has something to escape.
+pub fn text(buffer: &mut Vec<u8>, text: &str) {
+    if text.bytes().any(|byte| byte < 0x20 || byte == b'"' || byte == b'\\') {
+        return value(buffer, text);
+    }
+    buffer.push(b'"');
+    buffer.extend_from_slice(text.as_bytes());
+    buffer.push(b'"');
 }
 
 /// Appends `"name":` with a comma before it unless it is the first.
 pub fn key(buffer: &mut Vec<u8>, name: &str) {
-    if !buffer.ends_with(b"{") {
+    if buffer.last() != Some(&b'{') {
         buffer.push(b',');
     }
-    value(buffer, name);
+    text(buffer, name);
     buffer.push(b':');
 }
 
@@ -73,6 +105,25 @@ mod tests {
         list(&mut buffer, [0.1 + 0.2, 5e-324, f64::NAN], number);
         buffer.push(b'}');
         assert_eq!(String::from_utf8(buffer).unwrap(), r#"{"a\"b":"x\n","list":[0.30000000000000004,5e-324,null]}"#);
+    }
+
+    #[test]
+    fn texts_and_cells_are_written_as_every_other_value_is() {
+        for of in ["", "a", "a\"b", "a\\b", "\n", "\u{1}", "\u{7f}", "ü😀", "a/b"] {
+            let (mut ours, mut usual) = (Vec::new(), Vec::new());
+            text(&mut ours, of);
+            value(&mut usual, of);
+            assert_eq!(ours, usual, "{of:?}");
+        }
+        for number in [0, 7, -7, i64::MAX, i64::MIN] {
+            assert_eq!(whole(number, &mut [0; 21]), number.to_string());
+        }
+        for of in [Cell::Int(-12), Cell::Unsigned(u64::MAX), Cell::Text("x\"".into()), Cell::Float(0.5), Cell::Null] {
+            let (mut ours, mut usual) = (Vec::new(), Vec::new());
+            cell(&mut ours, &of);
+            value(&mut usual, &of.json());
+            assert_eq!(ours, usual, "{of:?}");
+        }
     }
 
     #[test]

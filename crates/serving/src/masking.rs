@@ -32,6 +32,11 @@ impl Masking {
         }
     }
 
+    /// Whether keys of this column are masked.
+    pub fn masks_key(&self, entity: &str) -> bool {
+        self.of("key").or(self.of(entity)).is_some()
+    }
+
     /// A key as the journal keeps it: masked as `key`, or as the column that it is of.
     pub fn key(&self, entity: &str, value: Value) -> Value {
         match self.of("key").or(self.of(entity)) {

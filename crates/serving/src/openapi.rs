@@ -44,6 +44,7 @@ fn paths(pipelines: &[&str]) -> Value {
         parameter("sort", json!({"type": "string"}), "A column; with - in front, descending"),
         parameter("fields", json!({"type": "string"}), "The columns of the answer, with commas between them"),
     ];
+    let found = [(200, "application/json", None), (304, "", None), (406, "application/json", Some("Error"))];
     json!({
         "/healthz": {"get": operation("Whether the process is running", &[], None, &[(200, "text/plain", None)])},
         "/readyz": {"get": operation("Whether everything that is served can be answered", &[], None,
@@ -72,12 +73,12 @@ fn paths(pipelines: &[&str]) -> Value {
             &[pipeline.clone(), version], Some("Decision"), &decided)},
         "/api/v1/pipelines/{pipeline}/rollback": {"post": operation("Returns to the version that was in production before (admin)",
             &[pipeline], Some("Decision"), &decided)},
-        "/api/v1/results": {"get": operation(
+        "/api/v1/results": {"get": in_tables(operation(
             "The newest results. Any column is a filter: COLUMN=value, or COLUMN.ge=value with eq, ne, lt, le, gt, ge, contains or null",
             &page, None,
-            &with_errors(&[(200, "application/json", None), (304, "", None), (406, "application/json", Some("Error"))]))},
-        "/api/v1/results/{key}": {"get": operation("The newest results of one key", &[key.clone(), of_query.clone()], None,
-            &with_errors(&[(200, "application/json", None), (304, "", None)]))},
+            &with_errors(&found)))},
+        "/api/v1/results/{key}": {"get": in_tables(operation("The newest results of one key",
+            &[key.clone(), of_query.clone(), page[4].clone()], None, &with_errors(&found)))},
         "/api/v1/results/{key}/history": {"get": operation("The results of one key in each snapshot, newest first", &[key, of_query],
             None, &with_errors(&[(200, "application/json", None)]))},
     })
@@ -102,16 +103,22 @@ fn predictions(pipeline: &Value) -> Value {
     let about = "Predictions for keys, features or rows; each row is logged before the answer leaves";
     let answers =
         [&[(200, "application/json", Some("PredictionAnswer"))], &[(406, "application/json", Some("Error"))][..]];
-    let mut operation = operation(about, &parameters, Some("PredictionRequest"), &with_errors(&answers.concat()));
-    let table = json!({"schema": {"type": "string", "format": "binary"}});
-    for (place, formats) in [("requestBody", &TABLES[..2]), ("responses", &TABLES[..])] {
-        let place = match place {
-            "requestBody" => &mut operation[place],
-            place => &mut operation[place]["200"],
-        };
-        for format in formats {
-            place["content"][*format] = table.clone();
-        }
+    let operation = operation(about, &parameters, Some("PredictionRequest"), &with_errors(&answers.concat()));
+    let mut operation = in_tables(operation);
+    for format in &TABLES[..2] {
+        operation["requestBody"]["content"][*format] = table();
+    }
+    operation
+}
+
+fn table() -> Value {
+    json!({"schema": {"type": "string", "format": "binary"}})
+}
+
+/// An operation that also answers with tables.
+fn in_tables(mut operation: Value) -> Value {
+    for format in TABLES {
+        operation["responses"]["200"]["content"][format] = table();
     }
     operation
 }

@@ -1,5 +1,8 @@
 //! What happened after a prediction, as clients report it.
 
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
 use crate::json;
@@ -8,13 +11,27 @@ use crate::record;
 use crate::refusal::Refusal;
 use crate::request::syntax;
 
+/// Characters of a value that is a text.
+const LONGEST: usize = 1000;
+
 const FIELDS: [&str; 6] = ["request_id", "key", "unit", "name", "value", "time"];
 
 /// Reads one outcome, or a list of them under `outcomes`, whose keys are of the column `entity`: their number, and their lines for the journal.
 ///
 /// Errors: no JSON (400); an outcome that lacks its name or value, or whatever it is about (422).
 pub fn read(body: &[u8], masking: &Masking, entity: &str, most: usize) -> Result<(usize, Vec<u8>), Refusal> {
-    let body: Value = serde_json::from_slice(body).map_err(|error| syntax(&error))?;
+    let Strict(body) = serde_json::from_slice(body).map_err(|error| match error.is_data() {
+        // Of two values of one field, the other one may have been meant.
+        true => {
+            let message = error.to_string();
+            Refusal::new(
+                axum::http::StatusCode::UNPROCESSABLE_ENTITY,
+                "twice",
+                message.rsplit_once(" at line ").map_or(message.as_str(), |(message, _)| message),
+            )
+        }
+        false => syntax(&error),
+    })?;
     let shape = |code, message: String| Refusal::new(axum::http::StatusCode::UNPROCESSABLE_ENTITY, code, message);
     let Value::Object(mut body) = body else {
         return Err(shape("wrong_type", "the body must be an object".to_owned()).way_out(EXAMPLE));
@@ -46,6 +63,58 @@ pub fn read(body: &[u8], masking: &Masking, entity: &str, most: usize) -> Result
 const EXAMPLE: &str = "write {\"request_id\": …, \"name\": \"signed\", \"value\": true}, or {\"outcomes\": [{…}, …]}; 'key' or 'unit' may \
      stand in place of 'request_id'";
 
+/// A value of JSON in which no object has two values of one name.
+struct Strict(Value);
+
+impl<'de> Deserialize<'de> for Strict {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Strict, D::Error> {
+        struct Any;
+        impl<'de> Visitor<'de> for Any {
+            type Value = Strict;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a value")
+            }
+            fn visit_unit<E>(self) -> Result<Strict, E> {
+                Ok(Strict(Value::Null))
+            }
+            fn visit_bool<E>(self, value: bool) -> Result<Strict, E> {
+                Ok(Strict(value.into()))
+            }
+            fn visit_i64<E>(self, value: i64) -> Result<Strict, E> {
+                Ok(Strict(value.into()))
+            }
+            fn visit_u64<E>(self, value: u64) -> Result<Strict, E> {
+                Ok(Strict(value.into()))
+            }
+            fn visit_f64<E>(self, value: f64) -> Result<Strict, E> {
+                Ok(Strict(value.into()))
+            }
+            fn visit_str<E>(self, text: &str) -> Result<Strict, E> {
+                Ok(Strict(text.into()))
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Strict, A::Error> {
+                let mut list = Vec::new();
+                while let Some(Strict(item)) = items.next_element()? {
+                    list.push(item);
+                }
+                Ok(Strict(list.into()))
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Strict, A::Error> {
+                let mut object = Map::new();
+                while let Some(name) = entries.next_key::<String>()? {
+                    let Strict(value) = entries.next_value()?;
+                    if object.contains_key(&name) {
+                        return Err(A::Error::custom(format!("'{}' is given twice", spec::text::cut(&name, 100))));
+                    }
+                    object.insert(name, value);
+                }
+                Ok(Strict(object.into()))
+            }
+        }
+        deserializer.deserialize_any(Any)
+    }
+}
+
 fn line(
     outcome: &Map<String, Value>,
     now: &str,
@@ -66,7 +135,11 @@ fn line(
     };
     let value = match given("value") {
         Some(value @ (Value::Bool(_) | Value::Number(_))) => value.clone(),
-        Some(Value::String(text)) => spec::text::cut(text, 1000).into(),
+        Some(Value::String(text)) if text.chars().count() > LONGEST => {
+            let message = format!("'value' is a text of at most {LONGEST} characters");
+            return Err(wrong("out_of_range", "value", message));
+        }
+        Some(Value::String(text)) => text.as_str().into(),
         Some(_) => {
             let message = "'value' is a number, a text, true or false".to_owned();
             return Err(wrong("wrong_type", "value", message));
@@ -89,7 +162,11 @@ fn line(
     let about = ["request_id", "key", "unit"];
     for field in about {
         match given(field) {
-            None | Some(Value::String(_)) => {}
+            None => {}
+            Some(Value::String(text)) if field == "unit" && !(1..=200).contains(&text.chars().count()) => {
+                return Err(wrong("wrong_type", field, "'unit' has 1 to 200 characters".to_owned()));
+            }
+            Some(Value::String(_)) => {}
             Some(Value::Number(number)) if field != "request_id" && (number.is_i64() || number.is_u64()) => {}
             Some(_) => return Err(wrong("wrong_type", field, format!("'{field}' is a text or a whole number"))),
         }
@@ -153,11 +230,19 @@ mod tests {
             (r#"{"key": "x", "name": "a", "value": []}"#, 422, "wrong_type"),
             (r#"{"key": "x", "name": "a", "value": 1, "time": "2026-01-31T12:00:00"}"#, 422, "wrong_type"),
             (r#"{"kye": "x", "name": "a", "value": 1}"#, 422, "unknown_field"),
+            (r#"{"key": 1, "key": 2, "name": "a", "value": 1}"#, 422, "twice"),
+            (r#"{"outcomes": [{"key": 1, "name": "a", "value": 1, "value": 1}]}"#, 422, "twice"),
+            (r#"{"unit": "", "name": "a", "value": 1}"#, 422, "wrong_type"),
             (r#"{"outcomes": []}"#, 422, "too_many_rows"),
             (r#"{"outcomes": [{"key": "x", "name": "a", "value": 1}], "key": 1}"#, 422, "several_ways"),
         ] {
             let refusal = read(body.as_bytes(), &masking(), "id", 10).unwrap_err();
             assert_eq!((refusal.status.as_u16(), refusal.code), (status, code), "{body}");
         }
+        let long = format!("{{\"key\": 1, \"name\": \"a\", \"value\": \"{}\"}}", "é".repeat(1001));
+        let refusal = read(long.as_bytes(), &masking(), "id", 10).unwrap_err();
+        assert_eq!(refusal.message, "'value' is a text of at most 1000 characters");
+        let twice = read(br#"{"key": 1, "key": 2, "name": "a", "value": 1}"#, &masking(), "id", 10).unwrap_err();
+        assert_eq!(twice.message, "'key' is given twice");
     }
 }

@@ -128,7 +128,7 @@ async fn answer(
     id: &str,
     received: Instant,
 ) -> Result<(Answer, Arc<Current>, Format), Refusal> {
-    let accepted = Format::accepted(text_of(headers, header::ACCEPT))?;
+    let accepted = Format::accepted_by(headers)?;
     let (sent, body) = body_of(app, headers, body, &FORMATS).await?;
     let Query(parameters) =
         parameters.map_err(|_| Refusal::malformed("the parameters of the address cannot be read"))?;

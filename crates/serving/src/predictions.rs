@@ -8,12 +8,14 @@ use polars::prelude::DataFrame;
 use score::Predicted;
 
 use crate::arm::{Arm, NamedArm};
+use crate::block;
 use crate::cell::{Cell, Row};
 use crate::deployment::Deployment;
+use crate::json;
 use crate::masking::Masking;
 use crate::raw::Raw;
 use crate::record;
-use crate::refusal::{Refusal, panicked};
+use crate::refusal::{Failed, Refusal, panicked};
 use crate::request::{Request, Rows, Values, read};
 use crate::results::Format;
 use crate::spec::ServeSpec;
@@ -111,7 +113,10 @@ pub fn answer(context: &Context<'_>, asked: &Asked<'_>, large: bool) -> Result<O
     let Asked { body, id, received, .. } = *asked;
     let table;
     let request = match asked.sent {
-        Format::Json => read(body, spec.max_rows, spec.max_reasons)?,
+        Format::Json => {
+            Parameters::refuse(asked.parameters)?;
+            read(body, spec.max_rows, spec.max_reasons)?
+        }
         format => {
             let parameters = Parameters::read(asked.parameters, spec.max_reasons)?;
             table = Table::read(format, body, spec.max_rows, asked.most_bytes)?;
@@ -140,7 +145,7 @@ pub fn answer(context: &Context<'_>, asked: &Asked<'_>, large: bool) -> Result<O
     let prepared = Instant::now();
     let mut predicted = Vec::with_capacity(parts.len());
     let mut failed = None;
-    parts.retain(|part| match guarded(|| score(part, request.reasons)) {
+    parts.retain(|part| match guarded(|| score(part, &request)) {
         Ok(scored) => {
             predicted.push(scored);
             true
@@ -150,9 +155,22 @@ pub fn answer(context: &Context<'_>, asked: &Asked<'_>, large: bool) -> Result<O
             tracing::warn!("serve {}: shadow '{}': {}", context.pipeline, part.named.name, refusal.message);
             false
         }
+        // What the request gave cannot be scored: no version would have.
+        Err(refusal) if !refusal.status.is_server_error() => {
+            failed = Some(refusal);
+            false
+        }
         Err(refusal) => {
             part.arm.speed.answered(received.elapsed(), true);
-            failed = Some(refusal);
+            // The comparison of versions has to know whose failure this was.
+            let key = part.rows.first().and_then(|row| keys[*row].as_ref());
+            let by = Failed {
+                arm: part.named.name.to_string(),
+                version: part.arm.version_text.clone(),
+                unit: request.unit.as_deref().map(|unit| context.masking.value("unit", unit.into())),
+                key: key.map(|key| context.masking.key(&part.arm.manifest().entity, key.json())),
+            };
+            failed = Some(Refusal { failed: Some(Box::new(by)), ..refusal });
             false
         }
     });
@@ -177,7 +195,8 @@ pub fn answer(context: &Context<'_>, asked: &Asked<'_>, large: bool) -> Result<O
     let out =
         Written { id, pipeline: context.pipeline, keys: &keys, places: &places, parts: &parts, predicted: &predicted }
             .as_format(asked.accepted)?;
-    let mut lines = Vec::with_capacity(512 + 384 * count);
+    // A row takes less among others than by itself.
+    let mut lines = Vec::with_capacity(1024 + 192 * count);
     let time = record::now();
     for (part, scored) in parts.iter().zip(&predicted) {
         let line = record::Line {
@@ -195,20 +214,32 @@ pub fn answer(context: &Context<'_>, asked: &Asked<'_>, large: bool) -> Result<O
             shadow: part.shadow,
             times,
         };
-        let width = part.arm.signature.width();
-        let rows = part.rows.iter().enumerate().map(|(place, row)| record::LineRow {
-            row: *row,
-            key: keys[*row].as_ref(),
-            inputs: match &request.rows {
-                Rows::Raw(rows) => Some(&rows[*row]),
-                _ => None,
-            },
-            values: &part.values[place * width..(place + 1) * width],
-        });
         let columns = record::Columns { masking: context.masking, signature: &part.arm.signature };
-        line.write(&mut lines, &columns, rows, |out, place| {
-            written::write_scores(out, part.arm, &scored.predicted, place);
-        });
+        let inputs = match &request.rows {
+            Rows::Raw(rows) => Some(rows.as_slice()),
+            _ => None,
+        };
+        match part.rows[..] {
+            [row] => {
+                let inputs = inputs.map(|inputs| &inputs[row]);
+                let of_row = record::LineRow { row, key: keys[row].as_ref(), inputs, values: &part.values };
+                line.write_one(&mut lines, &columns, &of_row, |out| {
+                    written::write_scores(out, part.arm, &scored.predicted, 0);
+                });
+            }
+            _ => {
+                let rows = block::Rows {
+                    entity: line.entity,
+                    places: &part.rows,
+                    keys: &keys,
+                    inputs,
+                    values: &part.values,
+                    predicted: &scored.predicted,
+                    classes: part.arm.classes.as_deref(),
+                };
+                line.write_several(&mut lines, &columns, &rows);
+            }
+        }
     }
     let by_arm = parts.iter().map(|part| Worked {
         name: part.named.name.clone(),
@@ -238,11 +269,11 @@ fn keys_of<'a>(request: &Request<'a>, deployment: &Deployment) -> Vec<Option<Cel
     }
 }
 
-/// Text of a key, for who gets which arm.
-fn text_of<'a>(key: &'a Cell<'_>) -> std::borrow::Cow<'a, str> {
+/// Text of a key, for who gets which arm. `room`: where a number is written.
+fn text_of<'a>(key: &'a Cell<'_>, room: &'a mut [u8; 21]) -> std::borrow::Cow<'a, str> {
     match key {
         Cell::Text(text) => text.as_ref().into(),
-        Cell::Int(number) => number.to_string().into(),
+        Cell::Int(number) => json::whole(*number, room).into(),
         Cell::Unsigned(number) => number.to_string().into(),
         _ => "".into(),
     }
@@ -259,9 +290,14 @@ fn parts<'a>(
     let mut parts: Vec<Part<'a>> = Vec::with_capacity(1 + deployment.shadows().len());
     let several = request.rows.len() > 1;
     for (row, key) in keys.iter().enumerate() {
-        let key_text = key.as_ref().map(text_of);
-        let unit = request.unit.as_deref().or(key_text.as_deref()).unwrap_or(id);
-        let (named, arm) = deployment.choose(unit);
+        let (named, arm) = match deployment.only() {
+            Some(only) => only,
+            None => {
+                let mut room = [0; 21];
+                let key_text = key.as_ref().map(|key| text_of(key, &mut room));
+                deployment.choose(request.unit.as_deref().or(key_text.as_deref()).unwrap_or(id))
+            }
+        };
         let chosen = std::iter::once((named, arm, false));
         let shadows = deployment.shadows().iter().map(|shadow| (shadow, &shadow.arm, true));
         for (named, arm, shadow) in chosen.chain(shadows) {
@@ -343,6 +379,18 @@ fn fill(
     }
 }
 
+/// The first row of a request whose score is no finite number, because one of its values is too large for that.
+fn beyond(part: &Part<'_>, request: &Request<'_>) -> Option<Refusal> {
+    let is_beyond = |values: &[f64]| {
+        part.arm.scorer.predict_values(values).is_err_and(|error| error.class() == spec::Class::Refused)
+    };
+    let place = part.values.chunks(part.arm.signature.width()).position(is_beyond)?;
+    let message = "the score of the row is not a finite number";
+    let refusal = Refusal::new(axum::http::StatusCode::UNPROCESSABLE_ENTITY, "out_of_range", message)
+        .way_out("one of its values is far beyond those that the model learned from");
+    Some(if request.rows.len() > 1 { refusal.at_row(part.rows[place]) } else { refusal })
+}
+
 /// What a version says of its rows.
 pub struct Scored {
     pub predicted: Predicted,
@@ -354,14 +402,18 @@ fn guarded<T>(work: impl FnOnce() -> Result<T, Refusal>) -> Result<T, Refusal> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|payload| Err(panicked(payload.as_ref())))
 }
 
-fn score(part: &Part<'_>, reasons: usize) -> Result<Scored, Refusal> {
+fn score(part: &Part<'_>, request: &Request<'_>) -> Result<Scored, Refusal> {
     let scorer = &part.arm.scorer;
-    let matrix = scorer.matrix(&part.values)?;
-    let predicted = scorer.predict(&matrix)?;
-    let reasons = match reasons {
+    let predicted = match (scorer.predict_values(&part.values), &request.rows) {
+        (Ok(predicted), _) => predicted,
+        (Err(error), Rows::Keys(_)) => return Err(error.into()),
+        (Err(error), _) => return Err(beyond(part, request).unwrap_or_else(|| error.into())),
+    };
+    let reasons = match request.reasons {
         0 => None,
         _ if part.shadow => None,
         count => {
+            let matrix = scorer.matrix(&part.values)?;
             let unseen = |row: usize, feature: usize| {
                 let stored = part.arm.stored.as_ref()?;
                 stored.unseen(part.stored[row]?, feature).map(str::to_owned)

@@ -1,7 +1,10 @@
 //! The lines of the request log.
 
+use chrono::{DateTime, Datelike, Timelike, Utc};
 use serde::{Deserialize, Serialize};
+use spec::{Error, Result};
 
+use crate::block::{self, Block};
 use crate::cell::{Cell, Row};
 use crate::json;
 use crate::masking::Masking;
@@ -11,7 +14,29 @@ use crate::signature::Signature;
 
 /// The present as the log has it: UTC, to the microsecond.
 pub fn now() -> String {
-    artifact::now().format("%Y-%m-%dT%H:%M:%S%.6fZ").to_string()
+    moment(artifact::now())
+}
+
+/// Digit by digit: a format that is read at each request takes longer than all else in its line.
+fn moment(at: DateTime<Utc>) -> String {
+    let mut text = *b"0000-00-00T00:00:00.000000Z";
+    let year = u32::try_from(at.year()).unwrap_or_default();
+    for (from, length, number) in [
+        (0, 4, year),
+        (5, 2, at.month()),
+        (8, 2, at.day()),
+        (11, 2, at.hour()),
+        (14, 2, at.minute()),
+        (17, 2, at.second()),
+        (20, 6, at.nanosecond() % 1_000_000_000 / 1000),
+    ] {
+        let mut rest = number;
+        for place in (from..from + length).rev() {
+            text[place] = b'0' + (rest % 10) as u8;
+            rest /= 10;
+        }
+    }
+    String::from_utf8_lossy(&text).into_owned()
 }
 
 /// What is known of predictions of one request by one version, beside what differs from row to row.
@@ -28,7 +53,7 @@ pub struct Line<'a> {
     pub times: Parts,
 }
 
-/// What is known of one of these rows.
+/// What is known of a row that has a line for itself.
 pub struct LineRow<'a> {
     /// Its place in the request.
     pub row: usize,
@@ -46,45 +71,33 @@ pub struct Columns<'a> {
 }
 
 impl Line<'_> {
-    /// Appends the line of these rows, of which there is at least one. A single row is an object by itself, with its features by
-    /// name. Several share what is equal: `columns` has the names of the features, `rows` an object per row with its `values`.
-    /// So a request of many rows takes a quarter of the bytes, and of the time. `scores` writes the model's scores of one of
-    /// them, by its place among them.
-    pub fn write<'r>(
+    /// Appends the line of a single row: an object with its features by name. `scores` writes what the model said.
+    pub fn write_one(
         &self,
         out: &mut Vec<u8>,
         columns: &Columns<'_>,
-        rows: impl ExactSizeIterator<Item = LineRow<'r>>,
-        scores: impl Fn(&mut Vec<u8>, usize),
+        row: &LineRow<'_>,
+        scores: impl FnOnce(&mut Vec<u8>),
     ) {
         out.push(b'{');
         self.write_shared(out, columns.masking);
-        match rows.len() {
-            1 => rows.for_each(|row| {
-                self.write_row(out, columns, &row, |out| scores(out, 0));
-                json::key(out, "features");
-                out.push(b'{');
-                columns.signature.names().enumerate().for_each(|(at, name)| {
-                    json::key(out, name);
-                    columns.write_value(out, at, name, row.values[at]);
-                });
-                out.push(b'}');
-            }),
-            _ => {
-                json::key(out, "columns");
-                json::list(out, columns.signature.names(), json::value);
-                json::key(out, "rows");
-                json::list(out, rows.enumerate(), |out, (place, row)| {
-                    out.push(b'{');
-                    self.write_row(out, columns, &row, |out| scores(out, place));
-                    json::key(out, "values");
-                    json::list(out, columns.signature.names().enumerate(), |out, (at, name)| {
-                        columns.write_value(out, at, name, row.values[at]);
-                    });
-                    out.push(b'}');
-                });
-            }
-        }
+        self.write_row(out, columns, row, scores);
+        json::key(out, "features");
+        out.push(b'{');
+        columns.signature.names().enumerate().for_each(|(at, name)| {
+            json::key(out, name);
+            columns.write_value(out, at, name, row.values[at]);
+        });
+        out.extend_from_slice(b"}}\n");
+    }
+
+    /// Appends the line of several rows: `columns` has the names of the features, `block` what differs from row to row.
+    pub fn write_several(&self, out: &mut Vec<u8>, columns: &Columns<'_>, rows: &block::Rows<'_>) {
+        out.push(b'{');
+        self.write_shared(out, columns.masking);
+        json::key(out, "columns");
+        json::list(out, columns.signature.names(), json::text);
+        rows.write(out, columns);
         out.extend_from_slice(b"}\n");
     }
 
@@ -115,7 +128,13 @@ impl Line<'_> {
     ) {
         json::field(out, "row", &row.row);
         if let Some(key) = row.key {
-            json::field(out, "key", &columns.masking.key(self.entity, key.json()));
+            match columns.masking.masks_key(self.entity) {
+                true => json::field(out, "key", &columns.masking.key(self.entity, key.json())),
+                false => {
+                    json::key(out, "key");
+                    json::cell(out, key);
+                }
+            }
         }
         json::key(out, "prediction");
         out.push(b'{');
@@ -133,24 +152,35 @@ impl Line<'_> {
 }
 
 impl Columns<'_> {
-    fn write_value(&self, out: &mut Vec<u8>, at: usize, name: &str, value: f64) {
+    pub fn write_value(&self, out: &mut Vec<u8>, at: usize, name: &str, value: f64) {
         match (self.masking.of(name), self.signature.category(at, value)) {
             (None, None) => json::number(out, value),
-            (None, Some(category)) => json::value(out, category),
+            (None, Some(category)) => json::text(out, category),
             (Some(_), Some(category)) => json::value(out, &self.masking.value(name, category.into())),
             (Some(_), None) => json::value(out, &self.masking.value(name, value.into())),
         }
     }
 }
 
-/// The line of a request that got no prediction. `version`: the one in production. Values are left out: they are not known to be harmless.
+/// The line of a request that got no prediction. `version`: the one in production, unless another one failed. Values are left out: they are not known to be harmless.
 pub fn refused(request: &str, version: &str, refusal: &Refusal, arrived: &std::time::Instant) -> Vec<u8> {
     let mut out = b"{".to_vec();
     json::field(&mut out, "time", &now());
     json::field(&mut out, "request_id", request);
     json::field(&mut out, "row", &0);
     json::field(&mut out, "status", &refusal.status.as_u16());
-    json::field(&mut out, "version", version);
+    match &refusal.failed {
+        None => json::field(&mut out, "version", version),
+        Some(failed) => {
+            json::field(&mut out, "version", &failed.version);
+            json::field(&mut out, "arm", &failed.arm);
+            for (name, value) in [("unit", &failed.unit), ("key", &failed.key)] {
+                if let Some(value) = value {
+                    json::field(&mut out, name, value);
+                }
+            }
+        }
+    }
     json::field(&mut out, "error", refusal.code);
     if let Some(column) = &refusal.column {
         // A client may put anything in the place of a name.
@@ -190,9 +220,12 @@ pub struct Request {
     pub features: Option<serde_json::Map<String, serde_json::Value>>,
     pub error: Option<String>,
     pub column: Option<String>,
-    /// Of several rows in one line: the names of their features, and the rows.
+    /// Of several rows in one line: the names of their features, and what differs from row to row.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub columns: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub block: Option<Block>,
+    /// The rows as an earlier version of Millrace wrote them, in a journal that it left behind.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub rows: Vec<RequestRow>,
     /// Entries that the disk did not take, in a line that says only this.
@@ -212,9 +245,27 @@ pub struct RequestRow {
 
 impl Request {
     /// The line as one request per row.
-    pub fn each_row(mut self) -> Vec<Request> {
+    ///
+    /// Errors: a block that is not as it is written.
+    pub fn each_row(mut self) -> Result<Vec<Request>> {
+        if let Some(block) = self.block.take() {
+            let columns = std::mem::take(&mut self.columns);
+            let rows = block.rows(&columns).ok_or_else(|| {
+                Error::refused(format!("request {}: the rows in the journal cannot be read", self.request_id))
+                    .hint("a later version wrote them: update the tools")
+            })?;
+            let one = |row: block::BlockRow| Request {
+                row: row.row,
+                key: row.key,
+                prediction: Some(row.prediction),
+                inputs: row.inputs,
+                features: Some(row.features),
+                ..self.clone()
+            };
+            return Ok(rows.into_iter().map(one).collect());
+        }
         if self.rows.is_empty() {
-            return vec![self];
+            return Ok(vec![self]);
         }
         let (columns, rows) = (std::mem::take(&mut self.columns), std::mem::take(&mut self.rows));
         let one = |row: RequestRow| Request {
@@ -225,7 +276,7 @@ impl Request {
             features: Some(columns.iter().cloned().zip(row.values).collect()),
             ..self.clone()
         };
-        rows.into_iter().map(one).collect()
+        Ok(rows.into_iter().map(one).collect())
     }
 
     /// Microseconds that the request was worked on, but for the time until its line was on disk.
@@ -234,3 +285,6 @@ impl Request {
         parts.iter().any(Option::is_some).then(|| parts.into_iter().flatten().sum())
     }
 }
+
+#[cfg(test)]
+mod tests;

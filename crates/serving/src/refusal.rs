@@ -28,6 +28,18 @@ pub struct Refusal {
     pub nearest: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub way_out: Option<String>,
+    /// The version that failed, for the log alone.
+    #[serde(skip)]
+    pub failed: Option<Box<Failed>>,
+}
+
+/// Which version failed at a request, and whose request it was, as the log keeps that.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Failed {
+    pub arm: String,
+    pub version: String,
+    pub unit: Option<serde_json::Value>,
+    pub key: Option<serde_json::Value>,
 }
 
 impl Refusal {
@@ -41,6 +53,7 @@ impl Refusal {
             value: None,
             nearest: None,
             way_out: None,
+            failed: None,
         }
     }
 

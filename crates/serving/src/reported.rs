@@ -234,7 +234,8 @@ fn text_at(rows: &DataFrame, name: &str, row: usize) -> Option<String> {
 
 fn time_at(rows: &DataFrame, row: usize) -> Result<i64> {
     let time = rows.column("time").during("time")?.get(row).during("time")?;
-    Ok(match time {
+    // A table of one row gives values that it owns.
+    Ok(match time.as_borrowed() {
         AnyValue::Datetime(ticks, TimeUnit::Microseconds, _) => ticks,
         _ => 0,
     })

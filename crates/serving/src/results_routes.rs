@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use artifact::PolarsResultExt;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -55,8 +56,11 @@ fn content_of(bytes: &[u8]) -> String {
 
 /// Whether the client has this very answer already.
 fn is_known(headers: &HeaderMap, tag: &str) -> bool {
-    let known = headers.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    known.split(',').map(|one| one.trim().trim_start_matches("W/")).any(|one| one == tag || one == "*")
+    let known = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+    known
+        .flat_map(|known| known.split(','))
+        .map(|one| one.trim().trim_start_matches("W/"))
+        .any(|one| one == tag || one == "*")
 }
 
 fn tagged(tag: &str, mut response: Response) -> Response {
@@ -92,7 +96,7 @@ pub async fn list(State(app): Shared, asked: Asked, headers: HeaderMap) -> Resul
     let parameters = parameters(asked)?;
     let pipeline = pipeline_of(&app, &parameters)?.clone();
     let source = pipeline.source()?;
-    let format = Format::accepted(headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()))?;
+    let format = Format::accepted_by(&headers)?;
     let asked = format!("{parameters:?} {format:?}");
     if let Some(tag) = source.content().map(|content| tag(content, &asked)).filter(|tag| is_known(&headers, tag)) {
         return Ok(tagged(&tag, StatusCode::NOT_MODIFIED.into_response()));
@@ -135,6 +139,19 @@ pub async fn list(State(app): Shared, asked: Asked, headers: HeaderMap) -> Resul
     Ok(tagged(&tag, response))
 }
 
+/// The parameters of an address that takes no others than these.
+///
+/// Errors (422): another one.
+fn only(parameters: &Parameters, known: &[&str]) -> Result<(), Refusal> {
+    match parameters.iter().find(|(name, _)| !known.contains(&name.as_str())) {
+        None => Ok(()),
+        Some((name, _)) => {
+            let message = format!("the address of one key has no parameter '{}'", spec::text::cut(name, 100));
+            Err(Refusal::wrong("bad_parameter", name, message).among(name, known.iter().copied()))
+        }
+    }
+}
+
 /// `GET /api/v1/results/KEY`: the rows of one key.
 pub async fn one(
     State(app): Shared,
@@ -145,25 +162,45 @@ pub async fn one(
     app.tokens.check(&headers, Role::Viewer)?;
     let parameters = parameters(asked)?;
     let pipeline = pipeline_of(&app, &parameters)?;
+    only(&parameters, &["pipeline", "fields"])?;
     let source = pipeline.source()?;
-    let asked = format!("{key} {parameters:?}");
+    let format = Format::accepted_by(&headers)?;
+    let asked = format!("{key} {parameters:?} {format:?}");
     if let Some(tag) = source.content().map(|content| tag(content, &asked)).filter(|tag| is_known(&headers, tag)) {
         return Ok(tagged(&tag, StatusCode::NOT_MODIFIED.into_response()));
     }
-    let mut rows = Vec::new();
-    results::write_rows(&mut rows, &source.of_known_key(&key).await?);
-    let content = source.content().map_or_else(|| content_of(&rows), str::to_owned);
-    let mut out = b"{".to_vec();
-    json::field(&mut out, "pipeline", pipeline.name.as_str());
-    json::field(&mut out, "content", &content);
-    json::key(&mut out, "rows");
-    out.extend(rows);
-    out.push(b'}');
+    let rows = source.of_known_key(&key).await?;
+    let fields = results::Query::read(&parameters, rows.schema(), results::MOST_ROWS)?.fields;
+    let rows = rows.select(&fields).during("results")?;
+    let count = rows.height();
+    let body = match format {
+        Format::Json => {
+            let mut out = Vec::new();
+            results::write_rows(&mut out, &rows);
+            out
+        }
+        format => format.write(rows)?,
+    };
+    let content = source.content().map_or_else(|| content_of(&body), str::to_owned);
+    let body = match format {
+        Format::Json => {
+            let mut out = b"{".to_vec();
+            json::field(&mut out, "pipeline", pipeline.name.as_str());
+            json::field(&mut out, "content", &content);
+            json::key(&mut out, "rows");
+            out.extend(body);
+            out.push(b'}');
+            out
+        }
+        _ => body,
+    };
     let tag = tag(&content, &asked);
     if is_known(&headers, &tag) {
         return Ok(tagged(&tag, StatusCode::NOT_MODIFIED.into_response()));
     }
-    Ok(tagged(&tag, ([(header::CONTENT_TYPE, "application/json")], out).into_response()))
+    let mut response = ([(header::CONTENT_TYPE, format.media_type())], body).into_response();
+    response.headers_mut().insert("x-rows", count.into());
+    Ok(tagged(&tag, response))
 }
 
 /// `GET /api/v1/results/KEY/history`: the rows of one key in each snapshot, newest first.
@@ -176,6 +213,7 @@ pub async fn history(
     app.tokens.check(&headers, Role::Viewer)?;
     let parameters = parameters(asked)?;
     let pipeline = pipeline_of(&app, &parameters)?.clone();
+    only(&parameters, &["pipeline"])?;
     let (_, entity) = pipeline.source()?.columns(&app).await?;
     let (root, name, wanted) = (app.root.clone(), pipeline.name.clone(), key.clone());
     let table = pipeline.spec.results.table.clone();

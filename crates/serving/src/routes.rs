@@ -61,7 +61,7 @@ const LINE: Duration = Duration::from_secs(2);
 /// What holds for every answer: a bound on its time, harmless headers, and a line in the access log.
 async fn guarded(State(app): Shared, request: Request, next: Next) -> Response {
     let began = Instant::now();
-    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let asked = app.options.access_log.is_on().then(|| (request.method().clone(), request.uri().path().to_owned()));
     let peer = request.extensions().get::<Peer>().copied();
     let is_chunked = request.headers().contains_key(header::TRANSFER_ENCODING);
     let allowed =
@@ -74,6 +74,11 @@ async fn guarded(State(app): Shared, request: Request, next: Next) -> Response {
         None => tokio::time::timeout(limit, next.run(request)).await,
     };
     let mut response = answered.unwrap_or_else(|_| Refusal::too_slow().into_response());
+    if response.status() == StatusCode::BAD_REQUEST && is_plain(&response) {
+        // The words of the library that takes addresses apart: all other errors are ours.
+        let refusal = Refusal::malformed("the address cannot be read: it is not UTF-8");
+        response = refusal.way_out("encode it as UTF-8 before its bytes are escaped with %").into_response();
+    }
     let headers = response.headers_mut();
     if is_chunked {
         // It may have had a length, too, and a proxy may have gone by that: what follows on the connection is then no request
@@ -94,8 +99,15 @@ async fn guarded(State(app): Shared, request: Request, next: Next) -> Response {
     if response.status() == StatusCode::SERVICE_UNAVAILABLE {
         response.headers_mut().entry(header::RETRY_AFTER).or_insert(HeaderValue::from_static("1"));
     }
-    app.access.log(app.options.access_log, (&method, &path, peer), &response, began.elapsed());
+    if let Some((method, path)) = &asked {
+        app.access.log(app.options.access_log, (method, path, peer), &response, began.elapsed());
+    }
     response
+}
+
+fn is_plain(response: &Response) -> bool {
+    let kind = response.headers().get(header::CONTENT_TYPE);
+    kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/plain"))
 }
 
 /// A header that decides who is answered, or how a body is read, must be there once: of two, a proxy may have looked at the

@@ -15,7 +15,7 @@ pub fn requests(lines: &[Vec<u8>]) -> Result<(DataFrame, u64)> {
     for line in lines {
         let request: Request = serde_json::from_slice(line).map_err(unreadable)?;
         match request.lost {
-            0 => rows.extend(request.each_row()),
+            0 => rows.extend(request.each_row()?),
             count => lost += count,
         }
     }

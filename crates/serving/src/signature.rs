@@ -18,7 +18,7 @@ pub struct Signature {
     columns: Vec<Column>,
     places: HashMap<String, usize>,
     /// Columns that a row may have beside the features: whom it is about, and when.
-    beside: Vec<String>,
+    beside: Vec<Beside>,
     unknown: UnknownCategories,
 }
 
@@ -27,7 +27,51 @@ struct Column {
     kind: Kind,
 }
 
+/// A column that no model sees: it only has to be of the column's type.
+pub struct Beside {
+    column: Column,
+    /// Whether its type is one that values are compared with. Without a table of the features the type is not known.
+    is_known: bool,
+}
+
+impl Beside {
+    /// `column_type`: as a manifest names types; `None` if it is not known.
+    pub fn new(name: &str, column_type: Option<&str>) -> Beside {
+        let kind = column_type.map_or(Kind::Float64, Kind::of);
+        // Keys of any other type are written as texts, or not at all.
+        let is_known = matches!(kind, Kind::Text | Kind::Whole(..) | Kind::Date | Kind::Datetime);
+        Beside { column: Column { name: name.to_owned(), kind }, is_known }
+    }
+
+    /// Errors (422): a value of another type.
+    fn check(&self, cell: &Cell<'_>) -> Result<(), Refusal> {
+        let is_time =
+            |text: &str| values::iso_date(text.as_bytes()).is_some() || values::iso_datetime(text.as_bytes()).is_some();
+        match (&self.column.kind, cell) {
+            _ if !self.is_known => Ok(()),
+            (_, Cell::Null) => Ok(()),
+            // A key is a whole number in every digit, as it is where it is looked up.
+            (Kind::Whole(..), Cell::Float(_)) => Err(self.column.wrong(
+                "wrong_type",
+                cell,
+                format!("expected {}, not {}", self.column.kind.expected(), cell.kind()),
+            )),
+            (Kind::Whole(name, low, high), Cell::Int(_) | Cell::Unsigned(_)) => match whole(cell) {
+                Some(whole) if (*low..=*high).contains(&whole) => Ok(()),
+                _ => {
+                    let message = format!("{name} holds whole numbers from {low} to {high}");
+                    Err(self.column.wrong("out_of_range", cell, message))
+                }
+            },
+            (Kind::Date | Kind::Datetime, Cell::Text(text)) if is_time(text) => Ok(()),
+            _ => self.column.number(cell, UnknownCategories::Missing).map(drop),
+        }
+    }
+}
+
 enum Kind {
+    /// Of columns beside the features alone.
+    Text,
     Category {
         codes: HashMap<String, u32>,
         names: Vec<String>,
@@ -44,7 +88,7 @@ enum Kind {
 }
 
 impl Signature {
-    pub fn new(features: &[Feature], beside: Vec<String>, unknown: UnknownCategories) -> Signature {
+    pub fn new(features: &[Feature], beside: Vec<Beside>, unknown: UnknownCategories) -> Signature {
         let columns: Vec<Column> = features.iter().map(Column::of).collect();
         let places = columns.iter().enumerate().map(|(at, column)| (column.name.clone(), at)).collect();
         Signature { columns, places, beside, unknown }
@@ -83,8 +127,13 @@ impl Signature {
                 Some(column) if column.name == *name => next,
                 _ => match self.places.get(name.as_ref()) {
                     Some(at) => *at,
-                    None if self.beside.iter().any(|beside| beside == name) => continue,
-                    None => return Err(self.unknown_column(name)),
+                    None => match self.beside(name) {
+                        Some(beside) => {
+                            beside.check(cell)?;
+                            continue;
+                        }
+                        None => return Err(self.unknown_column(name)),
+                    },
                 },
             };
             if !given.insert(at) {
@@ -110,10 +159,11 @@ impl Signature {
         let mut given = Given::new(width);
         for (name, of_table) in &table.columns {
             let Some(at) = self.places.get(*name) else {
-                match self.beside.iter().any(|beside| beside == name) {
-                    true => continue,
-                    false => return None,
+                let beside = self.beside(name)?;
+                if (0..table.rows).any(|row| beside.check(&of_table.cell(row)).is_err()) {
+                    return None;
                 }
+                continue;
             };
             if !given.insert(*at) {
                 return None;
@@ -138,6 +188,10 @@ impl Signature {
         (0..width).all(|at| given.has(at)).then_some(values)
     }
 
+    fn beside(&self, name: &str) -> Option<&Beside> {
+        self.beside.iter().find(|beside| beside.column.name == name)
+    }
+
     fn unknown_column(&self, name: &str) -> Refusal {
         Refusal::wrong("unknown_column", name, format!("the model has no column '{name}'"))
             .among(name, self.columns.iter().map(|column| column.name.as_str()))
@@ -146,6 +200,11 @@ impl Signature {
     /// Names of the features, in order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.columns.iter().map(|column| column.name.as_str())
+    }
+
+    /// Whether the numbers of a feature are codes of categories.
+    pub fn is_category(&self, feature: usize) -> bool {
+        matches!(self.columns[feature].kind, Kind::Category { .. })
     }
 
     /// The name of a category by its code; `None` for a number.
@@ -177,26 +236,11 @@ impl Given {
 
 impl Column {
     fn of(feature: &Feature) -> Column {
-        let kind = match (&feature.kind, feature.column_type.as_str()) {
-            (FeatureKind::Categorical { categories }, _) => {
+        let kind = match &feature.kind {
+            FeatureKind::Categorical { categories } => {
                 Kind::Category { codes: categories.iter().cloned().zip(0..).collect(), names: categories.clone() }
             }
-            (_, "bool") => Kind::Bool,
-            (_, "int8") => Kind::Whole("int8", i8::MIN.into(), i8::MAX.into()),
-            (_, "int16") => Kind::Whole("int16", i16::MIN.into(), i16::MAX.into()),
-            (_, "int32") => Kind::Whole("int32", i32::MIN.into(), i32::MAX.into()),
-            (_, "int64") => Kind::Whole("int64", i64::MIN.into(), i64::MAX.into()),
-            (_, "uint8") => Kind::Whole("uint8", 0, u8::MAX.into()),
-            (_, "uint16") => Kind::Whole("uint16", 0, u16::MAX.into()),
-            (_, "uint32") => Kind::Whole("uint32", 0, u32::MAX.into()),
-            (_, "uint64") => Kind::Whole("uint64", 0, u64::MAX.into()),
-            (_, "float32") => Kind::Float32,
-            (_, "date") => Kind::Date,
-            (_, "datetime") => Kind::Datetime,
-            (_, other) => match scale(other) {
-                Some(scale) => Kind::Decimal(scale),
-                None => Kind::Float64,
-            },
+            _ => Kind::of(&feature.column_type),
         };
         Column { name: feature.name.clone(), kind }
     }
@@ -204,7 +248,7 @@ impl Column {
     /// The value as the model sees it: as it would see the same value in a table.
     fn number(&self, cell: &Cell<'_>, unknown: UnknownCategories) -> Result<f64, Refusal> {
         match (&self.kind, cell) {
-            (_, Cell::Null) => Ok(f64::NAN),
+            (_, Cell::Null) | (Kind::Text, Cell::Text(_)) => Ok(f64::NAN),
             (Kind::Category { codes, names }, Cell::Text(text)) => match codes.get(text.as_ref()) {
                 Some(code) => Ok(f64::from(*code)),
                 None if unknown == UnknownCategories::Missing => Ok(f64::NAN),
@@ -271,9 +315,29 @@ impl Column {
 }
 
 impl Kind {
+    /// What a column of this type holds, as a manifest names types.
+    fn of(column_type: &str) -> Kind {
+        match column_type {
+            "string" | "category" => Kind::Text,
+            "bool" => Kind::Bool,
+            "int8" => Kind::Whole("int8", i8::MIN.into(), i8::MAX.into()),
+            "int16" => Kind::Whole("int16", i16::MIN.into(), i16::MAX.into()),
+            "int32" => Kind::Whole("int32", i32::MIN.into(), i32::MAX.into()),
+            "int64" => Kind::Whole("int64", i64::MIN.into(), i64::MAX.into()),
+            "uint8" => Kind::Whole("uint8", 0, u8::MAX.into()),
+            "uint16" => Kind::Whole("uint16", 0, u16::MAX.into()),
+            "uint32" => Kind::Whole("uint32", 0, u32::MAX.into()),
+            "uint64" => Kind::Whole("uint64", 0, u64::MAX.into()),
+            "float32" => Kind::Float32,
+            "date" => Kind::Date,
+            "datetime" => Kind::Datetime,
+            other => scale(other).map_or(Kind::Float64, Kind::Decimal),
+        }
+    }
+
     fn expected(&self) -> &'static str {
         match self {
-            Kind::Category { .. } => "a text",
+            Kind::Text | Kind::Category { .. } => "a text",
             Kind::Bool => "true or false",
             Kind::Whole(..) => "a whole number",
             Kind::Float32 | Kind::Float64 | Kind::Decimal(_) => "a number",

@@ -1,5 +1,6 @@
 //! The features of the newest snapshot, as one version sees them, found by key.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use artifact::{Artifact, PolarsResultExt, column_type};
@@ -8,6 +9,7 @@ use score::{Encoder, Feature};
 use spec::{Error, Result};
 
 use crate::cell::Cell;
+use crate::json;
 use crate::refusal::Refusal;
 use crate::signature::is_text;
 
@@ -92,9 +94,10 @@ impl Stored {
     /// Errors: a key of another type (422), one that the snapshot does not have (404).
     pub fn find(&self, key: &Cell<'_>) -> std::result::Result<u32, Refusal> {
         let column = || self.entity.clone();
+        let mut room = [0; 21];
         let text = match key {
-            Cell::Text(text) if self.keys_are_texts => text.clone(),
-            Cell::Int(number) if !self.keys_are_texts => number.to_string().into(),
+            Cell::Text(text) if self.keys_are_texts => Cow::Borrowed(text.as_ref()),
+            Cell::Int(number) if !self.keys_are_texts => json::whole(*number, &mut room).into(),
             Cell::Unsigned(number) if !self.keys_are_texts => number.to_string().into(),
             other => {
                 let expected = if self.keys_are_texts { "a text" } else { "a whole number" };

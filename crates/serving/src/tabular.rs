@@ -42,6 +42,25 @@ pub struct Parameters {
 const NAMES: [&str; 3] = ["way", "unit", "reasons"];
 
 impl Parameters {
+    /// A body in JSON has them itself: in the address nothing would read them.
+    ///
+    /// Errors (422): any parameter.
+    pub fn refuse(given: &[(String, String)]) -> Result<(), Refusal> {
+        let Some((name, _)) = given.first() else { return Ok(()) };
+        let way_out = match name.as_str() {
+            "way" => "give 'key', 'keys', 'features', 'row' or 'rows' in the body".to_owned(),
+            name if NAMES.contains(&name) => format!("give '{name}' in the body"),
+            other => return Err(Parameters::unknown(other)),
+        };
+        let message = format!("'{name}' in the address is for bodies that are tables, not for JSON");
+        Err(Refusal::wrong("bad_parameter", name, message).way_out(way_out))
+    }
+
+    fn unknown(name: &str) -> Refusal {
+        let message = format!("an address for predictions has no parameter '{}'", spec::text::cut(name, 100));
+        Refusal::wrong("bad_parameter", name, message).among(name, NAMES)
+    }
+
     /// Reads the parameters of the address.
     ///
     /// Errors (422): one that is unknown or given twice; a value that it cannot have.
@@ -72,11 +91,7 @@ impl Parameters {
                             .value(value.as_str())
                     })?;
                 }
-                other => {
-                    let message =
-                        format!("an address for predictions has no parameter '{}'", spec::text::cut(other, 100));
-                    return Err(wrong(other, message).among(other, NAMES));
-                }
+                other => return Err(Parameters::unknown(other)),
             }
         }
         Ok(read)

@@ -13,15 +13,17 @@ use tokio::time::{Instant, Sleep, sleep};
 pub struct Timed<S> {
     stream: S,
     limit: Duration,
-    /// Runs while a read or a write waits.
+    /// Rings no later than the limit after `since`. It is set again when it rings, not at each wait: most waits are short.
     timer: Pin<Box<Sleep>>,
+    /// Since when a read or a write waits.
+    since: Instant,
     reading: bool,
     writing: bool,
 }
 
 impl<S> Timed<S> {
     pub fn new(stream: S, limit: Duration) -> Timed<S> {
-        Timed { stream, limit, timer: Box::pin(sleep(limit)), reading: false, writing: false }
+        Timed { stream, limit, timer: Box::pin(sleep(limit)), since: Instant::now(), reading: false, writing: false }
     }
 
     /// Something moved: both directions have their whole time again.
@@ -32,10 +34,16 @@ impl<S> Timed<S> {
     /// Nothing moves: whether that was so for too long.
     fn waits(&mut self, context: &mut Context<'_>) -> Poll<io::Error> {
         if !self.reading && !self.writing {
-            let deadline = Instant::now() + self.limit;
+            self.since = Instant::now();
+        }
+        loop {
+            ready!(self.timer.as_mut().poll(context));
+            let deadline = self.since + self.limit;
+            if Instant::now() >= deadline {
+                break;
+            }
             self.timer.as_mut().reset(deadline);
         }
-        ready!(self.timer.as_mut().poll(context));
         Poll::Ready(io::Error::new(io::ErrorKind::TimedOut, "the other side was silent for too long"))
     }
 }

@@ -37,16 +37,23 @@ impl Written<'_> {
         json::field(&mut out, "request_id", self.id);
         json::field(&mut out, "pipeline", self.pipeline);
         json::key(&mut out, "predictions");
+        // What every row of a version ends with.
+        let end = |part: &Part<'_>| {
+            let mut end = Vec::new();
+            json::field(&mut end, "version", &part.arm.version_text);
+            json::field(&mut end, "arm", part.named.name.as_ref());
+            end
+        };
+        let ends: Vec<Vec<u8>> = self.parts.iter().map(end).collect();
         json::list(&mut out, self.places.iter().enumerate(), |out, (row, (at, place))| {
             let (part, scored) = (&self.parts[*at], &self.predicted[*at]);
             out.push(b'{');
             if let Some(key) = &self.keys[row] {
                 json::key(out, "key");
-                json::value(out, &key.json());
+                json::cell(out, key);
             }
             write_scores(out, part.arm, &scored.predicted, *place);
-            json::field(out, "version", &part.arm.version_text);
-            json::field(out, "arm", part.named.name.as_ref());
+            out.extend_from_slice(&ends[*at]);
             if let Some(reasons) = &scored.reasons {
                 json::field(out, "reasons", &reasons[*place]);
             }

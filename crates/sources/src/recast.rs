@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use artifact::{Batch, PolarsResultExt, column_type, dtype, type_name};
+use artifact::{Batch, PolarsResultExt, column_type, dtype, type_in_full};
 use polars::prelude::*;
 use spec::{ColumnType, Error, Result};
 use values::{Converted, Purpose, allows, as_it_is, no_way, text_of};
@@ -26,23 +26,6 @@ pub(crate) struct Recast {
 /// Categories are texts, too.
 fn as_strings(text: Option<Series>) -> Option<Series> {
     text?.cast(&DataType::String).ok()
-}
-
-/// The name of a type with its unit and time zone, where it has them.
-fn in_full(dtype: &DataType) -> String {
-    let unit = |unit: &TimeUnit| match unit {
-        TimeUnit::Milliseconds => "milliseconds",
-        TimeUnit::Microseconds => "microseconds",
-        TimeUnit::Nanoseconds => "nanoseconds",
-    };
-    match dtype {
-        DataType::Datetime(of, zone) => {
-            let zone = zone.as_ref().map_or("without time zone".to_owned(), |zone| format!("in {}", zone.as_str()));
-            format!("{} ({}, {zone})", type_name(dtype), unit(of))
-        }
-        DataType::Duration(of) => format!("{} ({})", type_name(dtype), unit(of)),
-        _ => type_name(dtype),
-    }
 }
 
 /// Values that the source has, but no column of ours could take up: by column and row, as text. The column has null
@@ -96,7 +79,7 @@ impl Recast {
             return match found == &self.dtype || self.own_type().is_some_and(|own| allows(found, own, false)) {
                 true => Ok(()),
                 false => {
-                    let (here, first) = (in_full(found), in_full(&self.dtype));
+                    let (here, first) = (type_in_full(found), type_in_full(&self.dtype));
                     Err(Error::cannot_run(format!(
                         "{place}: column '{}' is {here}, but {first} in the first file",
                         self.from

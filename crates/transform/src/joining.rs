@@ -29,6 +29,8 @@ pub(crate) struct Joining {
     pub closeness: Closeness,
     /// Columns of the other table, the names that they get, and their types.
     pub columns: Vec<(String, String, DataType)>,
+    /// Whether it is part of a SELECT, which cannot say that several rows may match.
+    pub in_select: bool,
 }
 
 /// What decides among the rows of equal keys.
@@ -312,7 +314,7 @@ impl Matcher {
         if found.keys.is_empty() {
             return Ok(());
         }
-        let Joining { place, with, .. } = &self.joining;
+        let Joining { place, with, in_select, .. } = &self.joining;
         let keys = count(found.keys.len() as u64, "key");
         let examples: Vec<&str> = found.examples.iter().map(String::as_str).collect();
         let more = if found.keys.len() > examples.len() { "; …" } else { "" };
@@ -321,7 +323,11 @@ impl Matcher {
             examples.join("; ")
         ))
         .hint(format!(
-            "write `expect: many` if that is meant; otherwise make the keys of '{with}' unique, by a step 'dedupe' or 'aggregate'"
+            "{} if that is meant; otherwise make the keys of '{with}' unique, by a step 'dedupe' or 'aggregate'",
+            match in_select {
+                true => "use the step 'join' with `expect: many` before the SELECT",
+                false => "write `expect: many`",
+            }
         )))
     }
 }

@@ -50,7 +50,7 @@ pub use mapping::{Mapped, Mapping};
 pub use pending::{Pending, pending};
 pub use plan::{ColumnSources, Plan, Source};
 pub use review::Review;
-pub use rounds::{BUCKET, Made, Rounds};
+pub use rounds::{BUCKET, End, Made, Rounds};
 pub use samples::{Sample, Types};
 pub use split::{Cleaned, clean, plan};
 pub use steps::Step;

@@ -39,14 +39,17 @@ pub fn lineage(
             // A column of several tables comes from all that have it.
             Source::Input(column) => (from.iter().collect(), column),
             Source::Beside(table, column) => (beside.iter().filter(|read| read.table == *table).collect(), column),
+            Source::Rows => return Vec::new(),
         };
         let having = tables.into_iter().filter(|read| read.schema.contains(column));
         having.map(|read| ColumnOf::new(named(&read.table), column)).collect()
     };
     let of = |sources: &BTreeSet<Source>| sources.iter().flat_map(one).collect::<BTreeSet<ColumnOf>>();
-    let own = sources.columns.iter().filter(|(name, _)| ![FILE, ROW].contains(&name.as_str()));
+    let own = || sources.columns.iter().filter(|(name, _)| ![FILE, ROW].contains(&name.as_str()));
+    let gathered = own().filter(|(_, sources)| sources.contains(&Source::Rows)).map(|(name, _)| name.clone());
     Lineage {
-        columns: own.map(|(name, sources)| (name.clone(), of(sources))).collect(),
+        gathered: gathered.collect(),
+        columns: own().map(|(name, sources)| (name.clone(), of(sources))).collect(),
         rows: of(&sources.rows),
         links: links(from, reshapes, columns, definitions, sources),
     }

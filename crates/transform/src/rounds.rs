@@ -2,22 +2,26 @@
 //!
 //! A step that looks at one row does not mind in which part the row is. A step that compares rows by a key needs all rows of
 //! a key in one part. So the plan is cut before each such step, unless the parts are by its key already: the rows leave with all
-//! that is known of them, the dead among them, and come back in other parts. What looks at the whole table is refused by name.
+//! that is known of them, the dead among them, and come back in other parts. Before a question to the whole of a column a round
+//! of its own collects what the answer follows from; the rounds after it begin where it began, and know the answer. From the first
+//! step on that makes other rows from the whole table, or compares rows across it, one process continues with all rows.
 //!
 //! Within a part the rows must be in the order of the table. Then each row comes out as it would of the whole table, bit for bit.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::sync::Arc;
 
-use artifact::{Batch, PolarsResultExt};
+use artifact::{Batch, PolarsResultExt, Removed};
 use polars::prelude::*;
 use spec::{Error, Result};
 
-use crate::carry::Carried;
+use crate::carry::{Answers, Carried, answer_of_parts, is_of_column};
 use crate::given::Given;
 use crate::keys::keys;
-use crate::plan::{Action, Plan, Question, Value, is_helper};
-use crate::split::{Split, planned};
+use crate::plan::{Action, Ask, Plan, Question, Value, is_helper};
+use crate::split::{Cleaned, Split, cleaned, planned};
+use crate::statistics::COUNT;
 use crate::steps::Step;
 
 /// The column by which rows go to the parts of the next round: rows of one key have one number.
@@ -31,82 +35,146 @@ pub struct Rounds {
     with_position: bool,
     /// By which columns of the table rows go to the parts of the first round; empty: any parts will do.
     key: Vec<String>,
-    cuts: Vec<Cut>,
+    stops: Vec<Stop>,
+    rest: Option<Rest>,
+    answers: Arc<Answers>,
 }
 
-/// The plan is cut before this action: all rows whose values in `keys` are equal must be in one part from here on.
+/// A round ends before this action.
 #[derive(Debug)]
-struct Cut {
+struct Stop {
     at: usize,
-    keys: Vec<String>,
+    why: Why,
+}
+
+#[derive(Debug)]
+enum Why {
+    /// From here on all rows whose values in these columns are equal must be in one part.
+    Key(Vec<String>),
+    /// A question to the whole of a column.
+    Question(Ask),
+}
+
+/// What is not done in parts: the actions from here on.
+#[derive(Debug)]
+struct Rest {
+    at: usize,
+    why: String,
 }
 
 /// What a round makes of a part.
 pub enum Made {
     /// The rows for the next round, with [`BUCKET`].
     State(DataFrame),
+    /// What the part says to a question. `in_order`: rows with their places, for an answer that depends on the order of the table.
+    Said { rows: DataFrame, in_order: bool },
     /// The end: rows in the order of the part.
     Rows(Box<dyn Iterator<Item = Result<Batch>> + Send>),
+}
+
+/// How a round ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Its rows go into the next round.
+    State,
+    /// A question is answered, by [`Rounds::answer`].
+    Question,
+    /// Its rows are those of the result.
+    Rows,
+    /// Its rows, in the order of the table, go into [`Rounds::rest`].
+    Rest,
 }
 
 impl Rounds {
     /// The rounds for a table of these columns. No row is read.
     ///
-    /// Errors: as [`crate::plan`]; a step that cannot be carried out in parts, by name.
+    /// Errors: as [`crate::plan`].
     pub fn plan(columns: &Schema, steps: &[Step], given: &Given) -> Result<Rounds> {
         let given = Arc::new(given.clone());
         let (plan, with_position) = planned(columns, steps, given.clone(), false)?;
-        let (key, cuts) = cuts(columns, &plan)?;
-        Ok(Rounds { plan, given, columns: columns.clone(), with_position, key, cuts })
+        let Looking { key, stops, rest, .. } = looked_at(columns, &plan);
+        let answers = Arc::default();
+        Ok(Rounds { plan, given, columns: columns.clone(), with_position, key, stops, rest, answers })
     }
 
-    /// How many rounds it takes.
+    /// How many rounds it takes; none where nothing would be done in them.
     pub fn count(&self) -> usize {
-        self.cuts.len() + 1
+        match &self.rest {
+            Some(rest) if !self.plan.actions[..rest.at].iter().any(is_work) => 0,
+            _ => self.stops.len() + 1,
+        }
+    }
+
+    /// From which step on rows are not in parts any more, and why.
+    pub fn why_rest(&self) -> Option<&str> {
+        self.rest.as_ref().map(|rest| rest.why.as_str())
+    }
+
+    /// How a round ends, from 0.
+    pub fn end(&self, round: usize) -> End {
+        match (self.stops.get(round).map(|stop| &stop.why), &self.rest) {
+            (Some(Why::Key(_)), _) => End::State,
+            (Some(Why::Question(_)), _) => End::Question,
+            (None, None) => End::Rows,
+            (None, Some(_)) => End::Rest,
+        }
     }
 
     /// By which columns rows go to the parts of a round, from 0; empty: any parts will do.
     pub fn key(&self, round: usize) -> Vec<String> {
-        match round {
+        let range = self.range(round);
+        let is_last = round == self.stops.len();
+        // A round that only asks, before anything needs the key, reads the rows as stored.
+        let asks = !is_last && self.end(round) == End::Question;
+        if asks && !self.plan.actions[range.clone()].iter().any(needs_key) {
+            return Vec::new();
+        }
+        match range.start {
             0 => self.key.clone(),
             _ => vec![BUCKET.to_owned()],
         }
     }
 
-    /// The place of a rule of the books among those of the plan.
-    pub fn rule(&self, name: &str) -> Option<usize> {
-        self.plan.rules.iter().position(|rule| rule.name == name)
+    /// The actions of a round: from where the last rows were left.
+    fn range(&self, round: usize) -> Range<usize> {
+        let left = self.stops[..round.min(self.stops.len())].iter().rev();
+        let from = left.filter(|stop| matches!(stop.why, Why::Key(_))).map(|stop| stop.at).next().unwrap_or(0);
+        let end = self.rest.as_ref().map_or(self.plan.actions.len(), |rest| rest.at);
+        from..self.stops.get(round).map_or(end, |stop| stop.at)
     }
 
-    /// The columns of the rows that go into a round, from 0.
+    /// The books of all parts, rule by rule in the order of the steps.
+    pub fn in_order(&self, mut books: Vec<Removed>) -> Vec<Removed> {
+        books.sort_by_key(|removed| self.plan.rules.iter().position(|rule| rule.name == removed.rule));
+        books
+    }
+
+    /// The columns of the rows that go out of a round, from 0, that ends with a state or before the rest.
     pub fn columns(&self, round: usize) -> Result<Schema> {
-        match round.checked_sub(1) {
-            None => Ok(self.columns.clone()),
-            Some(before) => {
-                let none = DataFrame::empty_with_schema(&self.columns(before)?);
-                match self.carry(before, none)? {
-                    Made::State(state) => Ok(state.schema().as_ref().clone()),
-                    Made::Rows(_) => Err(Error::cannot_run(format!("there is no round {}", round + 1))),
-                }
-            }
+        let from = self.stops[..round.min(self.stops.len())].iter().rposition(|stop| matches!(stop.why, Why::Key(_)));
+        let columns = from.map_or_else(|| Ok(self.columns.clone()), |before| self.columns(before))?;
+        match self.carry(round, DataFrame::empty_with_schema(&columns))? {
+            Made::State(state) => Ok(state.schema().as_ref().clone()),
+            Made::Said { .. } | Made::Rows(_) => Err(Error::cannot_run(format!("round {} leaves no rows", round + 1))),
         }
     }
 
     /// Carries out a round over a part, whose rows are in the order of the table.
     pub fn carry(&self, round: usize, rows: DataFrame) -> Result<Made> {
-        let from = round.checked_sub(1).map_or(0, |before| self.cuts[before].at);
-        let cut = self.cuts.get(round);
-        let to = cut.map_or(self.plan.actions.len(), |cut| cut.at);
-        let given = self.given.clone();
-        let mut carried = Carried::part(rows, &self.columns, &self.plan, given, self.with_position, from..to)?;
-        match cut {
+        let mut carried = self.carried(rows.lazy(), self.range(round))?;
+        match self.stops.get(round).map(|stop| &stop.why) {
+            None if self.rest.is_some() => Ok(Made::State(carried.state()?)),
             None => {
                 let (pass, _, _) = carried.finish(&self.plan.rules);
                 Ok(Made::Rows(Box::new(Split::new(pass, &self.plan.rules).run()?)))
             }
-            Some(cut) => {
+            Some(Why::Question(ask)) => {
+                let rows = carried.says(self.question(*ask)?)?;
+                Ok(Made::Said { in_order: rows.get_column_index(COUNT).is_none(), rows })
+            }
+            Some(Why::Key(by)) => {
                 let mut state = carried.state()?;
-                let columns = cut.keys.iter().map(|key| state.column(key).cloned()).collect::<PolarsResult<Vec<_>>>();
+                let columns = by.iter().map(|key| state.column(key).cloned()).collect::<PolarsResult<Vec<_>>>();
                 let keys = columns.and_then(|columns| keys(&columns)).during("clean")?;
                 // A number that every engine has: not negative, in 64 bits.
                 let numbers =
@@ -117,6 +185,63 @@ impl Rounds {
             }
         }
     }
+
+    /// Does what is not done in parts, with all rows in the order of the table.
+    pub fn rest(&self, rows: LazyFrame) -> Result<Cleaned> {
+        let from = self.rest.as_ref().map_or(self.plan.actions.len(), |rest| rest.at);
+        let carried = self.carried(rows, from..self.plan.actions.len())?;
+        cleaned(&self.plan, carried)
+    }
+
+    fn carried(&self, rows: LazyFrame, some: Range<usize>) -> Result<Carried> {
+        let given = self.given.clone();
+        Carried::part(rows, &self.columns, &self.plan, given, self.with_position, (some, self.answers.clone()))
+    }
+
+    /// The answer to the question of a round, from what all parts have said: one row. Later rounds must be given it.
+    pub fn answer(&self, round: usize, said: impl Iterator<Item = Result<DataFrame>>) -> Result<DataFrame> {
+        let Some(Stop { at, why: Why::Question(ask) }) = self.stops.get(round) else {
+            return Err(Error::cannot_run(format!("round {} asks nothing", round + 1)));
+        };
+        let before = self.plan.actions[..*at].iter().rev();
+        let place = before.filter_map(|action| match action {
+            Action::Begin { place, .. } => Some(place.as_str()),
+            _ => None,
+        });
+        answer_of_parts(self.question(*ask)?, said, place.into_iter().next().unwrap_or("clean"))
+    }
+
+    /// Takes in the answers to the questions of the first rounds that ask, in their order.
+    pub fn with_answers(mut self, answers: Vec<DataFrame>) -> Rounds {
+        let asks = self.stops.iter().filter_map(|stop| match stop.why {
+            Why::Question(ask) => Some(ask),
+            Why::Key(_) => None,
+        });
+        self.answers = Arc::new(asks.zip(answers).collect());
+        self
+    }
+
+    fn question(&self, wanted: Ask) -> Result<&Question> {
+        let asked = self.plan.actions.iter().find_map(|action| match action {
+            Action::Ask { ask, question } if *ask == wanted => Some(question),
+            _ => None,
+        });
+        asked.ok_or_else(|| Error::cannot_run("a question is not in the plan").hint("please report it"))
+    }
+}
+
+/// Whether an action does something to the rows.
+fn is_work(action: &Action) -> bool {
+    match action {
+        Action::Begin { .. } | Action::Keep { .. } | Action::Hide { .. } | Action::KeepFirst { .. } => false,
+        Action::Ask { question, .. } => !matches!(question, Question::Other(_)),
+        _ => true,
+    }
+}
+
+/// Whether an action needs all rows of a key, now.
+fn needs_key(action: &Action) -> bool {
+    matches!(action, Action::Ask { question: Question::Contest { .. } | Question::Limits { .. }, .. })
 }
 
 /// What is known while the actions of a plan are looked at, in order.
@@ -129,27 +254,34 @@ struct Looking {
     /// The step whose duplicates are found at the end of the pass.
     waits: Option<String>,
     key: Vec<String>,
-    cuts: Vec<Cut>,
+    stops: Vec<Stop>,
+    rest: Option<Rest>,
 }
 
 /// Where a plan has to be cut, and by which columns of the table its rows come.
-fn cuts(columns: &Schema, plan: &Plan) -> Result<(Vec<String>, Vec<Cut>)> {
+fn looked_at(columns: &Schema, plan: &Plan) -> Looking {
     let mut looking = Looking {
         place: "clean".to_owned(),
         origin: columns.iter_names().map(|name| (name.to_string(), name.to_string())).collect(),
         by: None,
         waits: None,
         key: Vec::new(),
-        cuts: Vec::new(),
+        stops: Vec::new(),
+        rest: None,
     };
     for (at, action) in plan.actions.iter().enumerate() {
-        looking.look(at, action, columns)?;
+        if let Err(why) = looking.look(at, action, columns) {
+            let why = format!("{} {why}", looking.place);
+            looking.rest = Some(Rest { at, why });
+            break;
+        }
     }
-    Ok((looking.key, looking.cuts))
+    looking
 }
 
 impl Looking {
-    fn look(&mut self, at: usize, action: &Action, columns: &Schema) -> Result<()> {
+    /// Why rows cannot be in parts from here on.
+    fn look(&mut self, at: usize, action: &Action, columns: &Schema) -> std::result::Result<(), String> {
         match action {
             Action::Begin { place, .. } => self.place.clone_from(place),
             Action::Set { columns, .. } => columns.iter().for_each(|(name, _)| self.changed(name)),
@@ -172,26 +304,19 @@ impl Looking {
                 self.need(at, keys, columns)?;
                 self.waits = Some(self.place.clone());
             }
+            Action::Ask { question: Question::Other(_), .. } => {}
+            Action::Ask { ask, question } if is_of_column(question) => {
+                self.stops.push(Stop { at, why: Why::Question(*ask) });
+            }
             Action::Ask { question, .. } => match question {
-                Question::Other(_) => {}
                 Question::Contest { keys, .. } => self.need(at, keys, columns)?,
-                Question::Limits { groups, .. } if !groups.is_empty() => self.need(at, groups, columns)?,
-                Question::Mean { .. } | Question::Median { .. } | Question::Mode { .. } | Question::Limits { .. } => {
-                    return Err(self.refused("looks at the whole column"));
-                }
-                Question::Agree(_) | Question::Alike(_) | Question::Down(_) | Question::Spellings(_) => {
-                    return Err(self.refused("compares rows across the whole table"));
-                }
+                Question::Limits { groups, .. } => self.need(at, groups, columns)?,
+                _ => return Err("compares rows across the whole table".to_owned()),
             },
-            Action::Answer { .. } => return Err(self.refused("asks a language model, each input once")),
-            Action::Reshape(_) => return Err(self.refused("makes other rows from the whole table")),
+            Action::Answer { .. } => return Err("asks a language model, each input once".to_owned()),
+            Action::Reshape(_) => return Err("makes other rows from the whole table".to_owned()),
         }
         Ok(())
-    }
-
-    fn refused(&self, why: &str) -> Error {
-        Error::cannot_run(format!("{}: it {why}, which is not done in parts", self.place))
-            .hint("run it on one machine: without --engine")
     }
 
     fn changed(&mut self, name: &str) {
@@ -212,26 +337,24 @@ impl Looking {
     }
 
     /// From here on all rows of a key must be in one part.
-    fn need(&mut self, at: usize, keys: &[String], columns: &Schema) -> Result<()> {
+    fn need(&mut self, at: usize, keys: &[String], columns: &Schema) -> std::result::Result<(), String> {
         // Rows that agree on all columns of the key agree on some of them.
         if self.by.as_ref().is_some_and(|by| by.iter().all(|name| keys.contains(name))) {
             return Ok(());
         }
         if let Some(earlier) = &self.waits {
-            let why = format!("compares rows by other columns than {earlier}");
-            return Err(self.refused(&why));
+            return Err(format!("compares rows by other columns than {earlier}"));
         }
         let raw: Option<Vec<String>> = keys.iter().map(|key| self.origin.get(key).cloned()).collect();
         let is_plain = |name: &String| columns.get(name).is_some_and(|dtype| dtype.is_integer() || dtype.is_string());
+        let is_first = self.key.is_empty() && !self.stops.iter().any(|stop| matches!(stop.why, Why::Key(_)));
         match raw {
-            Some(raw)
-                if self.by.is_none() && self.cuts.is_empty() && self.key.is_empty() && raw.iter().all(is_plain) =>
-            {
+            Some(raw) if self.by.is_none() && is_first && raw.iter().all(is_plain) => {
                 self.key = raw;
                 self.key.sort_unstable();
                 self.key.dedup();
             }
-            _ => self.cuts.push(Cut { at, keys: keys.to_vec() }),
+            _ => self.stops.push(Stop { at, why: Why::Key(keys.to_vec()) }),
         }
         self.by = Some(keys.iter().cloned().collect());
         Ok(())

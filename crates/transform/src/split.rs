@@ -46,6 +46,11 @@ pub struct Cleaned {
 /// `before` and `after` (text; empty of masked columns), `by` (the step, or the model, task and prompt).
 pub fn clean(input: LazyFrame, steps: &[Step], given: &Given) -> Result<Cleaned> {
     let (plan, carried) = carried(input, steps, given, false)?;
+    cleaned(&plan, carried)
+}
+
+/// What comes out at the end of a plan.
+pub(crate) fn cleaned(plan: &Plan, carried: Carried) -> Result<Cleaned> {
     let (definitions, reshapes, sources) = (plan.definitions(), plan.reshapes(), plan.sources());
     let (pass, earlier, reviews) = carried.finish(&plan.rules);
     let schema = pass.schema.clone();

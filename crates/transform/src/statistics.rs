@@ -10,6 +10,9 @@ use crate::keys::Nulls;
 /// The column of values beside those of groups.
 pub(crate) const VALUE: &str = "_step_value";
 
+/// How many rows have a value.
+pub(crate) const COUNT: &str = "_step_count";
+
 /// The finite values of batches of one column of Float64, in order: 8 bytes per row. Errors name the `place`.
 pub(crate) fn numbers(batches: impl Iterator<Item = Result<DataFrame>>, place: &str) -> Result<Vec<f64>> {
     let mut all = Vec::new();
@@ -152,10 +155,22 @@ pub(crate) fn mode(
     column: &str,
     place: &str,
 ) -> Result<Option<AnyValue<'static>>> {
-    const COUNT: &str = "_step_count";
+    let mut batches = batches.map(|batch| Ok(batch?.drop_nulls::<String>(None).during(place)?)).peekable();
+    match batches.peek() {
+        None => Ok(None),
+        Some(_) => most_frequent(counted_together(batches, column, place)?, column, place),
+    }
+}
+
+/// Each value of the one column of batches, an empty cell among them, with its number of rows in [`COUNT`].
+pub(crate) fn counted_together(
+    batches: impl Iterator<Item = Result<DataFrame>>,
+    column: &str,
+    place: &str,
+) -> Result<DataFrame> {
     let mut counts: Option<DataFrame> = None;
     for batch in batches {
-        let of_batch = batch?.lazy().drop_nulls(None).select([col(column), lit(1u64).alias(COUNT)]);
+        let of_batch = batch?.lazy().select([col(column), lit(1u64).alias(COUNT)]);
         let together = match counts {
             None => of_batch,
             Some(counts) => concat([counts.lazy(), of_batch], UnionArgs::default()).during(place)?,
@@ -163,9 +178,14 @@ pub(crate) fn mode(
         let summed = together.group_by([col(column)]).agg([col(COUNT).sum()]).collect();
         counts = Some(summed.during(place)?);
     }
-    let Some(counts) = counts else { return Ok(None) };
+    Ok(counts.unwrap_or_default())
+}
+
+/// The value with the largest number of rows; of several the smallest. Empty cells do not count.
+pub(crate) fn most_frequent(counts: DataFrame, column: &str, place: &str) -> Result<Option<AnyValue<'static>>> {
     let order = SortMultipleOptions::default().with_order_descending_multi([true, false]);
-    let sorted = counts.lazy().sort([COUNT, column], order).collect().during(place)?;
+    let counts = counts.lazy().filter(col(column).is_not_null());
+    let sorted = counts.sort([COUNT, column], order).collect().during(place)?;
     if sorted.height() == 0 {
         return Ok(None);
     }

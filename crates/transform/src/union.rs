@@ -20,7 +20,7 @@ pub fn union(tables: Vec<(&str, LazyFrame)>) -> Result<LazyFrame> {
                 None => columns.push((name.clone(), dtype.clone(), table)),
                 Some((_, known, _)) if known == dtype => {}
                 Some((_, known, of)) => {
-                    let (one, other) = (artifact::type_name(known), artifact::type_name(dtype));
+                    let (one, other) = artifact::type_names(known, dtype);
                     return Err(Error::cannot_run(format!(
                         "column '{name}' is {one} in table '{of}', but {other} in table '{table}'"
                     ))

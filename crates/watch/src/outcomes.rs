@@ -295,10 +295,9 @@ fn known_of(
     for name in names {
         let (ours, theirs) = (predictions.column(name).during(doing)?, outcomes.column(name).during(doing)?);
         if ours.dtype() != theirs.dtype() {
+            let (ours, theirs) = artifact::type_names(ours.dtype(), theirs.dtype());
             return Err(Error::cannot_run(format!(
-                "{doing}: column '{name}' is {} in the predictions, but {} in the labels",
-                artifact::type_name(ours.dtype()),
-                artifact::type_name(theirs.dtype())
+                "{doing}: column '{name}' is {ours} in the predictions, but {theirs} in the labels"
             ))
             .hint("predictions from before the change cannot be judged: move them out of the folder of predict"));
         }
@@ -448,7 +447,8 @@ fn key_of(doing: &str, table: &DataFrame, names: &[&String], row: usize) -> Resu
     let mut key = Vec::with_capacity(names.len());
     for name in names {
         let value = table.column(name).during(doing)?.get(row).during(doing)?;
-        match value {
+        // A table of one row gives values that it owns.
+        match value.as_borrowed() {
             AnyValue::Null => return Ok(None),
             AnyValue::String(text) => key.push(text.to_owned()),
             other => key.push(other.to_string()),

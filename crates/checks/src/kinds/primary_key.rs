@@ -36,7 +36,8 @@ impl TableCheck for PrimaryKey {
             found.push(format!("{} have an empty cell in the key", Rows(empty, published.rows)));
         }
         if repeated > 0 {
-            found.push(format!("{} repeat an earlier key", Rows(repeated, published.rows)));
+            let first = unique.example(table, published)?;
+            found.push(format!("{} repeat an earlier key{first}", Rows(repeated, published.rows)));
         }
         Ok(match found.is_empty() {
             true => Finding::Passed(format!("all {compared} rows have a key of their own")),
@@ -61,16 +62,21 @@ mod tests {
         );
         assert_eq!(
             judged("primary_key: {columns: [a]}", &table),
-            Failed("2 of 4 rows (50 %) repeat an earlier key".into())
+            Failed("2 of 4 rows (50 %) repeat an earlier key; first: a = 1".into())
         );
         assert_eq!(
             judged("primary_key: {columns: [b]}", &table),
-            Failed("1 of 4 rows (25 %) have an empty cell in the key; 1 of 4 rows (25 %) repeat an earlier key".into())
+            Failed("1 of 4 rows (25 %) have an empty cell in the key; 1 of 4 rows (25 %) repeat an earlier key; first: b = 'x'".into())
         );
         let table = df!("a" => [1i64, 1, 2], "b" => ["x", "y", "x"]).unwrap();
         assert_eq!(
             judged("primary_key: {columns: [a, b]}", &table),
             Passed("all 3 rows have a key of their own".into())
+        );
+        let twice = df!("rows" => [2i64, 1, 1, 2], "s" => ["a", "b", "b", "a"], "x" => [0.5, 0.0, -0.0, 0.5]).unwrap();
+        assert_eq!(
+            judged("primary_key: {columns: [rows, s, x]}", &twice),
+            Failed("2 of 4 rows (50 %) repeat an earlier key; first: rows = 2, s = 'a', x = 0.5".into())
         );
         let floats = df!("x" => [0.5, f64::NAN]).unwrap();
         assert_eq!(

@@ -55,7 +55,15 @@ impl RowCheck for References {
         let there = Columns { schema: &schema, place: format!("{}: table '{}'", table.place, self.table) };
         let mut forms = Vec::new();
         for (ours, their) in self.columns.iter().zip(theirs.iter()) {
-            let (of, other) = (table.dtype(ours)?, there.dtype(their)?);
+            let of = table.dtype(ours)?;
+            let other = there.dtype(their).map_err(|error| match self.key {
+                Some(_) => error,
+                None => {
+                    let known = schema.iter_names().map(|name| name.as_str());
+                    let known = spec::did_you_mean(their, known.filter(|name| !name.starts_with('_')));
+                    error.hint(format!("{known}; a column of another name there is named by `key: [name]`"))
+                }
+            })?;
             forms.push(Form::of_both(of, other).ok_or_else(|| {
                 let (of, other) = (kind_name(of), kind_name(other));
                 table
@@ -250,6 +258,10 @@ mod tests {
             (
                 "{columns: [shop], table: products, key: [shp]}",
                 "table 'products': no column 'shp'; did you mean 'shop'?",
+            ),
+            (
+                "{columns: [product_id], table: products}",
+                "table 'products': no column 'product_id'; choose one of: id, shop, day; a column of another name there is named by `key: [name]`",
             ),
             ("{columns: [shop], table: product}", "no table 'product' among the inputs; did you mean 'products'?"),
         ] {

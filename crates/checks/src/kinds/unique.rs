@@ -2,11 +2,12 @@
 
 use polars::prelude::{
     AnyValue, BooleanChunked, Column, DataType, Expr, Field, IntoColumn, LazyFrame, NewChunkedArray, as_struct, col,
+    len, lit,
 };
 use serde::{Deserialize, Serialize};
 use spec::{Result, Severity};
 
-use super::described;
+use super::{described, shown};
 use crate::check::{Columns, Finding, TableCheck};
 use crate::share::Rows;
 use crate::{ColumnNames, Published, Share};
@@ -99,6 +100,22 @@ impl Unique {
         }
         Ok(counted)
     }
+
+    /// The first key that comes again, for a message: `; first: id = 1`. Groups all rows, so it is for tables that fail.
+    pub(super) fn example(&self, table: &Columns, published: &Published) -> Result<String> {
+        let mut rows = "rows".to_owned();
+        while self.columns.iter().any(|name| *name == rows) {
+            rows.push('_');
+        }
+        let groups = self.compared(published).group_by_stable(self.names()).agg([len().alias(rows.as_str())]);
+        let cell = |name: &String| Ok(shown(name, table.dtype(name)?).alias(name.as_str()));
+        let cells = self.columns.iter().map(cell).collect::<Result<Vec<Expr>>>()?;
+        let first = groups.filter(col(rows.as_str()).gt(lit(1))).limit(1).select(cells);
+        let first = artifact::collect(first, &table.place)?;
+        let text = |column: &Column| Some(format!("{} = {}", column.name(), column.get(0).ok()?.str_value()));
+        let cells: Option<Vec<String>> = first.columns().iter().map(text).collect();
+        Ok(cells.map(|cells| format!("; first: {}", cells.join(", "))).unwrap_or_default())
+    }
 }
 
 impl TableCheck for Unique {
@@ -110,7 +127,10 @@ impl TableCheck for Unique {
         let rows = Rows(repeated, published.rows);
         Ok(match (repeated, self.max_share.allows(repeated, published.rows)) {
             (0, _) => Finding::Passed(format!("all {compared} keys differ")),
-            (_, passed) => Finding::of(passed, format!("{rows} repeat an earlier key, {}", self.max_share.allowed())),
+            (_, passed) => {
+                let first = if passed { String::new() } else { self.example(table, published)? };
+                Finding::of(passed, format!("{rows} repeat an earlier key, {}{first}", self.max_share.allowed()))
+            }
         })
     }
 }
@@ -127,7 +147,7 @@ mod tests {
         let table = df!("id" => [Some(1), Some(2), Some(1), None, None], "s" => ["a", "b", "b", "c", "c"]).unwrap();
         assert_eq!(
             judged("unique: {columns: [id]}", &table),
-            Failed("1 of 5 rows (20 %) repeat an earlier key, none allowed".into())
+            Failed("1 of 5 rows (20 %) repeat an earlier key, none allowed; first: id = 1".into())
         );
         assert_eq!(
             judged("unique: {columns: [id], max_share: 0.2}", &table),
@@ -147,7 +167,7 @@ mod tests {
         let table = df!("id" => &ids).unwrap();
         assert_eq!(
             judged("unique: {columns: [id]}", &table),
-            Failed("1 of 50000 rows (less than 0.01 %) repeat an earlier key, none allowed".into())
+            Failed("1 of 50000 rows (less than 0.01 %) repeat an earlier key, none allowed; first: id = 7".into())
         );
     }
 

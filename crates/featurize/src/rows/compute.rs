@@ -29,8 +29,19 @@ pub struct Tables {
 impl Tables {
     /// Reads the tables. The number is that of the own rows without a time, which are left out.
     pub fn read(plan: &Plan, open: Open) -> Result<(Tables, u64)> {
+        let mut others = Tables::others(plan, open, |_| true)?;
+        let all = others.remove(&plan.table).unwrap_or_default();
+        let doing = format!("reading table '{}'", plan.table);
+        let timed = all.column(&plan.time).during(&doing)?.is_not_null();
+        let own = all.filter(&timed).during(&doing)?;
+        let untimed = (all.height() - own.height()) as u64;
+        Ok((Tables { own, others }, untimed))
+    }
+
+    /// Reads the columns that a plan needs of those of its tables that are wanted.
+    pub fn others(plan: &Plan, open: Open, wanted: impl Fn(&str) -> bool) -> Result<BTreeMap<String, DataFrame>> {
         let mut others = BTreeMap::new();
-        for (table, columns) in &plan.needs {
+        for (table, columns) in plan.needs.iter().filter(|(table, _)| wanted(table)) {
             let doing = format!("reading table '{table}'");
             let columns: Vec<Expr> = columns.iter().map(|name| col(name.as_str())).collect();
             let rows = artifact::collect(open(table)?.select(columns), &doing)?;
@@ -40,12 +51,7 @@ impl Tables {
             }
             others.insert(table.clone(), rows);
         }
-        let all = others.remove(&plan.table).unwrap_or_default();
-        let doing = format!("reading table '{}'", plan.table);
-        let timed = all.column(&plan.time).during(&doing)?.is_not_null();
-        let own = all.filter(&timed).during(&doing)?;
-        let untimed = (all.height() - own.height()) as u64;
-        Ok((Tables { own, others }, untimed))
+        Ok(others)
     }
 
     /// Another table than the own one; the plan has named all that are read.

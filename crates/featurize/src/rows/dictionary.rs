@@ -7,15 +7,19 @@ use spec::{Result, Span};
 use super::plan::{How, Plan};
 use super::spec::{DISTANCE, RowFeature, RowSpec, Score};
 
-/// The days from which to which the rows of a table are, in words.
-pub fn days(plan: &Plan, rows: &DataFrame) -> Result<String> {
+/// The first and the last time of rows, as the plan's clock counts them.
+pub fn span(plan: &Plan, rows: &DataFrame) -> Result<Option<(i64, i64)>> {
     let times =
         super::compute::times_of(&rows.select([plan.time.as_str()]).during("features")?, &plan.time, plan.clock)?;
-    let day = |time: Option<&i64>| time.and_then(|time| plan.clock.day(*time));
-    Ok(match (day(times.iter().min()), day(times.iter().max())) {
-        (Some(first), Some(last)) => format!(" ({first} to {last})"),
+    Ok(times.iter().min().copied().zip(times.iter().max().copied()))
+}
+
+/// The days from which to which the rows of a table are, in words.
+pub fn days(plan: &Plan, span: Option<(i64, i64)>) -> String {
+    match span.map(|(first, last)| (plan.clock.day(first), plan.clock.day(last))) {
+        Some((Some(first), Some(last))) => format!(" ({first} to {last})"),
         _ => String::new(),
-    })
+    }
 }
 
 /// Writes the dictionary. `rows` and `days` are those of the training and of the scoring table.

@@ -12,6 +12,7 @@
 //! | `compute` | all features of all rows |
 //! | `prepared` | the features of single rows, which need not be in the table |
 //! | `table` | which rows are learned from and which are scored; books, schemas |
+//! | `parts` | features computed in parts, a round for each grouping |
 //! | `dictionary` | the data dictionary |
 //! | `reference`, `proof` | the plain definitions of all features, and the proof that uses them |
 
@@ -26,6 +27,7 @@ pub mod keys;
 mod late;
 mod looked;
 mod near;
+pub mod parts;
 mod places;
 mod plan;
 mod prepared;
@@ -45,7 +47,7 @@ pub use spec::{
     CountWithin, Examples, Lookup, Metres, Names, Nearest, Past, RowFeature, RowFeatures, RowLabel, RowLabelKind,
     RowSpec, Score,
 };
-pub use table::build;
+pub use table::{Counted, build};
 
 #[cfg(test)]
 mod tests;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use artifact::{PolarsResultExt, type_name};
+use artifact::{PolarsResultExt, type_names};
 use chrono::{DateTime, Utc};
 use polars::prelude::{Column, DataFrame, DataType, Schema, SchemaRef, Series};
 use spec::{Error, Result, did_you_mean};
@@ -138,7 +138,7 @@ fn of_type(column: &Series, wanted: &DataType) -> Result<Series> {
         return Ok(column.clone());
     }
     let unlike = || {
-        let (is, be) = (type_name(given), type_name(wanted));
+        let (is, be) = type_names(given, wanted);
         Error::cannot_run(format!("column '{name}' is {is}, but the table has {be}")).hint(format!("give it as {be}"))
     };
     let is_text = values::form::is_text;

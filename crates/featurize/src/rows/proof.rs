@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use artifact::PolarsResultExt;
 use chrono::NaiveDate;
-use polars::prelude::{BooleanChunked, DataFrame, IdxCa, LazyFrame, NewChunkedArray, col};
+use polars::prelude::{BooleanChunked, DataFrame, IdxCa, IntoLazy, LazyFrame, NewChunkedArray, col};
 use spec::{Error, Result};
 
 use super::compute::{Tables, compute};
@@ -49,7 +49,7 @@ pub fn prove(
 ) -> Result<Proof> {
     let plan = Plan::new(spec, open)?;
     let (tables, _) = Tables::read(&plan, open)?;
-    let parted = parted(&plan, &tables.own, stretch(&plan, &tables.own, today)?.last)?;
+    let parted = parted(&plan, &tables.own, stretch(&plan, &tables.own.clone().lazy(), today)?.last)?;
     let frame = compute(&plan, &tables)?;
     let almanac = Almanac::of(plan.clock);
     let all = times(&tables.own, &plan.time, almanac)?;

@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use artifact::{Batch, Batches, Books, Fate, PolarsResultExt};
 use chrono::NaiveDate;
-use polars::prelude::{BooleanChunked, DataFrame, IntoLazy, NewChunkedArray, Series};
+use polars::prelude::{BooleanChunked, DataFrame, IntoLazy, LazyFrame, NewChunkedArray, SchemaRef, Series};
+use serde::{Deserialize, Serialize};
 use spec::{Error, Result, Span};
 
 use super::compute::{Tables, compute, counted, times_of};
+use super::dictionary;
 use super::plan::{Open, Plan};
 use super::spec::{RowSpec, Score};
 use crate::days::{Stretch, Timed};
@@ -33,7 +35,7 @@ pub enum Part {
 }
 
 /// From when to when the own rows are, but for those that lie alone in time.
-pub fn stretch(plan: &Plan, own: &DataFrame, today: NaiveDate) -> Result<Stretch> {
+pub fn stretch(plan: &Plan, own: &LazyFrame, today: NaiveDate) -> Result<Stretch> {
     let timed = Timed {
         table: &plan.table,
         time: &plan.time,
@@ -44,7 +46,7 @@ pub fn stretch(plan: &Plan, own: &DataFrame, today: NaiveDate) -> Result<Stretch
             None => "it is an example like any other",
         },
     };
-    timed.stretch(&own.clone().lazy(), today)
+    timed.stretch(own, today)
 }
 
 /// The label of each row, and what becomes of it.
@@ -110,48 +112,118 @@ fn label_known_at(plan: &Plan, own: &DataFrame, times: &[i64], label: Option<Vec
 pub fn build(spec: &RowSpec, open: Open, today: NaiveDate) -> Result<FeatureSet> {
     let plan = Plan::new(spec, open)?;
     let (tables, untimed) = Tables::read(&plan, open)?;
-    let stretch = stretch(&plan, &tables.own, today)?;
+    let stretch = stretch(&plan, &tables.own.clone().lazy(), today)?;
     let parted = parted(&plan, &tables.own, stretch.last)?;
-    let count = |part: Part| parted.parts.iter().filter(|other| **other == part).count() as u64;
-    let (training_rows, scoring_rows) = (count(Part::Training), count(Part::Scoring));
-    if training_rows == 0 {
-        return Err(Error::refused(format!(
-            "table '{}': no row to learn from; {scoring_rows} are scored, {} have no label, {} are too young for it, {} \
-             do not meet 'rows', {untimed} have no time",
-            plan.table,
-            count(Part::NoLabel),
-            count(Part::TooYoung),
-            count(Part::NoExample)
-        ))
-        .hint("see 'rows', 'score' and 'label'"));
-    }
+    let mut counted = Counted::of(&parted, untimed);
+    // Before anything is computed in vain.
+    let books = counted.books(&plan)?;
     let frame = compute(&plan, &tables)?;
     let training = chosen(&plan, &frame, &parted, Part::Training)?;
     let scoring = chosen(&plan, &frame, &parted, Part::Scoring)?;
-    let mut books = Books { rows_in: tables.own.height() as u64 + untimed, ..Books::default() };
-    let rule = format!("became {training_rows} training and {scoring_rows} scoring rows");
-    books.add(&rule, Fate::Used, training_rows + scoring_rows);
-    books.add("no time", Fate::Dropped, untimed);
-    books.add("no label", Fate::Dropped, count(Part::NoLabel));
-    books.add("too young for its label", Fate::Dropped, count(Part::TooYoung));
-    books.add("no example: seen by later rows only", Fate::Dropped, count(Part::NoExample));
-    books.balance(&plan.table)?;
-    let days = |rows: &DataFrame| super::dictionary::days(&plan, rows);
-    let spans = (days(&training)?, days(&scoring)?);
-    let dictionary = super::dictionary::write(spec, &plan, training.schema(), (training_rows, scoring_rows), spans);
-    Ok(FeatureSet {
-        training_schema: training.schema().clone(),
-        scoring_schema: scoring.schema().clone(),
-        training: batches(training),
-        scoring: batches(scoring),
-        training_rows,
-        scoring_rows,
+    counted.spans = [dictionary::span(&plan, &training)?, dictionary::span(&plan, &scoring)?];
+    let with_schema = |table: DataFrame| {
+        let schema = table.schema().clone();
+        (batches(table), schema)
+    };
+    Ok(set(spec, plan, stretch, counted, books, (with_schema(training), with_schema(scoring))))
+}
+
+/// The tables with all that is said of them.
+pub fn set(
+    spec: &RowSpec,
+    plan: Plan,
+    stretch: Stretch,
+    counted: Counted,
+    books: Books,
+    ((training, training_schema), (scoring, scoring_schema)): ((Batches, SchemaRef), (Batches, SchemaRef)),
+) -> FeatureSet {
+    let rows = (counted.training, counted.scoring);
+    let [of_training, of_scoring] = counted.spans.map(|span| dictionary::days(&plan, span));
+    let dictionary = dictionary::write(spec, &plan, &training_schema, rows, (of_training, of_scoring));
+    FeatureSet {
+        training_schema,
+        scoring_schema,
+        training,
+        scoring,
+        training_rows: counted.training,
+        scoring_rows: counted.scoring,
         books,
         dictionary,
         label_known_at: plan.label_known_at,
         changes_on: stretch.changes_on,
         warnings: stretch.warnings,
-    })
+    }
+}
+
+/// What became of how many rows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counted {
+    pub training: u64,
+    pub scoring: u64,
+    pub no_label: u64,
+    pub too_young: u64,
+    pub no_example: u64,
+    pub untimed: u64,
+    /// The first and the last time of the training and of the scoring rows, as the plan's clock counts them.
+    pub spans: [Option<(i64, i64)>; 2],
+}
+
+impl Counted {
+    /// What became of the rows, without the spans of their times.
+    pub fn of(parted: &Parted, untimed: u64) -> Counted {
+        let count = |part: Part| parted.parts.iter().filter(|other| **other == part).count() as u64;
+        Counted {
+            training: count(Part::Training),
+            scoring: count(Part::Scoring),
+            no_label: count(Part::NoLabel),
+            too_young: count(Part::TooYoung),
+            no_example: count(Part::NoExample),
+            untimed,
+            spans: [None; 2],
+        }
+    }
+
+    /// The sum of two parts.
+    pub fn and(self, other: &Counted) -> Counted {
+        let both = |one: Option<(i64, i64)>, other: Option<(i64, i64)>| match (one, other) {
+            (Some((first, last)), Some((other_first, other_last))) => {
+                Some((first.min(other_first), last.max(other_last)))
+            }
+            (one, other) => one.or(other),
+        };
+        Counted {
+            training: self.training + other.training,
+            scoring: self.scoring + other.scoring,
+            no_label: self.no_label + other.no_label,
+            too_young: self.too_young + other.too_young,
+            no_example: self.no_example + other.no_example,
+            untimed: self.untimed + other.untimed,
+            spans: [both(self.spans[0], other.spans[0]), both(self.spans[1], other.spans[1])],
+        }
+    }
+
+    /// Errors (refused): no row to learn from.
+    pub fn books(&self, plan: &Plan) -> Result<Books> {
+        let Counted { training, scoring, no_label, too_young, no_example, untimed, .. } = *self;
+        if training == 0 {
+            return Err(Error::refused(format!(
+                "table '{}': no row to learn from; {scoring} are scored, {no_label} have no label, {too_young} are too young \
+                 for it, {no_example} do not meet 'rows', {untimed} have no time",
+                plan.table
+            ))
+            .hint("see 'rows', 'score' and 'label'"));
+        }
+        let rows_in = training + scoring + no_label + too_young + no_example + untimed;
+        let mut books = Books { rows_in, ..Books::default() };
+        let rule = format!("became {training} training and {scoring} scoring rows");
+        books.add(&rule, Fate::Used, training + scoring);
+        books.add("no time", Fate::Dropped, untimed);
+        books.add("no label", Fate::Dropped, no_label);
+        books.add("too young for its label", Fate::Dropped, too_young);
+        books.add("no example: seen by later rows only", Fate::Dropped, no_example);
+        books.balance(&plan.table)?;
+        Ok(books)
+    }
 }
 
 /// Key, time, features, label (of training rows) and where the row came from, of the rows of one part in the order of the

@@ -1,14 +1,64 @@
 //! The dictionary: every column of every current table.
 
-use pages::{Column, Html, Page, Table as Rows, link, section};
+use pages::{Address, Column, Html, Page, Table as Rows, el, link, section};
 
 use super::{World, address_of, frame};
+use crate::table::Table;
 use crate::words::grouped;
 
-/// All columns, by table.
-pub fn page(world: &World<'_>) -> Page {
-    let mut page = frame("Columns", "Columns", 0, world.now);
+/// So many columns stand on a page, or those of one table: tens of thousands would take a browser, and those who have it read to
+/// them, minutes.
+const PER_PAGE: usize = 400;
+
+/// All columns, by table: files with their pages.
+pub fn pages(world: &World<'_>) -> Vec<(String, Page)> {
+    let mut parts: Vec<Vec<&Table<'_>>> = Vec::new();
+    let mut columns = 0;
     for table in world.tables.iter().filter(|table| !table.current.is_empty()) {
+        let more = table.column_names().len();
+        match parts.last_mut() {
+            Some(part) if columns + more <= PER_PAGE => part.push(table),
+            _ => {
+                parts.push(vec![table]);
+                columns = 0;
+            }
+        }
+        columns += more;
+    }
+    if parts.is_empty() {
+        parts.push(Vec::new());
+    }
+    (0..parts.len()).map(|at| (file_of(at), page(world, &parts, at))).collect()
+}
+
+/// The file of a page.
+fn file_of(at: usize) -> String {
+    if at == 0 { "columns.html".to_owned() } else { format!("columns-{}.html", at + 1) }
+}
+
+/// Whether a file is one of such a page, whatever tables there were when it was written.
+pub fn is_page(name: &str) -> bool {
+    let number = name.strip_prefix("columns-").and_then(|name| name.strip_suffix(".html"));
+    number.is_some_and(|number| number.parse::<usize>().is_ok())
+}
+
+fn page(world: &World<'_>, parts: &[Vec<&Table<'_>>], at: usize) -> Page {
+    let title = if at == 0 { "Columns".to_owned() } else { format!("Columns, page {}", at + 1) };
+    let mut page = frame(&title, "Columns", 0, world.now);
+    if parts.len() > 1 {
+        let mut list = el("ul");
+        for (other, part) in parts.iter().enumerate() {
+            let [Some(first), Some(last)] = [part.first(), part.last()] else { continue };
+            let tables = if part.len() == 1 { first.id.to_string() } else { format!("{} to {}", first.id, last.id) };
+            let item: Html = match other == at {
+                true => tables.into(),
+                false => link(&Address::file(0, &[&file_of(other)]), tables).into(),
+            };
+            list = list.add(el("li").add(item));
+        }
+        page.push(section("Pages").add(list));
+    }
+    for table in &parts[at] {
         let columns = table.columns();
         if columns.is_empty() {
             continue;

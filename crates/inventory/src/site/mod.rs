@@ -9,9 +9,9 @@ mod runs;
 mod search;
 mod table_page;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use artifact::Temporary;
 use chrono::{DateTime, Utc};
@@ -45,7 +45,7 @@ pub(crate) struct World<'a> {
 /// The name of the site, in the head of each page.
 const SITE: &str = "Data docs";
 
-/// Writes the site into `folder`: pages, style sheet and search. Pages of tables that are gone are removed.
+/// Writes the site into `folder`: pages, style sheet and search. Pages that an earlier site had and this one has not are removed.
 pub fn site(inventory: &Inventory, folder: &Path, now: DateTime<Utc>) -> Result<Site> {
     let tables = inventory.tables();
     let graph = Graph::of(inventory, &tables);
@@ -65,10 +65,10 @@ pub fn site(inventory: &Inventory, folder: &Path, now: DateTime<Utc>) -> Result<
         ("search.js".to_owned(), search::script(&world)),
         ("index.html".to_owned(), overview::index(&world).render()),
         ("lineage.html".to_owned(), overview::lineage(&world).render()),
-        ("columns.html".to_owned(), columns::page(&world).render()),
         ("runs.html".to_owned(), runs::page(&world).render()),
         ("decisions.html".to_owned(), decisions::page(&world).render()),
     ];
+    files.extend(columns::pages(&world).into_iter().map(|(name, page)| (name, page.render())));
     let pages: Vec<(String, String)> = world
         .tables
         .par_iter()
@@ -81,10 +81,15 @@ pub fn site(inventory: &Inventory, folder: &Path, now: DateTime<Utc>) -> Result<
         temporary.file().write_all(content.as_bytes()).map_err(|error| Error::io("write", &target, &error))?;
         temporary.replace(&target)?;
     }
-    for entry in std::fs::read_dir(&of_tables).into_iter().flatten().flatten() {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if name.ends_with(".html") && !files.iter().any(|(known, _)| *known == format!("tables/{name}")) {
-            std::fs::remove_file(entry.path()).map_err(|error| Error::io("remove", &entry.path(), &error))?;
+    let written: HashSet<PathBuf> = files.iter().map(|(name, _)| folder.join(name)).collect();
+    let of_table = |name: &str| name.ends_with(".html");
+    for (folder, is_ours) in [(&of_tables, &of_table as &dyn Fn(&str) -> bool), (&folder.to_owned(), &columns::is_page)]
+    {
+        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            let path = entry.path();
+            if is_ours(&entry.file_name().to_string_lossy()) && !written.contains(&path) {
+                std::fs::remove_file(&path).map_err(|error| Error::io("remove", &path, &error))?;
+            }
         }
     }
     let pages = files.iter().filter(|(name, _)| name.ends_with(".html")).count();

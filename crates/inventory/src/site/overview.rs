@@ -1,6 +1,6 @@
 //! The first page, and the graph of everything.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use pages::chart::spark;
 use pages::{Address, Column, Facts, Html, Page, State, Table as Rows, badge, el, link, note, section};
@@ -111,6 +111,7 @@ pub fn lineage(world: &World<'_>) -> Page {
     let mut page = frame("Lineage", "Lineage", 0, world.now);
     page.push(note("Every table is made of those to its left. Each leads to its page."));
     let mut drawn: BTreeSet<&Node> = BTreeSet::new();
+    let mut graphs: BTreeMap<String, Vec<BTreeSet<Node>>> = BTreeMap::new();
     for node in world.graph.nodes() {
         if drawn.contains(node) {
             continue;
@@ -133,9 +134,20 @@ pub fn lineage(world: &World<'_>) -> Page {
             })
             .collect();
         pipelines.dedup();
-        let title = pipelines.join(", ");
         drawn.extend(world.graph.nodes().filter(|node| together.contains(*node)));
-        page.push(section(title.as_str()).add(draw::graph(world, &title, &together, None, 0)));
+        graphs.entry(pipelines.join(", ")).or_default().push(together);
+    }
+    for (title, mut parts) in graphs {
+        parts.sort_by_key(|part| std::cmp::Reverse(part.len()));
+        let mut all = section(title.as_str());
+        for (at, part) in parts.iter().enumerate() {
+            let name = match parts.len() {
+                1 => title.clone(),
+                many => format!("{title}, part {} of {many}", at + 1),
+            };
+            all = all.add(draw::graph(world, &name, part, None, 0));
+        }
+        page.push(all);
     }
     page
 }

@@ -127,6 +127,10 @@ impl Model for Boosted {
         self.ensemble.predict(rows)
     }
 
+    fn predict_values(&self, values: &[f64]) -> Option<Result<Vec<f64>>> {
+        Some(self.ensemble.predict_values(values))
+    }
+
     fn effort(&self) -> usize {
         self.ensemble.forest().leaves()
     }

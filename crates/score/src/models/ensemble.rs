@@ -16,6 +16,8 @@ use crate::{Contributions, Feature, Matrix, Reason};
 
 /// Up to so many rows are scored one by one, which needs no preparation.
 const FEW: usize = 8;
+/// Rows of plain numbers that a further thread is worth: a server scores several requests at once anyway.
+const PER_THREAD: usize = 2048;
 /// Rows whose contributions are computed at a time where only some of them are kept.
 const PORTION: usize = 4096;
 
@@ -47,13 +49,35 @@ impl Ensemble {
         if rows.rows() > FEW {
             return self.forest.scores(&columns(rows)?, Score::Predicted, cores());
         }
-        let outputs = self.forest.outputs();
-        let mut scores = vec![0.0; rows.rows() * outputs];
+        self.one_by_one(&rows.row_major(0..rows.rows()), rows.rows())
+    }
+
+    /// As [`Ensemble::predict`], of plain numbers: one per row and feature, row after row.
+    pub fn predict_values(&self, values: &[f64]) -> Result<Vec<f64>> {
+        let features = self.forest.features();
+        if features == 0 || !values.len().is_multiple_of(features) {
+            return Err(Error::cannot_run(format!("{} values for rows of {features} features", values.len())));
+        }
+        let rows = values.len() / features;
+        if rows <= FEW {
+            return self.one_by_one(values, rows);
+        }
+        let mut by_column = vec![0.0; values.len()];
+        for (row, values) in values.chunks_exact(features).enumerate() {
+            values.iter().enumerate().for_each(|(feature, value)| by_column[feature * rows + row] = *value);
+        }
+        let columns: Vec<Column<'_>> =
+            by_column.chunks_exact(rows).map(|column| Column::new(Values::F64(column))).collect();
+        self.forest.scores(&columns, Score::Predicted, (rows / PER_THREAD).clamp(1, cores()))
+    }
+
+    /// Few rows, row after row.
+    fn one_by_one(&self, values: &[f64], rows: usize) -> Result<Vec<f64>> {
+        let (features, outputs) = (self.forest.features(), self.forest.outputs());
+        let mut scores = vec![0.0; rows * outputs];
         let mut scorer = RowScorer::new(&*self.forest);
-        let mut values = vec![0.0; rows.features().len()];
         for (row, scores) in scores.chunks_mut(outputs).enumerate() {
-            values.iter_mut().enumerate().for_each(|(feature, value)| *value = rows.value(feature, row));
-            scorer.score(&values, Score::Predicted, scores)?;
+            scorer.score(&values[row * features..(row + 1) * features], Score::Predicted, scores)?;
         }
         Ok(scores)
     }

@@ -40,8 +40,31 @@ impl Scorer {
     ///
     /// Errors: a score that is not a finite number.
     pub fn predict(&self, matrix: &Matrix) -> Result<Predicted> {
-        let manifest = &self.loaded.manifest;
         let scores = self.loaded.model.predict(matrix)?;
+        let bounds = match (&self.loaded.intervals, &self.loaded.manifest.classes) {
+            (Some(intervals), None) => Some(intervals.bounds(matrix, &scores)?),
+            _ => None,
+        };
+        self.predicted(scores, bounds)
+    }
+
+    /// As [`Scorer::predict`] of [`Scorer::matrix`], which is not made where the model does not need it.
+    ///
+    /// Errors: a score that is not a finite number.
+    pub fn predict_values(&self, values: &[f64]) -> Result<Predicted> {
+        let of_values = || {
+            let scores = self.loaded.model.predict_values(values)?;
+            let bounds = match (&self.loaded.intervals, &self.loaded.manifest.classes, &scores) {
+                (Some(intervals), None, Ok(scores)) => Some(intervals.bounds_of(scores)?),
+                _ => None,
+            };
+            Some(scores.and_then(|scores| self.predicted(scores, bounds)))
+        };
+        of_values().unwrap_or_else(|| self.predict(&self.matrix(values)?))
+    }
+
+    fn predicted(&self, scores: Vec<f64>, bounds: Option<Bounds>) -> Result<Predicted> {
+        let manifest = &self.loaded.manifest;
         if let Some(score) = scores.iter().find(|score| !score.is_finite()) {
             return Err(Error::refused(format!("model {}: a score is {score}", self.loaded.version))
                 .hint("the model is damaged, or a value of the rows is far beyond those of training; see the card"));
@@ -49,8 +72,6 @@ impl Scorer {
         if manifest.classes.is_some() {
             return Ok(Predicted { scores, bounds: None, decisions: None });
         }
-        let bounds = self.loaded.intervals.as_ref();
-        let bounds = bounds.map(|intervals| intervals.bounds(matrix, &scores)).transpose()?;
         let decisions = (manifest.task == Task::Classification).then(|| match &manifest.threshold {
             Some(threshold) => scores.iter().map(|score| *score >= threshold.value).collect(),
             None => Vec::new(),

@@ -57,27 +57,39 @@ impl Format {
     /// Errors (406): none of ours is acceptable.
     pub fn accepted(accept: Option<&str>) -> std::result::Result<Format, Refusal> {
         let Some(accept) = accept.filter(|accept| !accept.trim().is_empty()) else { return Ok(Format::Json) };
-        let mut best: Option<(f32, Format)> = None;
-        for part in accept.split(',') {
+        // Media ranges and their weights (RFC 9110, 12.5.1): the most specific one that fits a format decides about it.
+        let range = |part: &str| {
             let mut parameters = part.split(';').map(str::trim);
             let name = parameters.next().unwrap_or_default().to_ascii_lowercase();
             let weight = parameters.find_map(|parameter| parameter.strip_prefix("q=")?.parse().ok()).unwrap_or(1.0f32);
-            let format = match name.as_str() {
-                "*/*" | "application/*" => Some(Format::Json),
-                "text/*" => Some(Format::Csv),
-                name => Format::ALL.iter().find(|(_, known)| *known == name).map(|(format, _)| *format),
-            };
-            if let Some(format) = format.filter(|_| weight > 0.0)
-                && best.is_none_or(|(known, _)| weight > known)
+            (name, weight)
+        };
+        let ranges: Vec<(String, f32)> = accept.split(',').map(range).collect();
+        let of = |name: &str| {
+            let group = name.split_once('/').map_or_else(String::new, |(group, _)| format!("{group}/*"));
+            let wanted = [name, &group, "*/*"];
+            let place = wanted.iter().find_map(|wanted| ranges.iter().position(|(range, _)| range == wanted))?;
+            Some((ranges[place].1, place)).filter(|(weight, _)| *weight > 0.0)
+        };
+        let mut best: Option<(f32, usize, Format)> = None;
+        for (format, name) in Format::ALL {
+            if let Some((weight, place)) = of(name)
+                && best.is_none_or(|(known, before, _)| weight > known || (weight == known && place < before))
             {
-                best = Some((weight, format));
+                best = Some((weight, place, format));
             }
         }
-        best.map(|(_, format)| format).ok_or_else(|| {
+        best.map(|(.., format)| format).ok_or_else(|| {
             let names: Vec<&str> = Format::ALL.iter().map(|(_, name)| *name).collect();
             Refusal::new(axum::http::StatusCode::NOT_ACCEPTABLE, "not_acceptable", "the answer has no such format")
                 .way_out(format!("accept one of: {}", names.join(", ")))
         })
+    }
+
+    /// As [`Format::accepted`], by the headers of a request.
+    pub fn accepted_by(headers: &axum::http::HeaderMap) -> std::result::Result<Format, Refusal> {
+        let all = headers.get_all(axum::http::header::ACCEPT).iter().filter_map(|accept| accept.to_str().ok());
+        Format::accepted(Some(&all.collect::<Vec<_>>().join(",")))
     }
 
     /// Rows in a format that is not JSON.
@@ -134,7 +146,8 @@ pub fn write_rows(out: &mut Vec<u8>, rows: &DataFrame) {
 
 /// Appends a value: numbers as numbers, dates and timestamps in ISO 8601.
 fn write_value(out: &mut Vec<u8>, dtype: &DataType, value: &AnyValue<'_>) {
-    match value {
+    // A table of one row gives values that it owns.
+    match &value.as_borrowed() {
         AnyValue::Null => json::value(out, &()),
         AnyValue::Boolean(value) => json::value(out, value),
         AnyValue::String(text) => json::value(out, text),
@@ -179,6 +192,12 @@ mod tests {
         assert_eq!(accepted("text/csv;q=0.2, application/vnd.apache.arrow.stream"), Ok(Format::Arrow));
         assert_eq!(accepted("image/png"), Err(406));
         assert_eq!(accepted("text/csv;q=0"), Err(406));
+        assert_eq!(accepted("application/json;q=0, */*"), Ok(Format::Csv));
+        assert_eq!(accepted("*/*;q=0.9, application/json;q=0.1, text/*;q=0.2"), Ok(Format::Arrow));
+        assert_eq!(accepted("text/csv, */*"), Ok(Format::Csv));
+        assert_eq!(accepted("*/*;q=0, application/json"), Ok(Format::Json));
+        assert_eq!(accepted("*/*"), Ok(Format::Json));
+        assert_eq!(accepted("text/html, application/xhtml+xml, */*;q=0.8"), Ok(Format::Json));
         let sent = |kind: &str| {
             Format::sent(Some(kind), &[Format::Json, Format::Parquet]).map_err(|refusal| refusal.way_out.unwrap())
         };
@@ -189,6 +208,23 @@ mod tests {
             "send the header `Content-Type: application/json or application/vnd.apache.parquet`"
         );
         assert_eq!(Format::accepted(None).unwrap(), Format::Json);
+    }
+
+    #[test]
+    fn a_table_of_one_row_is_written_as_one_of_several() {
+        let rows = df!("t" => ["a", "b"], "at" => [1_767_225_600_000_001i64, -1], "day" => [20_454i32, 0]).unwrap();
+        let cast = |name: &str, dtype: DataType| rows.column(name).unwrap().cast(&dtype).unwrap();
+        let at = cast("at", DataType::Datetime(polars::prelude::TimeUnit::Microseconds, None));
+        let day = cast("day", DataType::Date);
+        let rows = DataFrame::new(2, vec![rows.column("t").unwrap().clone(), at, day]).unwrap();
+        let text = |rows: DataFrame| String::from_utf8(Format::Json.write(rows).unwrap()).unwrap();
+        let (one, two) = (
+            r#"{"t":"a","at":"2026-01-01T00:00:00.000001","day":"2026-01-01"}"#,
+            r#"{"t":"b","at":"1969-12-31T23:59:59.999999","day":"1970-01-01"}"#,
+        );
+        assert_eq!(text(rows.clone()), format!("[{one},{two}]"));
+        let only = |at: u32| rows.take(&polars::prelude::IdxCa::from_vec("".into(), vec![at])).unwrap();
+        assert_eq!([text(only(0)), text(only(1))], [format!("[{one}]"), format!("[{two}]")]);
     }
 
     #[test]

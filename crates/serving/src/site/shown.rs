@@ -36,7 +36,8 @@ pub fn long(text: &str) -> Html {
 
 /// A value of a table as text: numbers short, dates and timestamps in ISO 8601, nothing for a missing one.
 pub fn text_of(dtype: &DataType, value: &AnyValue<'_>) -> String {
-    match value {
+    // A table of one row gives values that it owns.
+    match &value.as_borrowed() {
         AnyValue::Null => String::new(),
         AnyValue::Boolean(value) => if *value { "yes" } else { "no" }.to_owned(),
         AnyValue::String(text) => (*text).to_owned(),
@@ -59,7 +60,7 @@ pub fn text_of(dtype: &DataType, value: &AnyValue<'_>) -> String {
 
 /// A cell, whose missing value differs from an empty text.
 pub fn cell(dtype: &DataType, value: &AnyValue<'_>) -> Html {
-    match value {
+    match &value.as_borrowed() {
         AnyValue::Null => el("span").class("note").attr("title", "no value").text("–").into(),
         value => {
             let text = text_of(dtype, value);

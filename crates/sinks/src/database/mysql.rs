@@ -144,8 +144,22 @@ fn back(field: &Field) -> String {
 }
 
 pub fn load(load: &Load<'_>, rows: impl Iterator<Item = Result<DataFrame>>) -> Result<Receipt> {
+    check_names(load)?;
     let (connection, own) = connect(load.database, load.how.root)?;
     Target { names: Names::of(&load.table(), &own), load, connection }.load(rows)
+}
+
+/// Names hold characters up to U+FFFF only (MariaDB, Identifier Names).
+fn check_names(load: &Load<'_>) -> Result<()> {
+    let table = load.table();
+    let names = load.fields.iter().map(|field| ("column", field.name.as_str())).chain([("table", table.as_str())]);
+    match names.into_iter().find(|(_, name)| name.chars().any(|c| c > '\u{ffff}')) {
+        Some((what, name)) => Err(Error::cannot_run(format!(
+            "{what} '{name}': MySQL has no names with characters beyond U+FFFF, such as emoji"
+        ))
+        .hint(if what == "table" { "choose another 'table'" } else { "rename it under 'columns'" })),
+        None => Ok(()),
+    }
 }
 
 struct Target<'a> {

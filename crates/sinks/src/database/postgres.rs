@@ -1,5 +1,7 @@
 //! PostgreSQL: COPY into a staging table, then into the target by one statement that returns the rows as they are stored.
 
+mod after;
+
 use std::collections::BTreeSet;
 use std::io::Cursor;
 use std::pin::pin;
@@ -198,6 +200,7 @@ impl<'a> Target<'a> {
             let columns = self.changed(&types).await?;
             return Err(load.differs(&sent, &returned, &columns));
         }
+        self.check_after_triggers(&types).await?;
         let count = client.query_one(&format!("SELECT count(*) FROM {}", names.table), &[]).await;
         let rows_in_target = count.map_err(|error| said(&error))?.get::<_, i64>(0) as u64;
         if load.database.mode == Mode::Replace && rows_in_target != sent.rows {

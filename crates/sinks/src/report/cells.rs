@@ -9,7 +9,8 @@ const LONGEST: usize = 300;
 
 /// A value as text: numbers short, days and timestamps as ISO 8601 has them, nothing for a missing one.
 pub fn text_of(dtype: &DataType, value: &AnyValue<'_>) -> String {
-    match value {
+    // A table of one row gives values that it owns.
+    match &value.as_borrowed() {
         AnyValue::Null => String::new(),
         AnyValue::Boolean(value) => if *value { "yes" } else { "no" }.to_owned(),
         AnyValue::String(text) => (*text).to_owned(),
@@ -17,7 +18,6 @@ pub fn text_of(dtype: &DataType, value: &AnyValue<'_>) -> String {
         AnyValue::Float32(number) => words::number(f64::from(*number)),
         AnyValue::Date(day) => values::calendar::day_text((*day).into()),
         AnyValue::Datetime(ticks, unit, _) => moment(seconds(*ticks, *unit)),
-        AnyValue::DatetimeOwned(ticks, unit, _) => moment(seconds(*ticks, *unit)),
         value if dtype.is_integer() => value.extract::<i128>().map(|value| value.to_string()).unwrap_or_default(),
         other => other.str_value().into_owned(),
     }
@@ -26,7 +26,7 @@ pub fn text_of(dtype: &DataType, value: &AnyValue<'_>) -> String {
 /// A cell, in which a missing value differs from an empty text.
 pub fn cell(dtype: &DataType, value: &AnyValue<'_>) -> Html {
     let text = text_of(dtype, value);
-    match value {
+    match &value.as_borrowed() {
         AnyValue::Null => el("span").class("note").attr("title", "no value").text("–").into(),
         AnyValue::Date(_) | AnyValue::Datetime(..) => el("span").class("together").text(text).into(),
         _ if text.chars().count() > 60 => el("span").class("wide").text(::spec::text::cut(&text, LONGEST)).into(),

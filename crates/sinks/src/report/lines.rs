@@ -188,7 +188,8 @@ fn points_of(part: &LinesPart, line: &LineSpec, given: &dyn Given) -> Result<(Gr
                 ),
             });
         }
-        let x = match at {
+        // A table of one row gives values that it owns.
+        let x = match at.as_borrowed() {
             AnyValue::Date(day) => f64::from(day) * 86_400.0,
             AnyValue::Datetime(ticks, unit, _) => cells::seconds(ticks, unit),
             value => value.extract::<f64>().unwrap_or(f64::NAN),

@@ -1,4 +1,5 @@
-//! A partition's process: rows in as an Arrow stream, sealed parts and one line of JSON out. Needs no project.
+//! A partition's process: rows in as an Arrow stream, or from Parquet files that are named; sealed parts and one line of JSON out.
+//! Needs no project.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -7,7 +8,7 @@ use std::process::ExitCode;
 
 use artifact::ipc::{as_planned, read_stream};
 use artifact::{Batches, Books, Evidence, PolarsResultExt, Removed, Stamp, TableWriter, scan_files};
-use polars::prelude::DataFrame;
+use polars::prelude::{DataFrame, Expr, col};
 use serde_json::Value;
 use spec::{Class, Environment, Error, Exit, Result};
 
@@ -27,6 +28,14 @@ pub struct Task {
     pub task: Value,
     /// The variables that the driver hands over.
     pub env: Environment,
+}
+
+impl Task {
+    /// What the driver says, in the stage's own words.
+    pub fn told<T: serde::de::DeserializeOwned>(&self) -> Result<T> {
+        serde_json::from_value(self.task.clone())
+            .map_err(|error| Error::cannot_run(format!("not what a stage tells its kernels: {error}")))
+    }
 }
 
 /// What a kernel has made of a partition.
@@ -86,21 +95,24 @@ pub(super) fn summed(removed: impl IntoIterator<Item = Removed>) -> Vec<Removed>
 pub fn main<S: Stage>(arguments: &[std::ffi::OsString]) -> ExitCode {
     let who = format!("{} {KERNEL}", S::TOOL);
     tool::other_main(&who, || {
-        let [round] = arguments else {
-            return Err(Error::cannot_run("one argument is expected: the path of ROUND.json")
-                .hint("the engine calls it; see docs/adr/0023-spark-carries.md"));
+        let [round, files @ ..] = arguments else {
+            return Err(Error::cannot_run(
+                "the path of ROUND.json is expected, and behind it Parquet files, if rows do not come from stdin",
+            )
+            .hint("the engine calls it; see docs/adr/0023-spark-carries.md"));
         };
-        run::<S>(Path::new(round))
+        let files: Vec<&Path> = files.iter().map(Path::new).collect();
+        run::<S>(Path::new(round), &files)
     })
 }
 
-fn run<S: Stage>(path: &Path) -> Result<Exit> {
+fn run<S: Stage>(path: &Path, files: &[&Path]) -> Result<Exit> {
     let text = std::fs::read_to_string(path).map_err(|error| Error::io("read", path, &error))?;
     let round: Round = serde_json::from_str(&text)
         .map_err(|error| Error::cannot_run(format!("{}: not the plan of a round: {error}", path.display())))?;
     let mut kept = Vec::new();
     let mut rows_in = 0;
-    let worked = work::<S>(&round, &mut rows_in, &mut kept);
+    let worked = work::<S>(&round, files, &mut rows_in, &mut kept);
     let (exit, error) = match &worked {
         Ok(_) => (Exit::Done, None),
         // The engine tries again.
@@ -121,9 +133,9 @@ fn run<S: Stage>(path: &Path) -> Result<Exit> {
         books: removed.into_iter().map(taken).collect(),
         notes,
     };
-    let line = serde_json::to_string(&answer).map_err(|error| Error::cannot_run(error.to_string()))?;
+    let line = serde_json::to_string(&answer).map_err(|error| Error::cannot_run(error.to_string()))? + "\n";
     let mut stdout = std::io::stdout().lock();
-    if let Err(error) = writeln!(stdout, "{line}").and_then(|()| stdout.flush()) {
+    if let Err(error) = stdout.write_all(line.as_bytes()).and_then(|()| stdout.flush()) {
         // Nobody will ever know of them.
         kept.iter().for_each(|part| drop(std::fs::remove_file(&part.path)));
         return Err(Error::try_again(format!("nobody reads the answer: {error}")));
@@ -136,7 +148,7 @@ fn copy(made: &PartsMade) -> PartsMade {
     PartsMade { tables: Vec::new(), removed: made.removed.clone(), notes: made.notes.clone() }
 }
 
-fn work<S: Stage>(round: &Round, rows_in: &mut u64, kept: &mut Vec<Part>) -> Result<PartsMade> {
+fn work<S: Stage>(round: &Round, files: &[&Path], rows_in: &mut u64, kept: &mut Vec<Part>) -> Result<PartsMade> {
     let version = env!("CARGO_PKG_VERSION");
     if round.tool != S::TOOL || round.version != VERSION || round.written_by != version {
         return Err(Error::cannot_run(format!(
@@ -148,7 +160,14 @@ fn work<S: Stage>(round: &Round, rows_in: &mut u64, kept: &mut Vec<Part>) -> Res
         .hint("the executors need the driver's own program"));
     }
     let columns = scan_files(&[&round.columns])?.collect_schema().during(round.columns.display())?;
-    let rows = as_planned(read_stream(std::io::stdin().lock())?, &columns)?;
+    let rows = match files {
+        [] => read_stream(std::io::stdin().lock())?,
+        files => {
+            let wanted: Vec<Expr> = columns.iter_names().map(|name| col(name.clone())).collect();
+            artifact::collect(scan_files(files)?.select(wanted), "rows")?
+        }
+    };
+    let rows = as_planned(rows, &columns)?;
     *rows_in = rows.height() as u64;
     let rows = round.order.sorted(rows)?;
     let variables: BTreeMap<String, String> = std::env::vars_os()

@@ -25,7 +25,7 @@ use std::path::{Path, PathBuf};
 use artifact::{Artifact, BATCH_ROWS, PolarsResultExt, Removed, TableWriter, Temporary, scan_files, stream};
 use clap::ValueEnum;
 use polars::prelude::*;
-use serde_json::Value;
+use serde::Serialize;
 use spec::{Environment, Error, Result, Root, Tool};
 
 pub use kernel::{PartsMade, Task, main as kernel_main};
@@ -109,6 +109,7 @@ pub(crate) struct Said {
 }
 
 /// The work that a stage does in parts.
+#[derive(Clone)]
 pub struct Ordered {
     pub inputs: Vec<PathBuf>,
     pub columns: Schema,
@@ -116,6 +117,20 @@ pub struct Ordered {
     pub order: Order,
     /// The places of the first rows of the batches that one machine makes of the table.
     pub begins: Vec<i64>,
+}
+
+impl Ordered {
+    /// The rows of all parts of a name, in the order of this table. `repeats`: as [`Merged::new`].
+    pub fn merged(&self, answers: &[Answer], name: &str, repeats: bool) -> Result<Merged> {
+        let order = self.order.clone();
+        let places: Places = Box::new(move |rows| order.places(rows));
+        Merged::new(&parts(answers, name), places, repeats, &self.begins)
+    }
+}
+
+/// The rows of all parts of a name, a frame for each, in any order.
+pub fn in_any_order(answers: &[Answer], name: &str) -> impl Iterator<Item = Result<DataFrame>> + use<> {
+    parts(answers, name).into_iter().map(|path| artifact::collect(scan_files(&[&path])?, "parts"))
 }
 
 impl Carrier {
@@ -154,35 +169,58 @@ impl Carrier {
     /// A table as kernels read it: the files themselves where their rows say where they stand, else a copy with numbered rows.
     /// `files`: where the rows of `table` are, if they are those of whole files.
     pub fn input(&self, table: LazyFrame, files: Option<Vec<PathBuf>>, what: &str) -> Result<Ordered> {
+        if let Some(input) = self.input_of_files(table.clone(), files, what)? {
+            return Ok(input);
+        }
+        let table = table.with_row_index(PLACE, None).with_column(col(PLACE).cast(DataType::Int64));
         let columns = table.clone().collect_schema().during(what)?;
         self.check_types(&columns, what)?;
-        match (Order::of(table.clone(), what)?, files) {
-            (Some((order, begins)), Some(inputs)) => {
+        let (path, rows) = self.copy(table, &columns)?;
+        let begins = (0..rows as i64).step_by(BATCH_ROWS).collect();
+        Ok(Ordered { inputs: vec![path], columns: columns.as_ref().clone(), rows, order: Order::Place, begins })
+    }
+
+    /// The same of a table whose rows say where they stand; nothing of others.
+    pub fn input_of_files(&self, table: LazyFrame, files: Option<Vec<PathBuf>>, what: &str) -> Result<Option<Ordered>> {
+        let Some((order, begins)) = Order::of(table.clone(), what)? else { return Ok(None) };
+        let columns = table.clone().collect_schema().during(what)?;
+        self.check_types(&columns, what)?;
+        let (inputs, rows) = match files {
+            Some(inputs) => {
                 let inputs = inputs.iter().map(|file| absolute(file)).collect::<Result<Vec<_>>>()?;
                 let paths: Vec<&Path> = inputs.iter().map(PathBuf::as_path).collect();
                 let rows = artifact::collect(scan_files(&paths)?.select([len()]), what)?;
                 let rows = rows.columns()[0].get(0).ok().and_then(|rows| rows.extract::<u64>()).unwrap_or_default();
-                Ok(Ordered { inputs, columns: columns.as_ref().clone(), rows, order, begins })
+                (inputs, rows)
             }
-            (Some((order, begins)), None) => {
+            None => {
                 let (path, rows) = self.copy(table, &columns)?;
-                Ok(Ordered { inputs: vec![path], columns: columns.as_ref().clone(), rows, order, begins })
+                (vec![path], rows)
             }
-            (None, _) => {
-                let table = table.with_row_index(PLACE, None).with_column(col(PLACE).cast(DataType::Int64));
-                let columns = table.clone().collect_schema().during(what)?;
-                let (path, rows) = self.copy(table, &columns)?;
-                let begins = (0..rows as i64).step_by(BATCH_ROWS).collect();
-                Ok(Ordered { inputs: vec![path], columns: columns.as_ref().clone(), rows, order: Order::Place, begins })
-            }
-        }
+        };
+        Ok(Some(Ordered { inputs, columns: columns.as_ref().clone(), rows, order, begins }))
     }
 
     /// Rows of a table that every kernel reads whole.
     pub fn copy(&self, table: LazyFrame, columns: &Schema) -> Result<(PathBuf, u64)> {
+        self.write(stream(table, "rows for the engine")?, columns)
+    }
+
+    /// The same of rows at hand.
+    pub fn copy_of(&self, rows: &DataFrame) -> Result<PathBuf> {
+        self.write(std::iter::once(Ok(rows.clone())), rows.schema()).map(|(path, _)| path)
+    }
+
+    /// Rows that were put together, for work of this process; they lie in the folder of the run.
+    pub fn together(&self, rows: impl Iterator<Item = Result<DataFrame>>, columns: &Schema) -> Result<LazyFrame> {
+        let (path, _) = self.write(rows, columns)?;
+        scan_files(&[&path])
+    }
+
+    fn write(&self, all: impl Iterator<Item = Result<DataFrame>>, columns: &Schema) -> Result<(PathBuf, u64)> {
         let target = self.folder.path().join(format!("input-{}.parquet", uuid::Uuid::now_v7()));
         let mut writer = TableWriter::create(&target, columns)?.without_summary();
-        for rows in stream(table, "rows for the engine")? {
+        for rows in all {
             writer.write(rows?)?;
         }
         let written = writer.finish()?;
@@ -195,7 +233,8 @@ impl Carrier {
     ///
     /// Errors: that of the kernel that says so, as the one-machine run would; rows without an answer; parts that are not
     /// what was answered.
-    pub fn round(&self, input: &Ordered, key: &[String], task: Value) -> Result<Vec<Answer>> {
+    pub fn round(&self, input: &Ordered, key: &[String], task: &impl Serialize) -> Result<Vec<Answer>> {
+        let task = serde_json::to_value(task).map_err(|error| Error::cannot_run(error.to_string()))?;
         self.check_types(&input.columns, "rows between rounds")?;
         let id = uuid::Uuid::now_v7();
         let (columns, _) = self.copy(DataFrame::empty_with_schema(&input.columns).lazy(), &input.columns)?;

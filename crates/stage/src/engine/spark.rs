@@ -10,6 +10,9 @@ use spec::{Environment, Error, Exit, Result, Root};
 
 use super::{Asked, Said};
 
+/// The script itself: that of this program, whatever the project holds.
+const SCRIPT: &str = include_str!("../../../../scripts/spark/carry.py");
+
 /// The script, started once for all rounds of a run.
 pub struct Spark {
     python: PathBuf,
@@ -29,14 +32,26 @@ struct Running {
 impl Spark {
     /// Prepares the script in `folder`, which goes when the run ends. Nothing is started yet.
     ///
-    /// Errors (cannot run): neither the script nor a Python is there.
+    /// Errors (cannot run): the script that MILLRACE_SPARK_SCRIPT names is not there.
     pub fn new(root: &Root, env: &Environment, folder: &Path, program: &Path, name: &str, log: &Path) -> Result<Spark> {
-        let named = env.get("MILLRACE_SPARK_SCRIPT").map(PathBuf::from);
-        let script = named.unwrap_or_else(|| absolute(&root.join("scripts/spark/carry.py")));
-        if !script.is_file() {
-            return Err(Error::cannot_run(format!("{}: no such file", script.display())).hint(
-                "it comes with the project; MILLRACE_SPARK_SCRIPT names another place, and --engine processes needs no Spark",
-            ));
+        let script = match env.get("MILLRACE_SPARK_SCRIPT").map(PathBuf::from) {
+            Some(named) if named.is_file() => named,
+            Some(named) => {
+                return Err(Error::cannot_run(format!("{}: no such file", named.display()))
+                    .hint("MILLRACE_SPARK_SCRIPT names it; without it the script of this program is used"));
+            }
+            None => {
+                let own = folder.join("carry.py");
+                super::write_private(&own, SCRIPT)?;
+                own
+            }
+        };
+        let submit = env.get("MILLRACE_SPARK_SUBMIT").unwrap_or_default();
+        if submit.split([' ', '=']).collect::<Vec<_>>().windows(2).any(|two| two == ["--deploy-mode", "cluster"]) {
+            return Err(Error::cannot_run(
+                "MILLRACE_SPARK_SUBMIT: '--deploy-mode cluster' would run this stage elsewhere",
+            )
+            .hint("leave it out: the stage is the driver, and the executors are those of the cluster"));
         }
         let variables = ["PYSPARK_DRIVER_PYTHON", "PYSPARK_PYTHON"];
         let named = variables.into_iter().find_map(|name| env.get(name)).map(PathBuf::from);
@@ -70,7 +85,7 @@ impl Spark {
     fn start(&self) -> Result<Running> {
         let failed = |error: std::io::Error| {
             Error::cannot_run(format!("{}: cannot be started: {error}", self.python.display()))
-                .hint("scripts/spark/setup makes a Python with pyspark; PYSPARK_PYTHON names another")
+                .hint("PYSPARK_PYTHON names a Python with pyspark: python3 -m venv spark && spark/bin/pip install 'pyspark[connect]'")
         };
         let mut command = Command::new(&self.python);
         command.arg(&self.script).arg(&self.plan).envs(self.environment.iter().map(|(name, value)| (name, value)));
@@ -93,9 +108,10 @@ impl Spark {
         };
         let environment: serde_json::Map<String, Value> =
             asked.environment.iter().map(|(name, value)| (name.clone(), Value::from(value.clone()))).collect();
+        let columns: Vec<&str> = asked.columns.iter_names().map(|name| name.as_str()).collect();
         let line = json!({
             "round": round,
-            "inputs": [{ "paths": asked.inputs, "columns": null, "as": null }],
+            "inputs": [{ "paths": asked.inputs, "columns": columns, "as": null }],
             "key": asked.key,
             "sort": [],
             "partitions": partitions,

@@ -87,16 +87,24 @@ pub(crate) struct TooMany {
     pub rows: usize,
 }
 
-/// Compares the rows that agree on one of `blocks`, and joins those that are alike enough. Returns these pairs, and those that are
-/// from `report` on; in the order of the rows, each once.
+/// From where on pairs are one, and are reported, and how many are compared at most.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    pub threshold: f64,
+    pub report: f64,
+    pub most: u64,
+}
+
+/// Compares the rows that agree on one of `blocks` and have different numbers in `apart` (0 differs from 0), and joins those that are
+/// alike enough. Returns these pairs, and those that are from `report` on; in the order of the rows, each once.
 pub(crate) fn by_likeness(
     blocks: &[Groups],
+    apart: &[u32],
     likeness: &Likeness,
-    threshold: f64,
-    report: f64,
-    most: u64,
+    limits: Limits,
     clusters: &mut Clusters,
 ) -> Result<Vec<Pair>, TooMany> {
+    let Limits { threshold, report, most } = limits;
     let groups = || blocks.iter().flat_map(Groups::iter);
     let comparisons: u64 = groups().map(|rows| rows.len() as u64 * (rows.len() as u64 - 1) / 2).sum();
     if comparisons > most {
@@ -106,6 +114,9 @@ pub(crate) fn by_likeness(
     for rows in groups() {
         for (at, first) in rows.iter().enumerate() {
             for second in &rows[at + 1..] {
+                if apart[*first as usize] != 0 && apart[*first as usize] == apart[*second as usize] {
+                    continue;
+                }
                 let score = likeness.of(*first as usize, *second as usize);
                 if score >= threshold.min(report) {
                     found.insert((*first, *second), score);

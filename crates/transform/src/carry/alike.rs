@@ -65,11 +65,19 @@ impl Carried {
         let place = &self.place;
         let blocks = compared.blocks.iter().map(|key| Groups::new(&columns(rows, key)?));
         let blocks: Vec<Groups> = blocks.collect::<PolarsResult<_>>().during(place)?;
+        let mut apart = vec![0; rows.height()];
+        if !compared.across.is_empty() {
+            let same = Groups::new(&columns(rows, &compared.across).during(place)?).during(place)?;
+            for (number, of_value) in (1..).zip(same.iter()) {
+                of_value.iter().for_each(|row| apart[*row as usize] = number);
+            }
+        }
         let fields =
             compared.fields.iter().map(|(name, measure, weight)| Field::new(rows.column(name)?, *measure, *weight));
         let fields = fields.collect::<PolarsResult<_>>().during(place)?;
         let likeness = Likeness { fields, ignore_empty: compared.ignore_empty };
-        let found = by_likeness(&blocks, &likeness, compared.threshold, compared.report, alike::MOST, clusters);
+        let limits = alike::Limits { threshold: compared.threshold, report: compared.report, most: alike::MOST };
+        let found = by_likeness(&blocks, &apart, &likeness, limits, clusters);
         found.map_err(|alike::TooMany { rows }| {
             Error::cannot_run(format!(
                 "{place}: more than {} pairs of rows to compare: the largest block has {}",

@@ -8,10 +8,11 @@ use spec::{Error, Result};
 
 use super::Carried;
 use super::down::Below;
+use super::whole::{is_of_column, limits};
 use crate::joining::Matcher;
-use crate::plan::{POSITION, Question, Spread, whole_cell};
+use crate::plan::{POSITION, Question};
 use crate::seen::Contest;
-use crate::statistics::{self, Whole, deviation, mean, numbers, numbers_by_group, quantile};
+use crate::statistics::{self, numbers_by_group};
 use crate::steps::Known;
 
 /// The answer to a question.
@@ -36,30 +37,13 @@ pub(super) enum Found {
 
 impl Carried {
     pub(super) fn ask(&mut self, question: &Question) -> Result<Found> {
-        let float = |column: &str| vec![col(column).cast(DataType::Float64)];
         Ok(match question {
             Question::Other(joining) => {
                 let other = self.given.beside(&joining.with, &self.place)?;
                 Found::Other(Arc::new(Matcher::new(joining.as_ref().clone(), other)?))
             }
-            Question::Mean { column } if self.dtype(column).is_integer() => {
-                self.whole(column, "mean", statistics::whole_mean)?
-            }
-            Question::Median { column } if self.dtype(column).is_integer() => {
-                self.whole(column, "median", statistics::whole_median)?
-            }
-            Question::Mean { column } => Found::Number(mean(&numbers(self.alive(float(column))?, &self.place)?)),
-            Question::Median { column } => {
-                Found::Number(quantile(&mut numbers(self.alive(float(column))?, &self.place)?, 0.5))
-            }
-            Question::Mode { column } => {
-                let dtype = self.dtype(column);
-                let mode = statistics::mode(self.alive(vec![col(column.as_str())])?, column, &self.place)?;
-                Found::Cell(mode.map(|value| Scalar::new(dtype, value)))
-            }
-            Question::Limits { column, by, groups, .. } if groups.is_empty() => {
-                let (low, high) = limits(*by, numbers(self.alive(float(column))?, &self.place)?);
-                Found::Limits(low, high)
+            question if is_of_column(question) => {
+                self.of_column(question, self.alive(vec![self.value_of(question)?])?)?
             }
             Question::Limits { column, by, groups, nulls, helpers } => {
                 let mut wanted: Vec<Expr> = groups.iter().map(|name| col(name.as_str())).collect();
@@ -78,6 +62,9 @@ impl Carried {
                 self.join(table, groups, groups, helpers.to_vec(), true)?;
                 Found::Joined
             }
+            Question::Mean { .. } | Question::Median { .. } | Question::Mode { .. } => {
+                return Err(Error::cannot_run(format!("{}: a question without an answer", self.place)));
+            }
             Question::Agree(wanted) => self.agree(wanted)?,
             Question::Alike(wanted) => self.alike(wanted)?,
             Question::Down(wanted) => self.down(wanted)?,
@@ -88,23 +75,6 @@ impl Carried {
                 Found::Contest(losers, counts, Vec::new())
             }
         })
-    }
-
-    /// A statistic of a column of whole numbers, to the digit; an error if it lies between two of them.
-    fn whole(&self, column: &str, what: &str, of: fn(Vec<i128>) -> Option<Whole>) -> Result<Found> {
-        let dtype = self.dtype(column);
-        let values = statistics::whole_numbers_with_gaps(self.alive(vec![col(column)])?, &self.place)?;
-        match values.and_then(of) {
-            None => Ok(Found::Cell(None)),
-            Some(Whole::At(value)) => Ok(Found::Cell(whole_cell(value, &dtype))),
-            Some(Whole::Near(value)) => {
-                let (place, found) = (&self.place, artifact::type_name(&dtype));
-                Err(Error::cannot_run(format!(
-                    "{place}: column '{column}' is {found}, which cannot hold its {what} {value}"
-                ))
-                .hint("cast it to float64 first, or give a value"))
-            }
-        }
     }
 
     fn contest(&self, mut contest: Contest, keys: &[String], by: Option<&str>) -> Result<(BooleanChunked, Vec<u32>)> {
@@ -123,37 +93,4 @@ impl Carried {
         }
         Ok(contest.finish())
     }
-}
-
-/// The limits for a set of values; none where there are none.
-fn limits(by: Spread, mut values: Vec<f64>) -> (Option<f64>, Option<f64>) {
-    let (low, high) = match by {
-        Spread::Quartiles(factor) => {
-            let (Some(first), Some(third)) = (quantile(&mut values, 0.25), quantile(&mut values, 0.75)) else {
-                return (None, None);
-            };
-            let margin = factor * (third - first);
-            (first - margin, third + margin)
-        }
-        Spread::Medians(factor) => {
-            // 1 / 0.6745, the median absolute deviation of a normal distribution whose standard deviation is 1.
-            const SCALE: f64 = 1.4826;
-            let Some(median) = quantile(&mut values, 0.5) else { return (None, None) };
-            let mut distances: Vec<f64> = values.iter().map(|value| (value - median).abs()).collect();
-            let margin = factor * SCALE * quantile(&mut distances, 0.5).unwrap_or_default();
-            if margin == 0.0 {
-                return (None, None);
-            }
-            (median - margin, median + margin)
-        }
-        Spread::Deviations(factor) => {
-            let (Some(mean), Some(deviation)) = (mean(&values), deviation(&values)) else { return (None, None) };
-            // Rounding may put the mean of equal values beside them.
-            if values.iter().all(|value| *value == values[0]) {
-                return (Some(values[0]), Some(values[0]));
-            }
-            (mean - factor * deviation, mean + factor * deviation)
-        }
-    };
-    (Some(low), Some(high))
 }

@@ -7,8 +7,9 @@ mod ask;
 mod down;
 mod spellings;
 mod value;
+mod whole;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -17,6 +18,7 @@ use polars::prelude::*;
 use spec::{Error, Result};
 
 use self::ask::Found;
+pub(crate) use self::whole::{answer_of_parts, is_of_column};
 use crate::changes::{By, Tracker};
 use crate::given::Given;
 use crate::joining::Matcher;
@@ -37,6 +39,8 @@ pub(crate) struct Carried {
     /// Only while changes are logged or undone.
     tracker: Option<Tracker>,
     found: HashMap<Ask, Found>,
+    /// What questions to the whole table were answered, where this is a part of it.
+    answers: Arc<Answers>,
     reviews: Vec<Review>,
     late: Vec<FirstSeen>,
     /// The other tables of joins that allow one match for each row, which is known at the end of the pass.
@@ -47,6 +51,9 @@ pub(crate) struct Carried {
     step: usize,
     kept: usize,
 }
+
+/// Answers to questions, each a table of one row.
+pub(crate) type Answers = BTreeMap<Ask, DataFrame>;
 
 /// What passes before the last have left.
 #[derive(Default)]
@@ -82,29 +89,37 @@ impl Carried {
         Ok(carried)
     }
 
-    /// Carries out the actions `some` of `plan` over a part of the table whose rows have come that far. Those before are carried
-    /// out over no rows at all: what they leave in mind follows from the plan alone. `columns`: those of the table.
+    /// Carries out the actions `some` of `plan` over rows that have come that far: a part of the table, or, where table steps are
+    /// among the actions, all of it. The actions before are carried out over no rows at all: what they leave in mind follows from
+    /// the plan alone. `columns`: those of the table. `answers`: those that are known to questions about the whole table.
     pub fn part(
-        rows: DataFrame,
+        rows: LazyFrame,
         columns: &Schema,
         plan: &Plan,
         given: Arc<Given>,
         with_position: bool,
-        some: Range<usize>,
+        (some, answers): (Range<usize>, Arc<Answers>),
     ) -> Result<Carried> {
         let (begins, mut later) = match some.start {
             0 => (rows, None),
-            _ => (DataFrame::empty_with_schema(columns), Some(rows)),
+            _ => (DataFrame::empty_with_schema(columns).lazy(), Some(rows)),
         };
-        let mut carried = Carried::fresh(begins.clone().lazy(), given, with_position);
-        carried.begin(begins.lazy())?;
+        let mut carried = Carried::fresh(begins.clone(), given, with_position);
+        carried.answers = answers;
+        carried.begin(begins)?;
         for (at, action) in plan.actions.iter().enumerate().take(some.end) {
             if at == some.start
                 && let Some(rows) = later.take()
             {
                 carried.resume(rows)?;
             }
-            carried.carry(action)?;
+            match action {
+                Action::Reshape(step) => carried.reshape(step.as_ref(), &plan.rules)?,
+                action => carried.carry(action)?,
+            }
+        }
+        if let Some(rows) = later {
+            carried.resume(rows)?;
         }
         Ok(carried)
     }
@@ -118,6 +133,7 @@ impl Carried {
             given,
             tracker: watched.map(Tracker::new),
             found: HashMap::new(),
+            answers: Arc::default(),
             reviews: Vec::new(),
             late: Vec::new(),
             single: Vec::new(),
@@ -130,18 +146,17 @@ impl Carried {
     }
 
     /// Goes on with rows that an earlier round has left. Positions are counted again: they say which of these rows is meant.
-    fn resume(&mut self, mut rows: DataFrame) -> Result<()> {
+    fn resume(&mut self, mut rows: LazyFrame) -> Result<()> {
         let expected = self.frame.collect_schema().during(&self.place)?;
         if self.with_position {
-            let positions: Vec<IdxSize> = (0..rows.height() as IdxSize).collect();
-            rows.with_column(IdxCa::from_vec(POSITION.into(), positions).into_column()).during(&self.place)?;
+            rows = rows.drop(by_name([POSITION], false, false)).with_row_index(POSITION, None);
         }
-        let rows = rows.select(expected.iter_names().cloned()).during(&self.place)?;
-        if rows.schema() != &expected {
+        rows = rows.select(expected.iter_names().map(|name| col(name.clone())).collect::<Vec<Expr>>());
+        if rows.collect_schema().during(&self.place)? != expected {
             return Err(Error::cannot_run("the rows of the round before have other columns than were planned")
                 .hint("is it the same version of the tool everywhere?"));
         }
-        self.frame = rows.lazy();
+        self.frame = rows;
         self.refresh()
     }
 
@@ -244,7 +259,10 @@ impl Carried {
                 Ok(())
             }
             Action::Ask { ask, question } => {
-                let found = self.ask(question)?;
+                let found = match self.answers.clone().get(ask) {
+                    Some(answer) => Found::read(answer).during(&self.place)?,
+                    None => self.ask(question)?,
+                };
                 if let Found::Other(other) = &found {
                     self.single.push(other.clone());
                 }

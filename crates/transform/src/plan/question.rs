@@ -55,6 +55,8 @@ pub(crate) struct Down {
 #[derive(Clone, Debug)]
 pub(crate) struct Compared {
     pub blocks: Vec<Vec<String>>,
+    /// Rows with equal values here are not compared. Empty: all are.
+    pub across: Vec<String>,
     /// Column, measure and weight.
     pub fields: Vec<(String, Measure, f64)>,
     pub threshold: f64,
@@ -66,8 +68,9 @@ impl Alike {
     /// All columns that it looks at, each once.
     pub fn reads(&self) -> Vec<String> {
         let blocks = self.compared.iter().flat_map(|compared| compared.blocks.iter().flatten());
+        let across = self.compared.iter().flat_map(|compared| &compared.across);
         let fields = self.compared.iter().flat_map(|compared| compared.fields.iter().map(|(column, ..)| column));
-        each_once(self.any.iter().flatten().chain(blocks).chain(fields).chain(&self.by))
+        each_once(self.any.iter().flatten().chain(blocks).chain(across).chain(fields).chain(&self.by))
     }
 }
 

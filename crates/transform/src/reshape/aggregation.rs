@@ -36,6 +36,8 @@ impl EmptyKeys {
 pub(crate) struct Aggregation {
     pub place: String,
     pub by: Vec<String>,
+    /// What these columns are called in books and reasons.
+    pub shown: Vec<String>,
     pub forms: Vec<Form>,
     pub measures: Vec<(String, SqlExpr)>,
     pub nulls: EmptyKeys,
@@ -59,7 +61,7 @@ impl Reshaping for Aggregation {
     }
 
     fn moves(&self) -> Moves {
-        let moves = Moves::default().by(self.by.iter().cloned());
+        let moves = Moves { gathers: true, ..Moves::default() }.by(self.by.iter().cloned());
         self.measures.iter().fold(moves, |moves, (name, sql)| moves.makes(name, sql.columns()))
     }
 
@@ -117,7 +119,7 @@ impl Work for Aggregating {
     fn finish(self: Box<Self>) -> Result<Reshaped> {
         let Aggregating { witness, plan, groups, measures, refused, taken, dropped } = *self;
         let mut reshaped = Reshaped::default();
-        let by = if plan.by.is_empty() { String::new() } else { format!(" by {}", plan.by.join(", ")) };
+        let by = if plan.by.is_empty() { String::new() } else { format!(" by {}", plan.shown.join(", ")) };
         let rule = format!("{}{by}", plan.place);
         // Without keys there is one group, even of no rows.
         let count = if plan.by.is_empty() { 1 } else { groups.count() };
@@ -134,7 +136,7 @@ impl Work for Aggregating {
         match plan.nulls {
             EmptyKeys::Refuse if refused.height() > 0 => {
                 let mut refused = refused.finish();
-                let reason = format!("{}: a key is empty: one of {}", plan.place, plan.by.join(", "));
+                let reason = format!("{}: a key is empty: one of {}", plan.place, plan.shown.join(", "));
                 refused.with_column(Column::new(REASON.into(), vec![reason; refused.height()])).during(&plan.place)?;
                 reshaped.refused = Some(refused);
             }

@@ -31,7 +31,7 @@ impl Reshaping for Numbering {
     }
 
     fn moves(&self) -> Moves {
-        Moves::default().makes(&self.column, self.of.iter().cloned())
+        Moves { gathers: true, ..Moves::default() }.makes(&self.column, self.of.iter().cloned())
     }
 
     fn schema(&self) -> &Schema {

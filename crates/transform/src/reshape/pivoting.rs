@@ -54,7 +54,8 @@ impl Reshaping for Pivoting {
 
     fn moves(&self) -> Moves {
         let of = || self.measure.columns().into_iter().chain([self.column.clone()]);
-        let moves = Moves::default().by(self.by.iter().cloned().chain([self.column.clone()]));
+        let moves =
+            Moves { gathers: true, ..Moves::default() }.by(self.by.iter().cloned().chain([self.column.clone()]));
         self.values.iter().fold(moves, |moves, (_, _, name)| moves.makes(name, of()))
     }
 

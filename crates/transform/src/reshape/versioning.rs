@@ -55,7 +55,7 @@ impl Reshaping for Versioning {
         // The time of the snapshot may come back as the beginning of the version.
         let is_new = |name: &&PlSmallStr| !self.taken.contains(name) || name.as_str() == self.at;
         let new = self.schema.iter_names().filter(is_new);
-        new.fold(Moves::default().by(of()), |moves, name| moves.makes(name.as_str(), of()))
+        new.fold(Moves { gathers: true, ..Moves::default() }.by(of()), |moves, name| moves.makes(name.as_str(), of()))
     }
 
     fn schema(&self) -> &Schema {

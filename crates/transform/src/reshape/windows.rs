@@ -29,7 +29,7 @@ impl Reshaping for Windows {
     }
 
     fn moves(&self) -> Moves {
-        let in_order = Moves { in_order: true, ..Moves::default() };
+        let in_order = Moves { in_order: true, gathers: true, ..Moves::default() };
         self.columns.iter().fold(in_order, |moves, (name, sql)| moves.makes(name, sql.columns()))
     }
 

@@ -74,6 +74,7 @@ impl Apply for Aggregate {
         let aggregation = Aggregation {
             place: plan.place().to_owned(),
             by: by.clone(),
+            shown: by.clone(),
             forms,
             measures: self.measures.iter().map(|(name, sql)| (name.to_owned(), sql.clone())).collect(),
             nulls: self.nulls,

@@ -6,7 +6,7 @@
 //!
 //! A sequence of characters is decoded if its bytes are one UTF-8 character that people write. Where it could as well
 //! be a word in capitals and the mark after it (`CAFÉ…`, `café »` with a no-break space), it is decoded only in the
-//! company of a sequence that could not. Text that was spoilt twice is repaired twice, up to three times.
+//! company of a sequence that could not, or if the word continues (`GÃ³mez`). Text that was spoilt twice is repaired twice, up to three times.
 //! Put the step before `normalize_text`, which would take no-break spaces, the remains of `à`, for spaces.
 
 use std::sync::Arc;
@@ -140,12 +140,17 @@ fn sequence(before: Option<char>, text: &str) -> Option<(usize, char, bool)> {
         true => before.is_uppercase(),
         false => before.is_alphabetic(),
     });
-    let len = pieces.next().map_or(text.len(), |(at, _)| at);
-    is_written.then_some((len, character, !(only_marks && (ends_word || lead == '×'))))
+    let (len, after) = pieces.next().map_or((text.len(), None), |(at, after)| (at, Some(after)));
+    // `GÃ³mez`: the word continues, so the mark does not follow it.
+    let goes_on = !BETWEEN.contains(last) && after.is_some_and(char::is_alphabetic);
+    is_written.then_some((len, character, !(only_marks && (ends_word && !goes_on || lead == '×'))))
 }
 
 /// Marks that follow a word, among the characters of the bytes 80 to BF.
 const MARKS: &str = "…‘’“”„–—•›‹«»\u{a0}™®©ºª°¹²³·";
+
+/// Those that may have letters on both sides.
+const BETWEEN: &str = "…’–—•\u{a0}·";
 
 /// Windows-1252 from 80 to 9F; `\0` where it has none.
 const WINDOWS_1252: [char; 32] = [
@@ -211,6 +216,7 @@ mod tests {
             "日本語のテキスト",
             "👍🏻 ❤️ 10 €",
             "à la carte",
+            "Gómez, Pérez, LÓPEZ, Müller, Zoë",
         ] {
             assert_eq!(fixed(&spoilt(text)), text);
             assert_eq!(fixed(&spoilt(&spoilt(text))), text, "spoilt twice");
@@ -241,6 +247,9 @@ mod tests {
 
     #[test]
     fn what_is_doubtful_is_repaired_in_company() {
+        for name in ["Gómez", "Pérez", "LÓPEZ", "Müller", "ANDRÉS"] {
+            assert_eq!(fixed(&spoilt(name)), name, "the word goes on behind what could be a mark");
+        }
         assert_eq!(fixed("SÃ“"), "SÃ“", "could be the word SÃ and a quotation mark");
         assert_eq!(fixed("SÃ“ VOCÃŠ"), "SÓ VOCÊ");
     }

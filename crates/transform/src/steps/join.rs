@@ -235,7 +235,7 @@ impl Join {
         };
         let columns = self.columns(plan, other)?;
         let (place, with) = (plan.place().to_owned(), self.with.clone());
-        Ok(Joining { place, with, here, there, forms, closeness, columns })
+        Ok(Joining { place, with, here, there, forms, closeness, columns, in_select: false })
     }
 
     /// The type of a column of the other table.

@@ -97,7 +97,7 @@ impl Llm {
             if let Ok(found) = plan.dtype(output)
                 && found != *dtype
             {
-                let (found, wanted) = (artifact::type_name(&found), artifact::type_name(dtype));
+                let (found, wanted) = artifact::type_names(&found, dtype);
                 return Err(plan
                     .error(format!("column '{output}' is {found}, but task '{}' writes {wanted}", lookup.task()))
                     .hint("cast it first, or let the task write another column"));
@@ -142,7 +142,7 @@ impl Apply for Llm {
             if let Ok(found) = plan.dtype(name)
                 && found != dtype
             {
-                let (found, wanted) = (artifact::type_name(&found), artifact::type_name(&dtype));
+                let (found, wanted) = artifact::type_names(&found, &dtype);
                 return Err(plan
                     .error(format!("column '{name}' is {found}, but the step keeps {wanted} there"))
                     .hint("rename it first"));

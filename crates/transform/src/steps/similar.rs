@@ -15,6 +15,10 @@ use crate::plan::{Compared, Plan};
 pub(crate) struct Similar {
     /// Keys, each a column or a list of columns: only rows that agree on one of them are compared.
     block: Vec<OneOrMany<String>>,
+    /// A column in which rows must differ to be compared, such as the list that they come from. An empty cell differs from all.
+    /// Default: all rows of a block are compared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    across: Option<String>,
     /// The columns to compare.
     fields: Vec<Field>,
     /// How alike rows must be to be one, from 0 to 1.
@@ -98,6 +102,10 @@ impl Similar {
             return Err(plan.error("'similar' needs a column in 'fields'").hint("such as `fields: [{column: name}]`"));
         }
         let blocks = keys(plan, &self.block)?;
+        let across: Vec<String> = self.across.iter().cloned().collect();
+        if !across.is_empty() {
+            plan.pick(&across, "a plain value", |dtype| !dtype.is_nested())?;
+        }
         let mut fields: Vec<(String, Measure, f64)> = Vec::with_capacity(self.fields.len());
         for Field { column, by, weight } in &self.fields {
             let dtype = plan.dtype(column)?;
@@ -119,6 +127,7 @@ impl Similar {
         }
         Ok(Compared {
             blocks,
+            across,
             fields,
             threshold: self.threshold,
             report: self.report.unwrap_or(self.threshold),
@@ -284,6 +293,30 @@ mod tests {
             }
         }
         numbers
+    }
+
+    #[test]
+    fn rows_of_one_list_are_not_compared() {
+        let table = df!(
+            "id" => [1i64, 2, 3, 4, 5],
+            "list" => [Some("a"), Some("a"), Some("b"), None, None],
+            "name" => ["Arnie Morton", "Arnie Mortons", "Arnie Morton", "Arnie Morton", "Zoe"],
+            "zip" => ["1"; 5],
+        )
+        .unwrap();
+        let clusters = |table: &DataFrame, across: &str| {
+            let step = format!("block: [zip]{across}, fields: [{{column: name, by: exact}}], threshold: 1");
+            ids(&rows(table, &format!("- dedupe: {{similar: {{{step}}}, cluster: c, action: mark}}")), "c")
+        };
+        assert_eq!(clusters(&table, ""), [1, 2, 1, 1, 3]);
+        assert_eq!(clusters(&table, ", across: list"), [1, 2, 1, 1, 3], "an empty cell differs from all");
+        let twins = df!("list" => ["a", "a", "b"], "name" => ["x", "x", "y"], "zip" => ["1"; 3]).unwrap();
+        assert_eq!(clusters(&twins, ""), [1, 1, 2]);
+        assert_eq!(clusters(&twins, ", across: list"), [1, 2, 3], "rows of one list");
+        assert_eq!(
+            failure(&table, "- dedupe: {similar: {block: [zip], across: lst, fields: [{column: name}], threshold: 1}}"),
+            "step 1 'dedupe': no column 'lst'; did you mean 'list'?"
+        );
     }
 
     proptest! {

@@ -152,7 +152,7 @@ impl Sql {
             columns.extend(plan.witnessed(plan.beside(other)?));
         }
         let (place, with) = (plan.place().to_owned(), other.clone());
-        let joining = Joining { place, with, here, there, forms, closeness: Closeness::Any, columns };
+        let joining = Joining { place, with, here, there, forms, closeness: Closeness::Any, columns, in_select: true };
         let how = match join.kind {
             JoinKind::Inner => How::Inner,
             JoinKind::Left => How::Left,
@@ -296,10 +296,20 @@ impl Working<'_> {
         self.outputs.get(at).cloned()
     }
 
+    /// What to write where HAVING holds no aggregate: the aggregate whose name it has, or WHERE.
+    fn instead_of_having(&self, condition: &SqlExpr) -> String {
+        let read = condition.columns();
+        match self.items.iter().find(|(name, sql)| sql.aggregates() && read.contains(name)) {
+            Some((name, sql)) => format!("'{name}' is only a name for the result: write {sql} in its place"),
+            None => "write it after WHERE".to_owned(),
+        }
+    }
+
     /// Rows become groups.
     fn groups(&mut self, plan: &mut Plan) -> Result<()> {
         // Each key is a column of its own before rows are grouped.
         let mut keys: Vec<(String, SqlExpr)> = Vec::new();
+        let mut shown: Vec<String> = Vec::new();
         for (at, part) in self.sql.select.groups.iter().enumerate() {
             let of_result = part.column().filter(|name| name.table.is_none() && self.names.flat(name).is_err());
             let item = of_result.and_then(|name| self.items.iter().find(|(known, _)| *known == name.column));
@@ -323,17 +333,15 @@ impl Working<'_> {
             };
             if keys.iter().all(|(known, _)| *known != name) {
                 keys.push((name, sql));
+                shown.push(part.text().to_owned());
             }
         }
         let (mut schema, mut forms) = (Schema::default(), Vec::new());
-        for (key, _) in &keys {
+        for ((key, _), said) in keys.iter().zip(&shown) {
             let dtype = plan.dtype(key)?;
             forms.push(Form::of(&dtype).ok_or_else(|| {
-                plan.error(format!(
-                    "column '{key}' is {}, by which rows cannot be grouped",
-                    artifact::type_name(&dtype)
-                ))
-                .hint("derive a plain value of it first")
+                plan.error(format!("'{said}' is {}, by which rows cannot be grouped", artifact::type_name(&dtype)))
+                    .hint("derive a plain value of it first")
             })?);
             schema.insert(key.as_str().into(), dtype);
         }
@@ -362,7 +370,7 @@ impl Working<'_> {
                 if !sql.aggregates() {
                     return Err(plan
                         .error(format!("'{sql}' holds no aggregate, but HAVING looks at groups"))
-                        .hint("write it after WHERE"));
+                        .hint(self.instead_of_having(&sql)));
                 }
                 let name = Self::free(plan, "having");
                 measures.push((name.clone(), sql.clone()));
@@ -386,7 +394,7 @@ impl Working<'_> {
             }
             self.order.extend(column.map(|column| (column, order.descending, order.nulls_first)));
         }
-        self.aggregate(plan, key_columns, forms, schema, measures)?;
+        self.aggregate(plan, shown, key_columns, forms, schema, measures)?;
         if let Some((name, sql)) = having {
             if plan.dtype(&name)? != DataType::Boolean {
                 return Err(plan
@@ -412,6 +420,7 @@ impl Working<'_> {
     fn aggregate(
         &self,
         plan: &mut Plan,
+        shown: Vec<String>,
         keys: Schema,
         forms: Vec<Form>,
         mut schema: Schema,
@@ -430,31 +439,34 @@ impl Working<'_> {
         let witness = plan.witnesses_groups(&mut schema);
         let (place, taken) = (plan.place().to_owned(), plan.schema().clone());
         let nulls = EmptyKeys::Group;
-        let aggregation = Aggregation { place, by: by.clone(), forms, measures, nulls, taken, keys, schema, witness };
+        let aggregation =
+            Aggregation { place, by: by.clone(), shown, forms, measures, nulls, taken, keys, schema, witness };
         plan.reshape(Arc::new(aggregation), None, by.into_iter().map(|key| (key, None)).collect())
     }
 
     /// DISTINCT, ORDER BY and LIMIT, then the columns under their names.
     fn end(self, plan: &mut Plan) -> Result<()> {
         if self.sql.select.distinct {
-            if let Some((column, ..)) = self.order.iter().find(|(column, ..)| !self.outputs.contains(column)) {
+            let parts = self.order.iter().zip(&self.sql.select.order);
+            if let Some((_, order)) = parts.into_iter().find(|((column, ..), _)| !self.outputs.contains(column)) {
                 return Err(plan
-                    .error(format!("ORDER BY '{column}' is not a column of SELECT DISTINCT"))
+                    .error(format!("ORDER BY '{}' is not a column of SELECT DISTINCT", order.by.text()))
                     .hint("add it to the SELECT, or order by one of its columns"));
             }
             let (mut keys, mut forms) = (Schema::default(), Vec::new());
-            for name in &self.outputs {
+            let shown: Vec<String> = self.items.iter().map(|(name, _)| name.clone()).collect();
+            for (name, said) in self.outputs.iter().zip(&shown) {
                 let dtype = plan.dtype(name)?;
                 forms.push(Form::of(&dtype).ok_or_else(|| {
                     plan.error(format!(
-                        "a column of SELECT DISTINCT is {}, which is not compared",
+                        "column '{said}' of SELECT DISTINCT is {}, which is not compared",
                         artifact::type_name(&dtype)
                     ))
                     .hint("derive a plain value of it first")
                 })?);
                 keys.insert(name.as_str().into(), dtype);
             }
-            self.aggregate(plan, keys.clone(), forms, keys, Vec::new())?;
+            self.aggregate(plan, shown, keys.clone(), forms, keys, Vec::new())?;
         }
         if !self.order.is_empty() || self.sql.select.limit.is_some() {
             let (place, schema) = (plan.place().to_owned(), plan.schema().clone());

@@ -34,10 +34,13 @@ impl Apply for Union {
         {
             match schema.get(name) {
                 Some(known) if known != dtype => {
-                    let (one, other) = (artifact::type_name(known), artifact::type_name(dtype));
-                    return Err(plan
-                        .error(format!("column '{name}' is {one}, but {other} in '{}'", self.with))
-                        .hint("cast one of them, or rename it"));
+                    let (one, other) = artifact::type_names(known, dtype);
+                    return Err(plan.error(format!("column '{name}' is {one}, but {other} in '{}'", self.with)).hint(
+                        match (known.is_temporal(), dtype.is_temporal()) {
+                            (true, true) => "cast both to datetime, or rename one",
+                            _ => "cast one of them, or rename it",
+                        },
+                    ));
                 }
                 Some(_) => {}
                 None => {
@@ -81,6 +84,18 @@ mod tests {
         assert_eq!(
             failure_given(&table, "- union: {with: other}", &given_with("other", &other)),
             "step 1 'union': column 'id' is int64, but string in 'other'; cast one of them, or rename it"
+        );
+        let moments = |unit, zone| {
+            let dtype = DataType::Datetime(unit, zone);
+            Column::new("at".into(), [0i64]).cast(&dtype).unwrap().into_frame()
+        };
+        let error = |one: DataFrame, other: DataFrame| {
+            failure_given(&one, "- union: {with: other}", &given_with("other", &other))
+        };
+        assert_eq!(
+            error(moments(TimeUnit::Milliseconds, None), moments(TimeUnit::Microseconds, Some(TimeZone::UTC))),
+            "step 1 'union': column 'at' is datetime (milliseconds, without time zone), but datetime (microseconds, in UTC) in 'other'; \
+             cast both to datetime, or rename one"
         );
     }
 }

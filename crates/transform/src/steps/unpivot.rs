@@ -41,7 +41,7 @@ impl Apply for Unpivot {
             let dtype = plan.dtype(column)?;
             match &of {
                 Some((first, known)) if *known != dtype => {
-                    let (one, other) = (artifact::type_name(known), artifact::type_name(&dtype));
+                    let (one, other) = artifact::type_names(known, &dtype);
                     return Err(plan
                         .error(format!("column '{first}' is {one}, but column '{column}' is {other}"))
                         .hint("cast them to one type first"));

@@ -34,7 +34,8 @@ pub struct Profile {
 
 #[derive(Clone, Debug, PartialEq)]
 enum Bins {
-    /// Numbers up to each edge (inclusive) and beyond the one before; then those beyond the last. In units of the column.
+    /// Numbers up to each edge (inclusive) and beyond the one before; then those beyond the last. In units of the column. The
+    /// first bin and the last one are outside of the reference's range.
     Numbers(Vec<f64>),
     /// Each category, then all others.
     Categories(Vec<String>),
@@ -45,17 +46,29 @@ enum Bins {
 impl Profile {
     /// Of the rows that a model learned from, for comparison with a column that holds `now`.
     pub fn of_training(feature: &Feature, summary: &FeatureSummary, now: &DataType) -> Profile {
-        let unit = unit_of(now);
+        // Ticks are whole.
+        let in_unit = |value: f64| match unit_of(now) {
+            1.0 => value,
+            unit => (value * unit).round(),
+        };
+        let counted = |rows: &[u64]| rows.iter().map(|rows| *rows as f64).collect::<Vec<f64>>();
         let (bins, counts) = match &summary.spread {
             Some(Spread::Numbers { edges, rows }) => {
-                (Bins::Numbers(edges.iter().map(|edge| edge * unit).collect()), rows.clone())
+                let (mut edges, mut counts) =
+                    (edges.iter().map(|edge| in_unit(*edge)).collect::<Vec<f64>>(), counted(rows));
+                if let (Some(low), Some(high)) = (summary.low, summary.high) {
+                    let (below, beyond) = add_range(&mut edges, in_unit(low), in_unit(high));
+                    counts.splice(0..0, below.then_some(0.0));
+                    counts.extend(beyond.then_some(0.0));
+                }
+                (Bins::Numbers(edges), counts)
             }
-            Some(Spread::Categories { names, rows }) => (Bins::Categories(names.clone()), rows.clone()),
+            Some(Spread::Categories { names, rows }) => (Bins::Categories(names.clone()), counted(rows)),
             None => (Bins::Unknown, Vec::new()),
         };
         Profile {
             bins,
-            counts: counts.into_iter().map(|rows| rows as f64).collect(),
+            counts,
             rows: summary.rows as f64,
             nulls: summary.missing as f64,
             categories: feature.categories().map(|all| all.iter().cloned().collect()),
@@ -71,6 +84,9 @@ impl Profile {
             let edge = |tenths: usize| summary.quantiles.at(tenths as f64 / TENTHS as f64);
             let mut edges: Vec<f64> = (1..TENTHS).filter_map(edge).collect();
             edges.dedup();
+            if let [low, .., high] = summary.quantiles.values() {
+                add_range(&mut edges, *low, *high);
+            }
             Bins::Numbers(edges)
         } else {
             Bins::Unknown
@@ -108,9 +124,13 @@ impl Profile {
             Bins::Numbers(edges) if !now.quantiles.is_empty() => {
                 let counted = at_most(values, NUMBERS_WHOLE, NUMBERS_AT_LEAST);
                 let mut below = 0.0;
-                let borders = edges.iter().copied().chain([f64::INFINITY]);
-                let shares = borders.map(|border| {
-                    let up_to = now.quantiles.share_up_to(border);
+                let borders = edges.iter().copied().chain([f64::INFINITY]).enumerate();
+                let shares = borders.map(|(at, border)| {
+                    let up_to = match edges.len() {
+                        2.. if at == 0 => at_ranks(&now.quantiles, border, false),
+                        last @ 2.. if at + 1 == last => at_ranks(&now.quantiles, border, true),
+                        _ => now.quantiles.share_up_to(border),
+                    };
                     let share = up_to - below;
                     below = up_to;
                     share.max(0.0) * counted
@@ -145,6 +165,29 @@ impl Profile {
         let (ranks, std) = self.ranks.as_ref()?;
         Some(wasserstein(ranks.values(), now.quantiles.values())? / std)
     }
+}
+
+/// Adds the edges of the reference's range, so that values below and beyond it have bins of their own, which are empty in the
+/// reference. Without them a column of a single value could take any other one unnoticed: both are in the first bin. Says which
+/// of the two were added.
+fn add_range(edges: &mut Vec<f64>, low: f64, high: f64) -> (bool, bool) {
+    let below = low.next_down();
+    let (is_new, is_last) =
+        (edges.first().is_none_or(|first| below < *first), edges.last().is_some_and(|last| *last < high));
+    edges.splice(0..0, is_new.then_some(below));
+    edges.extend(is_last.then_some(high));
+    (is_new, is_last)
+}
+
+/// The share of values up to and including `border`, by whole intervals between ranks: as few as it can be, or as many. Outside of
+/// the reference's range every value counts, so that none may be there by a line between two ranks.
+fn at_ranks(quantiles: &Quantiles, border: f64, most: bool) -> f64 {
+    let values = quantiles.values();
+    let known = values.partition_point(|value| *value <= border);
+    if known == 0 || known == values.len() {
+        return if known == 0 { 0.0 } else { 1.0 };
+    }
+    (if most { known } else { known - 1 }) as f64 / (values.len() - 1) as f64
 }
 
 /// How many rows a summary rests on.

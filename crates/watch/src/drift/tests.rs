@@ -88,6 +88,34 @@ fn the_rows_of_training_are_the_reference_of_a_model() {
 }
 
 #[test]
+fn values_outside_of_the_range_of_the_reference_are_not_those_at_its_ends() {
+    // A single value, two values, and many zeros with some numbers: no tenth ends between them.
+    let single = |value: f64| vec![Some(value); 2000];
+    let two = |other: f64| (0..2000).map(|row| Some(if row % 4 == 0 { other } else { 0.0 })).collect::<Vec<_>>();
+    for (was, is, moves) in [
+        (single(5.0), single(5.0), false),
+        (single(5.0), single(3.0), true),
+        (single(5.0), single(5.0f64.next_up()), true),
+        (two(1.0), two(1.0), false),
+        (two(1.0), two(7.0), true),
+        (two(1.0), two(-1.0), true),
+    ] {
+        let now = numbers("x", is.clone());
+        let found = judged(&spec(), &numbers("x", was.clone()), &now);
+        assert_eq!(!found.moved.is_empty(), moves, "{found:?}");
+        let feature = Feature::numeric("x");
+        let values = was.iter().copied().flatten().collect();
+        let trained = FeatureSummary::of(&Matrix::from_columns(vec![feature.clone()], vec![values]).unwrap()).remove(0);
+        let reference = Profile::of_training(&feature, &trained, &DataType::Float64);
+        let watched = [Watched { name: "x", importance: None, reference: &reference, now: &now }];
+        let found = judge(&spec(), &watched, &[], 1).columns.remove(0);
+        assert_eq!(!found.moved.is_empty(), moves, "{found:?}");
+        // As if the reference had been drawn again: chance alone raises no alarm.
+        assert_eq!(judge(&DriftSpec { resamples: 200, ..spec() }, &watched, &[], 1).false_alarms, 0.0);
+    }
+}
+
+#[test]
 fn days_and_moments_are_compared_in_their_own_units() {
     for (unit, ticks) in [(TimeUnit::Milliseconds, 1_000i64), (TimeUnit::Microseconds, 1_000_000)] {
         let at = |seconds: &[i64]| {
@@ -102,6 +130,8 @@ fn days_and_moments_are_compared_in_their_own_units() {
             FeatureSummary::of(&Matrix::from_columns(vec![feature.clone()], vec![as_seen]).unwrap()).remove(0);
         let reference = Profile::of_training(&feature, &trained, &DataType::Datetime(unit, None));
         let counts = reference.counts_of(&now);
+        let [below, counts @ .., beyond] = &counts[..] else { panic!("bins") };
+        assert!(*below == 0.0 && *beyond == 0.0 && counts.len() == 10, "{below} {beyond}");
         assert!(counts.iter().all(|count| (90.0..=110.0).contains(count)), "{unit:?}: {counts:?}");
     }
 }

@@ -17,6 +17,8 @@ pub enum Source {
     Input(String),
     /// Of another table, which a step names.
     Beside(OtherTable, String),
+    /// No column, but which rows there are: a number of rows, a rank, a total.
+    Rows,
 }
 
 /// Columns that a plan reads.
@@ -42,6 +44,8 @@ pub(crate) struct Moves {
     pub rows: Vec<Source>,
     /// Whether a column may read those before it, as they are after the step.
     pub in_order: bool,
+    /// Whether the columns that are made look at several rows, so that they change with the rows there are.
+    pub gathers: bool,
 }
 
 impl Moves {
@@ -149,7 +153,7 @@ impl Flow {
         let resolved = |of: &[Source], flow: &Flow| -> Origins {
             let one = |source: &Source| match source {
                 Source::Input(name) => flow.name(name),
-                beside => Origins::from([beside.clone()]),
+                other => Origins::from([other.clone()]),
             };
             of.iter().flat_map(one).collect()
         };
@@ -162,6 +166,11 @@ impl Flow {
             for (name, of) in &moves.columns {
                 let sources = resolved(of, self);
                 self.of.insert(name.clone(), sources);
+            }
+        }
+        if moves.gathers {
+            for (name, _) in &moves.columns {
+                self.of.entry(name.clone()).or_default().insert(Source::Rows);
             }
         }
         self.of.retain(|name, _| schema.contains(name));

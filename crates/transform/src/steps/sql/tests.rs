@@ -232,3 +232,36 @@ fn a_column_of_using_is_one_column() {
     let error = fails("SELECT v FROM this LEFT JOIN places USING (c)");
     assert!(error.contains("column 'v' is in several tables: places, this; write places.v or this.v"), "{error}");
 }
+
+#[test]
+fn books_and_errors_show_what_people_wrote() {
+    let books = |sql: &str| -> Vec<String> { run(sql).removed.into_iter().map(|(rule, _)| rule).collect() };
+    assert_eq!(
+        books("SELECT price > 3 AS high, COUNT(*) AS n FROM this GROUP BY high, length(customer) > 0"),
+        ["step 1 'sql' by high, length(customer) > 0"]
+    );
+    assert_eq!(books("SELECT DISTINCT price > 3 AS high FROM this"), ["step 1 'sql' by high"]);
+    for (sql, error) in [
+        (
+            "SELECT DISTINCT customer FROM this ORDER BY price * 2",
+            "step 1 'sql': ORDER BY 'price * 2' is not a column of SELECT DISTINCT; add it to the SELECT, or order by one of its columns",
+        ),
+        (
+            "SELECT customer, SUM(price) AS total FROM this GROUP BY customer HAVING total > 60",
+            "step 1 'sql': 'total > 60' holds no aggregate, but HAVING looks at groups; 'total' is only a name for the result: write \
+             SUM(price) in its place",
+        ),
+        (
+            "SELECT customer, SUM(price) AS total FROM this GROUP BY customer HAVING customer = 'a'",
+            "step 1 'sql': 'customer = 'a'' holds no aggregate, but HAVING looks at groups; write it after WHERE",
+        ),
+    ] {
+        assert_eq!(fails(sql), error);
+    }
+    let twice = customers().vstack(&customers()).unwrap();
+    let sql = "SELECT this.id FROM this JOIN customers c ON this.customer = c.id";
+    let error = failure_given(&orders(), &step(sql), &given_with("customers", &twice));
+    let way = "; use the step 'join' with `expect: many` before the SELECT if that is meant; otherwise make the keys of 'customers' \
+               unique, by a step 'dedupe' or 'aggregate'";
+    assert!(error.ends_with(way), "{error}");
+}

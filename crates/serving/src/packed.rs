@@ -1,0 +1,136 @@
+//! A column of numbers as one text in a line of the journal: each number in the smallest type that holds all of them exactly,
+//! as Base64. Of a thousand rows that takes a third of the bytes, and a small part of the time, of their numbers as texts.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD_NO_PAD as BASE64;
+
+use crate::json;
+
+/// How the numbers are stored, little-endian: the first character of the text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    I8,
+    I16,
+    I32,
+    F32,
+    F64,
+}
+
+const KINDS: [(Kind, u8, usize); 5] =
+    [(Kind::I8, b'b', 1), (Kind::I16, b's', 2), (Kind::I32, b'i', 4), (Kind::F32, b'f', 4), (Kind::F64, b'd', 8)];
+
+impl Kind {
+    /// The smallest one that gives every bit back; NaN stays NaN.
+    fn of(numbers: &[f64]) -> Kind {
+        let (mut whole, mut single, mut low, mut high) = (true, true, 0i32, 0i32);
+        for number in numbers {
+            let as_whole = *number as i32;
+            whole &= f64::from(as_whole).to_bits() == number.to_bits();
+            single &= f64::from(*number as f32).to_bits() == number.to_bits() || number.is_nan();
+            (low, high) = (low.min(as_whole), high.max(as_whole));
+        }
+        match (whole, single) {
+            (true, _) if low >= i8::MIN.into() && high <= i8::MAX.into() => Kind::I8,
+            (true, _) if low >= i16::MIN.into() && high <= i16::MAX.into() => Kind::I16,
+            (true, _) => Kind::I32,
+            (false, true) => Kind::F32,
+            (false, false) => Kind::F64,
+        }
+    }
+}
+
+/// Appends `numbers` as a text with its quotes. `scratch` is working memory.
+pub fn write(out: &mut Vec<u8>, numbers: &[f64], scratch: &mut Vec<u8>) {
+    scratch.clear();
+    let kind = Kind::of(numbers);
+    match kind {
+        Kind::I8 => scratch.extend(numbers.iter().map(|number| *number as i8 as u8)),
+        Kind::I16 => numbers.iter().for_each(|number| scratch.extend_from_slice(&(*number as i16).to_le_bytes())),
+        Kind::I32 => numbers.iter().for_each(|number| scratch.extend_from_slice(&(*number as i32).to_le_bytes())),
+        Kind::F32 => numbers.iter().for_each(|number| scratch.extend_from_slice(&(*number as f32).to_le_bytes())),
+        Kind::F64 => numbers.iter().for_each(|number| scratch.extend_from_slice(&number.to_le_bytes())),
+    }
+    out.push(b'"');
+    out.extend(KINDS.iter().filter(|(known, ..)| *known == kind).map(|(_, letter, _)| *letter));
+    let start = out.len();
+    out.resize(start + scratch.len().div_ceil(3) * 4, 0);
+    // There is room for all of it, so nothing can fail.
+    let length = BASE64.encode_slice(&*scratch, &mut out[start..]).unwrap_or_default();
+    out.truncate(start + length);
+    out.push(b'"');
+}
+
+/// Appends `"name":` and the numbers.
+pub fn field(out: &mut Vec<u8>, name: &str, numbers: &[f64], scratch: &mut Vec<u8>) {
+    json::key(out, name);
+    write(out, numbers, scratch);
+}
+
+/// The numbers of such a text; `None` if it is not one.
+pub fn read(text: &str) -> Option<Vec<f64>> {
+    let (letter, rest) = text.as_bytes().split_first()?;
+    let (kind, _, size) = KINDS.iter().find(|(_, known, _)| known == letter)?;
+    let bytes = BASE64.decode(rest).ok()?;
+    if !bytes.len().is_multiple_of(*size) {
+        return None;
+    }
+    fn each<const N: usize>(bytes: &[u8], number: impl Fn([u8; N]) -> f64) -> Vec<f64> {
+        bytes.as_chunks::<N>().0.iter().map(|bytes| number(*bytes)).collect()
+    }
+    Some(match kind {
+        Kind::I8 => each::<1>(&bytes, |[byte]| f64::from(byte as i8)),
+        Kind::I16 => each(&bytes, |bytes| f64::from(i16::from_le_bytes(bytes))),
+        Kind::I32 => each(&bytes, |bytes| f64::from(i32::from_le_bytes(bytes))),
+        Kind::F32 => each(&bytes, |bytes| f64::from(f32::from_le_bytes(bytes))),
+        Kind::F64 => each(&bytes, f64::from_le_bytes),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn packed(numbers: &[f64]) -> String {
+        let mut out = Vec::new();
+        write(&mut out, numbers, &mut Vec::new());
+        serde_json::from_slice(&out).unwrap()
+    }
+
+    #[test]
+    fn every_bit_comes_back_from_the_smallest_type() {
+        for (numbers, letter) in [
+            (vec![], 'b'),
+            (vec![0.0, -128.0, 127.0], 'b'),
+            (vec![128.0], 's'),
+            (vec![-32_769.0, 2_147_483_647.0], 'i'),
+            (vec![2_147_483_648.0], 'f'),
+            (vec![f64::NAN, 1.0], 'f'),
+            (vec![-0.0], 'f'),
+            (vec![0.5, f64::INFINITY], 'f'),
+            (vec![0.1], 'd'),
+            (vec![9_007_199_254_740_991.0], 'd'),
+            (vec![5e-324, f64::NAN], 'd'),
+        ] {
+            let text = packed(&numbers);
+            assert!(text.starts_with(letter), "{numbers:?}: {text}");
+            let bits = |numbers: &[f64]| numbers.iter().map(|number| number.to_bits()).collect::<Vec<_>>();
+            assert_eq!(bits(&read(&text).unwrap()), bits(&numbers), "{text}");
+        }
+        let mut random = spec::random::Random::new(3, 1);
+        for _ in 0..2000 {
+            let scale = 10f64.powi(random.below(30) as i32 - 8);
+            let digits = [1.0, 0.5, 0.001][random.below(3)];
+            let count = random.below(50);
+            let number = |_| ((random.below(1 << 40) as f64 - (1u64 << 39) as f64) / scale / digits).round() * digits;
+            let numbers: Vec<f64> = (0..count).map(number).collect();
+            assert_eq!(read(&packed(&numbers)).unwrap(), numbers);
+        }
+    }
+
+    #[test]
+    fn what_is_no_such_text_is_not_read() {
+        for text in ["", "x", "d", "dAA", "iAAA", "b!", "bA"] {
+            assert!(read(text).is_none_or(|numbers| numbers.is_empty()), "{text}");
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! Kernels as real processes (ADR 0023) under engines that are scripts: one that answers what it likes, one whose processes fail in
+//! every way, and xargs. Only what a process has done and answered for is published.
+
+use testkit::{Project, spark_python};
+use tests::outcome::Published;
+use tests::{repository, small_churn};
+
+fn shop(clean: &str) -> Project {
+    let project = tests::shop();
+    project.write("resources/shop/clean.yaml", clean);
+    project.run("ingest", ["shop"]).exits(0);
+    project
+}
+
+#[test]
+fn a_kernel_wants_the_plan_of_its_round() {
+    let project = shop(tests::SHOP_CLEAN);
+    project.run("clean", ["--kernel"]).exits(2).says("the path of ROUND.json is expected");
+    project.write("round.json", "{}");
+    project.run("clean", ["--kernel", "round.json"]).exits(2).says("round.json: not the plan of a round");
+}
+
+/// A script in the place of `carry.py`, which answers a round as `answer` says: Python without Spark.
+fn with_script(project: Project, answer: &str) -> Project {
+    let script = format!(
+        "import json, os, pathlib, shutil, sys\n\
+         plan = json.load(open(sys.argv[1]))\n\
+         folder = pathlib.Path(sys.argv[1]).parent\n\
+         def say(**line):\n    print(json.dumps(line), flush=True)\n\
+         def answer(round, exit=0, rows_in=4, **more):\n    \
+             line = json.dumps({{'kernel': 1, 'exit': exit, 'rows_in': rows_in}} | more)\n    \
+             say(round=round, exit=exit, stdout=line, stderr='')\n\
+         def part(path, rows=3, content='x'):\n    return [{{'name': 'rows', 'path': str(path), 'rows': rows, 'content': content}}]\n\
+         for line in sys.stdin:\n    round = json.loads(line)['round']\n    {answer}\n    say(round=round, done=True, seconds=0.1)\n"
+    );
+    project.write("carry.py", script);
+    let path = project.at("carry.py").display().to_string();
+    project.with_variable("MILLRACE_SPARK_SCRIPT", path)
+}
+
+#[test]
+fn only_parts_that_are_what_was_answered_are_believed() {
+    for (answer, code, says) in [
+        ("answer(round, parts=part(folder / 'gone.parquet'))", 2, "is missing: do executors write to the same storage"),
+        ("answer(round, parts=part('/etc/hostname'))", 2, "lies outside the folder of the run"),
+        (
+            "shutil.copy(next(pathlib.Path('data/raw/shop').glob('orders_*.parquet')), folder / 'p.parquet'); \
+             answer(round, parts=part(folder / 'p.parquet'))",
+            2,
+            "is of another run",
+        ),
+        (
+            "(folder / 'p.parquet').write_bytes(b'PAR1nonsensePAR1'); answer(round, parts=part(folder / 'p.parquet'))",
+            2,
+            "p.parquet",
+        ),
+        ("answer(round, rows_in=3)", 2, "the engine received 4 rows, but its processes saw 3"),
+        ("answer(round); answer(round)", 2, "the engine received 4 rows, but its processes saw 8"),
+        ("pass", 2, "the engine received 4 rows, but its processes saw 0"),
+        ("answer(round, exit=1, message='a value is wrong', hint='mend it')", 1, "a value is wrong; mend it"),
+        (
+            "say(round=round, exit=2, stdout='', stderr='last words')",
+            2,
+            "a kernel ended with 2 without an answer: last words",
+        ),
+        (
+            "say(round=round, error='spark is away', hint='see the log', exit=75); sys.exit(75)",
+            75,
+            "spark is away; see ",
+        ),
+        ("print('WARN from spark', flush=True)", 2, "a line that is not of its protocol: WARN from spark"),
+        ("sys.exit(1)", 75, "the script that talks to Spark ended in the middle of a round"),
+    ] {
+        let project = with_script(shop(tests::SHOP_CLEAN), answer);
+        let outcome = project.run("clean", ["shop", "--engine", "spark"]);
+        outcome.exits(code).says(says);
+        assert!(!project.exists("data/processed/shop/clean/latest"), "{answer}");
+        let left = project.list("data/processed/shop/clean");
+        assert!(left.iter().all(|name| name.starts_with(".lock")), "{answer}: {left:?}");
+    }
+}
+
+#[test]
+fn processes_that_fail_leave_nothing_and_change_nothing() {
+    // A Python with pyarrow.
+    let Some(python) = spark_python(&repository()) else { return };
+    let project = shop(
+        "max_refused: 1\ntables:\n  orders:\n    changes: true\n    steps:\n      - trim\n      \
+         - dedupe: {keys: [customer], keep: last, by: id}\n      - outliers: {columns: [amount], method: iqr, action: refuse}\n",
+    );
+    project.run("clean", ["shop"]).exits(0);
+    let expected = Published::of(&project, "clean", "shop");
+    let project = project
+        .with_variable("MILLRACE_SPARK_SCRIPT", repository().join("tests/faulty_engine.py").display().to_string())
+        .with_variable("PYSPARK_PYTHON", python.display().to_string());
+    project.run("clean", ["shop", "--force", "--engine", "spark"]).exits(0);
+    Published::of(&project, "clean", "shop").assert_same(&expected, "by processes that fail first");
+    let left = project.list("data/processed/shop/clean");
+    assert!(left.iter().all(|name| !name.starts_with(".tmp")), "parts are left: {left:?}");
+}
+
+#[test]
+fn xargs_is_an_engine() {
+    let project = small_churn();
+    // A check that compares with earlier runs names how many there are.
+    let clean = project.read("resources/churn/clean.yaml");
+    let clean: Vec<&str> = clean.lines().filter(|line| !line.contains("near_history")).collect();
+    project.write("resources/churn/clean.yaml", clean.join("\n"));
+    for tool in ["ingest", "clean", "features"] {
+        project.run(tool, ["churn"]).exits(0);
+    }
+    let expected = ["clean", "features"].map(|tool| Published::of(&project, tool, "churn"));
+    let project = project
+        .with_variable("MILLRACE_SPARK_SCRIPT", repository().join("scripts/spark/xargs.py").display().to_string())
+        .with_variable("PYSPARK_PYTHON", "python3");
+    for (tool, expected) in ["clean", "features"].into_iter().zip(expected) {
+        project.run(tool, ["churn", "--force", "--engine", "spark"]).exits(0);
+        Published::of(&project, tool, "churn").assert_same(&expected, "by xargs");
+    }
+}
