@@ -133,7 +133,7 @@ fn what_clean_does_to_a_column_is_part_of_the_features_that_read_it() {
         &project,
         &[
             "keep v2, champion v1",
-            "could not be recomputed (what they are made of changed: ",
+            "could not be recomputed (what they are computed from changed: ",
             "promote by hand if the challenger is to replace it",
         ],
     );
@@ -341,7 +341,7 @@ fn latest_names_only_what_its_stage_wrote() {
     // Another stage's file in the place of a version.
     let models = "data/models/churn/latest";
     project.write(models, project.latest("data/output/churn/predict")[0].clone() + "\n");
-    project.run("train", ["churn"]).exits(0).says("is not of this stage");
+    project.run("train", ["churn"]).exits(0).says("belongs to another stage");
 }
 
 /// People to learn from, and newcomers to score: a number, one with gaps, a city; a column that counts the rows.

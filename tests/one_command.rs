@@ -58,7 +58,7 @@ fn a_project_is_made_from_nothing_and_runs() {
         "
         exit 2
         stderr
-          error: init: myshop/.env.example: is there already; name a new folder, or move the file away
+          error: init: myshop/.env.example: exists already; name a new folder, or move the file away
         "
     );
 }
@@ -138,7 +138,7 @@ fn time_that_runs_out_ends_a_stage_in_order() {
     held.lock().expect("it is free");
     let outcome = project.run("millrace", ["run", "shop", "--scheduled"]);
     assert!(
-        outcome.exits(75).stdout()[0].contains("in ingest: stopped, since its time ran out"),
+        outcome.exits(75).stdout()[0].contains("in ingest: stopped because its time ran out"),
         "{:?}",
         outcome.stdout()
     );

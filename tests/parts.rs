@@ -390,7 +390,7 @@ fn what_is_not_done_in_parts_is_done_on_the_driver_which_says_so() {
         ),
         (
             "- aggregate: {by: [customer], measures: {n: COUNT(*)}}",
-            "all steps, for step 1 'aggregate' makes other rows of the whole table",
+            "all steps, for step 1 'aggregate' makes other rows from the whole table",
         ),
     ] {
         let project = shop(&format!("tables:\n  orders:\n    steps:\n      {steps}\n"));

@@ -1,5 +1,5 @@
 //! How `ingest.yaml` has a column read is part of what the column means: a model is not applied to rows that are read in
-//! another way, and goes on where an edit changes no value. Every key of a source has its place in [`KEYS`].
+//! another way, and continues where an edit changes no value. Every key of a source has its place in [`KEYS`].
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ use testkit::http_server::{HttpAnswer, HttpServer};
 enum Effect {
     /// The model refuses what is read from then on.
     Meaning(&'static [(&'static str, &'static str)]),
-    /// The model goes on.
+    /// The model continues.
     Nothing(&'static [(&'static str, &'static str)]),
     /// Another test has it, or another key stands for it.
     Elsewhere(&'static str),

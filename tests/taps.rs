@@ -48,7 +48,7 @@ fn the_state_moves_with_what_was_published() {
     let before = project.latest("data/raw/p");
     ingest(&[])
         .exits(2)
-        .says("command:sh: the program ended with exit code 1; its last words: the connection was lost");
+        .says("command:sh: the program ended with exit code 1; its last output: the connection was lost");
     assert_eq!(project.latest("data/raw/p"), before);
     std::fs::remove_file(project.at("fail")).unwrap();
     ingest(&[]).exits(0);
@@ -58,7 +58,7 @@ fn the_state_moves_with_what_was_published() {
     assert_eq!(project.latest("data/raw/p"), before, "nothing is new");
     ingest(&["--full"]).exits(0);
     assert_eq!((numbers(&project), project.latest("data/raw/p").len()), (vec![1, 2, 3, 4, 5], 1));
-    ingest(&["--backfill", "2024-01..2024-02"]).exits(2).says("a tap cannot be asked for days");
+    ingest(&["--backfill", "2024-01..2024-02"]).exits(2).says("a tap cannot read days again");
 }
 
 /// `tap-rest-api` from PyPI, if it is installed.
@@ -126,7 +126,7 @@ fn a_tap_from_pypi_reads_a_service() {
     let evidence = project.evidence(path);
     assert_eq!(evidence["bookmark"]["state"]["bookmarks"]["orders"]["last_update"], 7);
     assert!(!evidence.to_string().contains("t0p-s3cret"));
-    // New rows come, and the tap goes on from its state. It reads the row of its state again.
+    // New rows come, and the tap continues from its state. It reads the row of its state again.
     count.store(9, std::sync::atomic::Ordering::Relaxed);
     project.run("ingest", ["p"]).exits(0);
     let path = project.latest("data/raw/p").pop().unwrap();

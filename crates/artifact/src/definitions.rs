@@ -1,7 +1,7 @@
 //! What the columns of a table mean: how each was made, in a form that a later run can compare.
 //!
 //! Two columns of one name are the same feature only if they are made the same way. So each table carries a hash per
-//! column from the stage that makes it, a model keeps those that it learned from, and whoever scores or compares
+//! column from the stage that makes it, a model keeps those that it learned from, and code that scores or compares
 //! looks at both.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -179,7 +179,7 @@ impl Definitions {
     /// The raw columns that are read in another way now than they were, and what is made of them. Nothing is known of columns
     /// of tables that were not there.
     fn read_differently(&self, pairs: &[(&str, Option<&Definition>, Option<&Definition>)]) -> Vec<String> {
-        // By how they were read and are read: what decides all columns of a source is said once.
+        // By how they were read and are read: settings of the whole source are named once.
         let mut changed: BTreeMap<(&str, &str), Affected> = BTreeMap::new();
         for (name, was, is) in pairs {
             for (column, now) in is.iter().flat_map(|is| &is.readings) {
@@ -374,7 +374,7 @@ mod tests {
         assert_eq!(of(&short).changed(&of(&long), ["b"]), [format!("'b' {clause}")]);
         assert_eq!(of(&short).changed(&of(&short), ["b"]), [""; 0]);
         assert_eq!(of(&short).changed_label(&of(&long), "y"), Some(format!("'y' {clause}")));
-        // Where a column stands is not part of what it means.
+        // The position of a column is not part of its meaning.
         let both = |reads: [&Definition; 2]| Definition::new("c", "a + b", "a + b", reads).hash;
         let b = Definition::new("b", "b", "b", []);
         assert_eq!(both([&short, &b]), both([&b, &short]));
@@ -401,7 +401,7 @@ mod tests {
         assert!(
             label.ends_with(r#"is read without settings now, was read with {"decimal":","}, which changes 'total'"#)
         );
-        // A setting of the whole source is said once.
+        // A setting of the whole source is named once.
         let of = |reading: &str| Definitions {
             columns: ["a", "b", "c", "d", "e"].map(|name| Definition::raw("t", name, reading.to_owned())).to_vec(),
             ..Definitions::default()

@@ -106,7 +106,7 @@ impl RowChecks {
         self.tests.is_empty()
     }
 
-    /// Tests a batch, and counts. Returns the rows that go on, and those that a hard check took out, with
+    /// Tests a batch, and counts. Returns the rows that are passed on, and those that a hard check took out, with
     /// the first reason for each in the column `_reason`. A batch without failures is handed back as it came.
     pub fn split(&mut self, rows: DataFrame) -> Result<(DataFrame, Option<DataFrame>)> {
         self.seen += rows.height() as u64;

@@ -17,7 +17,7 @@ pub struct CompareSpec {
     /// The pipeline under whose name the server seals requests and outcomes; default: the pipeline's name with `_served`.
     #[serde(default)]
     pub served: Option<Name>,
-    /// What a key stands for, in the plural, for sentences; default `keys`.
+    /// What a key identifies, in the plural, for sentences; default `keys`.
     #[serde(default = "keys")]
     pub units: String,
     /// The outcome that decides.
@@ -213,7 +213,7 @@ impl CompareSpec {
                 (&before.outcome, before.measure, before.window) == (&outcome.outcome, outcome.measure, outcome.window)
             }) {
                 return Err(format!(
-                    "{place}: '{}' is there already, with the same measure and window",
+                    "{place}: '{}' is listed already, with the same measure and window",
                     outcome.outcome
                 ));
             }
@@ -319,7 +319,7 @@ mod tests {
             ("least_improvement: -0.1", "least_improvement: -0.1 is not 0 or more"),
             ("least_keys: 1", "least_keys: fewer than 2 keys cannot be compared"),
             ("units: ' '", "units: it is empty"),
-            ("secondary: [{outcome: contract}]", "secondary[0]: 'contract' is there already"),
+            ("secondary: [{outcome: contract}]", "secondary[0]: 'contract' is listed already"),
             ("secondary: [{outcome: ''}]", "secondary[0].outcome: it is empty"),
             ("secondary: [{outcome: click, worse_by: -1}]", "secondary[0].worse_by: -1 is not 0 or more"),
             ("secondary: [{outcome: click, window: 1mo}]", "secondary[0].window: 1mo has no fixed length"),

@@ -100,7 +100,7 @@ impl Almanac {
         if self.has_days { time } else { time + self.ahead(time) }
     }
 
-    /// The first moment at which the clocks show `local` or later, found by looking at each: they show `local` itself at
+    /// The first instant at which the clocks show `local` or later, found by looking at each: they show `local` itself at
     /// `local` less what they are ahead there, or they leap over it.
     fn first(self, local: i128) -> i128 {
         if self.zone.is_none() || self.has_days {
@@ -115,7 +115,7 @@ impl Almanac {
         shows.chain(leaps).min().unwrap_or(local)
     }
 
-    /// The second at which the clocks change between two moments.
+    /// The second at which the clocks change between two instants.
     fn change(self, (mut before, ahead): (i128, i128), mut after: i128) -> i128 {
         (before, after) = (before.div_euclid(SECOND), after.div_euclid(SECOND));
         while after - before > 1 {

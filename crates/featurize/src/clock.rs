@@ -1,9 +1,9 @@
 //! How a time column counts, and by which clock on the wall its days begin.
 //!
 //! Without a zone, times are taken as they are: a day begins at 00:00 and has 24 hours. With a zone, times are UTC, and days,
-//! weeks, months and years are those of the zone; hours are hours. A time of the wall stands for the first moment at which
-//! the clocks show it or a later one: of a time that they show twice this is the first of both moments, of one that they skip
-//! the moment of the change.
+//! weeks, months and years are those of the zone; hours are hours. A local time means the first instant at which
+//! the clocks show it or a later one: of a time that they show twice this is the first of both instants, of one that they skip
+//! the instant of the change.
 
 use chrono::{Days, Months, NaiveDate};
 use polars::prelude::{DataType, TimeUnit};
@@ -56,7 +56,7 @@ impl Clock {
         Ok(Clock { count, zone })
     }
 
-    /// Whether it counts days, so that nobody knows the time of day.
+    /// Whether it counts days, so that the time of day is unknown.
     pub fn has_days(self) -> bool {
         self.count == Count::Days
     }
@@ -89,7 +89,7 @@ impl Clock {
         Ok(())
     }
 
-    /// What the clocks on the wall show at a time. It may go back while time goes on.
+    /// What the clocks on the wall show at a time. It may go back while time advances.
     pub fn local(self, time: i64) -> i64 {
         match (self.zone, self.count) {
             (Some(zone), Count::Ticks(per_second)) => {

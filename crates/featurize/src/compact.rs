@@ -97,7 +97,7 @@ fn fits(first: i64, last: i64, unit: i64) -> bool {
     last.checked_sub(first).is_some_and(|range| range / unit <= i64::from(u32::MAX))
 }
 
-/// Numbers, of which NaN stands for null.
+/// Numbers, of which NaN means null.
 pub enum Reals {
     /// Whole numbers from -127 to 127; the smallest byte stands for null.
     Bytes(Vec<i8>),

@@ -185,7 +185,7 @@ fn each_text(texts: &StringChunked, mut code: impl FnMut(&str) -> u32) -> Vec<u3
     all
 }
 
-/// The values of a column as they are told apart.
+/// The values of a column as they are distinguished.
 enum Keys {
     /// Nulls only.
     None(usize),

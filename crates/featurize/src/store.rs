@@ -354,7 +354,7 @@ pub fn take(values: &Series, codes: &[u32]) -> Result<Series> {
     values.take(&index).during(format!("column '{}'", values.name()))
 }
 
-/// Integers of which the smallest stands for null.
+/// Integers of which the smallest means null.
 pub fn integers(name: &str, values: Vec<i64>) -> Series {
     let name = PlSmallStr::from_str(name);
     if values.contains(&i64::MIN) {

@@ -1,4 +1,4 @@
-//! Columns are not those of the last run: whether the table goes on is what `schema` in ingest.yaml says.
+//! Columns differ from the last run: `schema` in ingest.yaml decides whether the run continues.
 
 use std::path::PathBuf;
 

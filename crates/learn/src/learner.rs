@@ -17,7 +17,7 @@ pub trait Learner: Send + Sync {
     /// The learner as YAML names it, such as `lightgbm`.
     fn name(&self) -> &'static str;
 
-    /// Its settings as they are in force, defaults included, for whoever compares experiments.
+    /// Its settings as they are in force, defaults included, for anyone who compares experiments.
     fn settings(&self) -> serde_json::Value {
         serde_json::Value::Null
     }

@@ -4,7 +4,7 @@
 //! source: {command: {run: [python3, scripts/orders.py], format: json_lines}}
 //! ```
 //!
-//! What it prints counts only if it ends with exit code 0: a program that fails, is killed or takes too long has said nothing.
+//! What it prints counts only if it ends with exit code 0: a program that fails, is killed or takes too long has delivered nothing.
 
 mod arrow;
 mod group;
@@ -87,7 +87,7 @@ struct Written {
     /// afterwards, and passed as `--config FILE`. Their values are in no other file, log or error.
     #[serde(default)]
     config: Option<Config>,
-    /// Whether a `singer` tap goes on where it ended the last time: its state is kept with the table, and passed as
+    /// Whether a `singer` tap continues where it ended the last time: its state is kept with the table, and passed as
     /// `--state FILE`. `false` by default: every run reads all.
     #[serde(default)]
     incremental: bool,
@@ -190,7 +190,7 @@ impl TryFrom<Written> for CommandSpec {
             return Err("'run' names no program; write a list such as [python3, scripts/orders.py]".to_owned());
         }
         if !(1..=86_400).contains(&timeout_seconds) {
-            return Err("'timeout_seconds' goes from 1 to 86400".to_owned());
+            return Err("'timeout_seconds' ranges from 1 to 86400".to_owned());
         }
         for name in environment.names() {
             if name.is_empty() || name.contains(['=', '\0']) {
@@ -279,7 +279,7 @@ impl Source for CommandSpec {
 
     fn open(&self, located: Located, request: &Request<'_>) -> Result<Opened> {
         if let Reach::Days(..) = request.reach {
-            return Err(Error::cannot_run("a tap cannot be asked for days: its own state says where it goes on")
+            return Err(Error::cannot_run("a tap cannot read days again: its own state says where it continues")
                 .hint("read all of it again with 'ingest --full'"));
         }
         let program = Arc::new(self.program(request.root));

@@ -87,14 +87,14 @@ struct Written {
     /// `error`. If no file has rows, that is an error in any case.
     #[serde(default)]
     empty_files: EmptyFiles,
-    /// The character of a `csv` or `tsv` after which the next one stands for itself, such as `\`; a field of nothing but
+    /// The character of a `csv` or `tsv` after which the next one is literal, such as `\`; a field of nothing but
     /// `\N` is missing then. By default there is none, and a quote within quotes is doubled.
     #[serde(default)]
     escape: Option<Character>,
-    /// What stands before the fraction of a number in text formats. Default `.`.
+    /// The character before the fraction of a number in text formats. Default `.`.
     #[serde(default)]
     decimal: Option<Mark>,
-    /// What stands between thousands in text formats, as `.` in `1.234,50`; a space stands for no-break spaces, too.
+    /// The character between thousands in text formats, such as `.` in `1.234,50`; a space includes no-break spaces.
     /// By default nothing does.
     #[serde(default)]
     thousands: Option<Mark>,
@@ -329,7 +329,7 @@ impl Format {
         }
     }
 
-    /// What the extension says, if it says anything.
+    /// The format by the extension, if it has one.
     pub(crate) fn of_extension(extension: &str) -> Option<Format> {
         Some(match extension {
             "csv" => Format::Csv,

@@ -88,8 +88,7 @@ impl Iterator for Flow {
     }
 }
 
-/// What is said when a reading thread is gone without a word.
+/// The error when a reading thread has ended without a result.
 pub(crate) fn panicked() -> Error {
-    Error::cannot_run("the reading thread panicked")
-        .hint("this is a defect of the tool; please report it with the input")
+    Error::cannot_run("the reading thread failed").hint("this is a defect of the tool; please report it with the input")
 }

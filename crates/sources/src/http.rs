@@ -180,7 +180,7 @@ impl HttpSpec {
                 (columns, first, Box::new(rows))
             }
             (None, Some(first)) => {
-                // Later pages are held to the first: to read ahead would ask a service for pages that nobody may want.
+                // Later pages are held to the first: to read ahead would request pages that may not be needed.
                 let ahead = Ahead::only(first, Box::new(rows));
                 (ahead.columns(names, &missing, Numerals::default()), None, Box::new(ahead))
             }

@@ -100,7 +100,7 @@ impl TextReader {
     }
 
     /// From now on a last line that is broken and has no end is taken for a part of one, whose rest and successors are lost:
-    /// of a program nobody knows how much there was to be.
+    /// of a program the expected size is unknown.
     pub(crate) fn refuse_cut_short(&mut self) {
         self.whole = true;
     }

@@ -3,7 +3,7 @@
 //! They belong to the meaning of the column, so that a model is not applied to rows that were read in another way. Settings
 //! that only say where the rows lie, which of them are fetched, or how (paths, hosts, ranges of days, retries) do not. Neither
 //! does the type, where it changes no value: the schema has it. Each source takes its spec apart key by key, so that a new
-//! key does not compile before somebody has decided what it does.
+//! key does not compile until its meaning is decided.
 
 use std::collections::BTreeMap;
 

@@ -21,9 +21,9 @@ use spec::{Error, Result, did_you_mean};
 use crate::decode::decoded;
 use crate::http::tree::{DEEPEST, Explode, Node};
 
-/// Bytes of a record, at most: it stands in memory as a whole.
+/// Bytes of a record, at most: it is held in memory as a whole.
 const RECORD_BYTES: u64 = 64 << 20;
-/// Bytes at the beginning of a file in which it says its encoding.
+/// Bytes at the beginning of a file that declare its encoding.
 const HEAD: usize = 256;
 /// Paths of other elements that an error may name.
 const KNOWN: usize = 40;
@@ -260,7 +260,7 @@ impl Records {
             event: Vec::new(),
             lines: Vec::new(),
             at: 0,
-            // Whoever reads it says so.
+            // The reader reports it.
             ended: is_empty,
         })
     }
@@ -314,7 +314,7 @@ impl Records {
                 }
                 Event::End(_) => drop(self.open.pop()),
                 Event::Eof => self.end()?,
-                // What stands between records is checked, and left out.
+                // Text between records is checked, and left out.
                 event => {
                     let mut outside = Tree::default();
                     if !self.open.is_empty() {
@@ -378,7 +378,7 @@ fn declared(head: &[u8]) -> Result<Option<&'static Encoding>, Error> {
     let Some(label) = declaration.split_once("encoding=").map(|(_, rest)| rest) else { return Ok(None) };
     let label = label.trim_start_matches(['"', '\'']).split(['"', '\'']).next().unwrap_or_default();
     match Encoding::for_label(label.as_bytes()) {
-        // A file that can be read so far as to its declaration is no UTF-16, whatever it says.
+        // A file that can be read so far as to its declaration is not UTF-16, whatever it declares.
         Some(encoding) if !encoding.is_ascii_compatible() => Ok(None),
         Some(encoding) => Ok(Some(encoding)),
         None => Err(Error::cannot_run(format!("its encoding '{}' is not known", spec::text::cut(label, 40)))

@@ -150,7 +150,7 @@ impl<S: Stage> Drafting<'_, S> {
         let columns = written.summary.as_ref().map(artifact::Summary::finish).unwrap_or_default();
         let mut results = self.judge(&table, checks, &row_checks, &written, &output.schema, &columns)?;
         let judged = (output.judged)();
-        // A record of what failed stays: it is no less right for what it found.
+        // A record of what failed stays: it is still valid for what it found.
         let own = failed(&table, &judged.checks, &RowChecks::default());
         match judged.is_record {
             true => self.findings.borrow_mut().extend(own),

@@ -153,7 +153,7 @@ pub trait Stage: Sized {
         Ok(false)
     }
 
-    /// What becomes of an error of a run. Default: it ends the tool. A stage of independent parts notes it, and goes on with
+    /// What becomes of an error of a run. Default: it ends the tool. A stage of independent parts notes it, and continues with
     /// what [`Stage::more`] says is left; once nothing is, `more` returns the error.
     fn failed(_job: &Job<Self>, error: Error) -> Result<()> {
         Err(error)
@@ -164,7 +164,7 @@ pub trait Stage: Sized {
         Ok(Vec::new())
     }
 
-    /// Another command that reads none of the project's data, and so takes no lock: such as `--test`. `None`: go on.
+    /// Another command that reads none of the project's data, and so takes no lock: such as `--test`. `None`: continue.
     fn beforehand(_job: &Job<Self>) -> Result<Option<Exit>> {
         Ok(None)
     }

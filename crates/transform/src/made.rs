@@ -1,4 +1,4 @@
-//! How the columns of a table came to be, and which rows it holds: which steps made, changed or chose each, for whoever
+//! How the columns of a table came to be, and which rows it holds: which steps made, changed or chose each, for anyone who
 //! learns from them.
 //!
 //! A column that no step touched is what was ingested under its name: it has the definition that ingest wrote, or none.
@@ -135,7 +135,7 @@ impl Made {
         self.rows = Some(Definition::new(ROWS, is.clone(), &is, reads));
     }
 
-    /// The step at work chooses rows by what stands in some columns.
+    /// The current step chooses rows by the values of some columns.
     pub fn choose(&mut self, by: &[String]) {
         let is = self.is(&flow(&self.settings));
         self.rows = Some(Definition::of_rows(self.rows.as_ref(), &is, by, &self.columns));

@@ -67,13 +67,13 @@ fn months(span: Span) -> Option<Months> {
     }
 }
 
-/// A day so many months earlier. A day before the calendar begins stands for the beginning of all time.
+/// A day so many months earlier. A day before the calendar means the beginning of time.
 fn shifted(day: i64, months: Months) -> i64 {
     let moved = date(day).and_then(|date| date.checked_sub_months(months));
     moved.map_or(i64::MIN, |date| i64::from(date.to_epoch_days()))
 }
 
-/// From a row's time to the first moment of its window, and the first after it.
+/// From a row's time to the first instant of its window, and the first after it.
 pub struct Reach {
     lag: Back,
     window: Option<Back>,

@@ -195,7 +195,7 @@ impl Plan {
         plan.rules_fit()?;
         if let Some(column) = rules.known_ahead.0.iter().find(|column| spec.made_of_label.contains(column)) {
             return Err(Error::cannot_run(format!(
-                "series.known_ahead: clean makes '{column}' of the label, which is not known in advance"
+                "series.known_ahead: clean computes '{column}' from the label, which is not known in advance"
             ))
             .hint("remove it there"));
         }
@@ -277,12 +277,14 @@ impl Plan {
         for column in &columns {
             self.read(column, &place)?;
             if self.by.contains(column) || *column == self.time {
-                return Err(Error::cannot_run(format!("{place} is made of '{column}', which every example carries"))
-                    .hint("name another column as the label"));
+                return Err(Error::cannot_run(format!(
+                    "{place} is computed from '{column}', a column of every example"
+                ))
+                .hint("name another column as the label"));
             }
             if self.rules().known_ahead.0.contains(column) {
                 return Err(Error::cannot_run(format!(
-                    "series.known_ahead: the label is made of '{column}', which is not known in advance"
+                    "series.known_ahead: the label is computed from '{column}', which is not known in advance"
                 ))
                 .hint("remove it there"));
             }

@@ -243,14 +243,14 @@ impl Cutoff<'_> {
             Some(example) => {
                 let what = if due.contains(example) { "is missing from the published table" } else { "is not due" };
                 Err(Error::refused(format!("{}: it {what}", self.named(example))).hint(
-                    "the clean tables or features.yaml changed since, or somebody else wrote the table: run features again",
+                    "the clean tables or features.yaml changed since, or another program wrote the table: run features again",
                 ))
             }
             None => Err(Error::refused(format!(
                 "cutoff {}: a row was published twice",
                 self.world.panel.shown(self.cutoff)
             ))
-            .hint("somebody else wrote the table: run features again")),
+            .hint("another program wrote the table: run features again")),
         }
     }
 

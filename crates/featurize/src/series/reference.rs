@@ -106,7 +106,7 @@ impl<'a> Facts<'a> {
         Ok(Facts { plan, almanac, anchor, frame, series, numbers, rows, labels, newest })
     }
 
-    /// The number of the period that a cell of time stands for.
+    /// The number of the period of a cell of time.
     pub fn number(&self, cell: &Value) -> i128 {
         number_of(self.plan, self.almanac.time(cell).unwrap_or(0))
     }
@@ -116,7 +116,7 @@ impl<'a> Facts<'a> {
         self.rows.get(key)?.get(&number).copied()
     }
 
-    /// The label of a period, its gaps filled, where it is known and the series goes on.
+    /// The label of a period, its gaps filled, where it is known and the series continues.
     pub fn label(&self, key: &Key, number: i128) -> Result<Option<f64>> {
         let rows = self.rows.get(key);
         let last = rows.and_then(|rows| rows.range(..self.newest).next_back()).map(|(number, _)| *number);

@@ -339,7 +339,7 @@ pub struct Smoothed {
     #[serde(default = "one", deserialize_with = "season")]
     #[schemars(range(min = 1, max = 1000))]
     pub season: u32,
-    /// The model is chosen and fitted anew whenever the series has so many periods more; 1 to 1000. In between it takes in
+    /// The model is chosen and fitted again whenever the series has so many periods more; 1 to 1000. In between it takes in
     /// new values as it is. Default: 1, at every cutoff, which takes longest.
     #[serde(default = "one", deserialize_with = "season")]
     #[schemars(range(min = 1, max = 1000))]

@@ -107,7 +107,7 @@ fn a_label_is_known_when_the_rows_of_its_horizon_are() {
     ));
     assert_eq!(
         super::super::table::build(&spec.unwrap(), &open(&vec![("log", sales())]), today()).err().unwrap().to_string(),
-        "label 'n': 'n_known_at' is the name of the column that says when it is known; name the feature or the label otherwise"
+        "label 'n': 'n_known_at' is the name of the column that says when it is known; give the feature or the label another name"
     );
 }
 

@@ -61,7 +61,7 @@ pub(super) struct Table<'a> {
     names: Vec<String>,
     /// The columns that are learned from.
     features: Vec<String>,
-    /// Columns that are not learned from though nobody excluded them, in words.
+    /// Columns that are not learned from although they are not excluded, in words.
     notes: Vec<String>,
     /// The column with the time at which a row's label is known.
     label_known_at: Option<String>,
@@ -136,7 +136,7 @@ impl<'a> Table<'a> {
         }
     }
 
-    /// Columns that are not learned from though nobody excluded them, in words.
+    /// Columns that are not learned from although they are not excluded, in words.
     pub(super) fn notes(&self) -> &[String] {
         &self.notes
     }

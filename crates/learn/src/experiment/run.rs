@@ -29,7 +29,7 @@ pub(super) struct Contender {
 }
 
 impl Contender {
-    /// The learner that `spec` wants with these settings.
+    /// The learner of `spec` with these settings.
     pub fn new(spec: &TrainSpec, name: &str, settings: &LearnerSpec) -> Contender {
         let learner = match (spec.label_transform, settings) {
             // A baseline is the mean or median of the label itself, not of its logarithm; a feature is in its unit, too.

@@ -22,7 +22,7 @@ const GRACE: Duration = Duration::from_secs(60);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
     Code(i32),
-    /// By a signal that somebody else sent.
+    /// By a signal from another process.
     Killed(i32),
     /// Its time, or that of the run, was over.
     TimedOut,

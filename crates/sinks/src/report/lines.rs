@@ -193,7 +193,7 @@ fn points_of(part: &LinesPart, line: &LineSpec, given: &dyn Given) -> Result<(Gr
                 true => Error::cannot_run(format!("{where_}, and the bounds of several rows cannot be added up"))
                     .hint("name the columns that tell them apart under 'by', or leave 'low' and 'high' out"),
                 false => Error::cannot_run(where_).hint(
-                    "say by `aggregate` what they become (sum, mean, min, max or count), or name the columns that tell \
+                    "say how to combine them by `aggregate` (sum, mean, min, max or count), or name the columns that tell \
                      them apart under 'by'",
                 ),
             });

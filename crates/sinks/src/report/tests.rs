@@ -118,8 +118,8 @@ fn rows_are_never_made_one_by_a_guess() {
     let failed = |change: &dyn Fn(&str) -> String| forecast(change).unwrap_err().to_string();
     assert_eq!(
         failed(&|text| text.replace(", aggregate: sum", "")),
-        "html: part 1: table 'sales': 2 rows of a have the week 2024-12-24; say by `aggregate` what they become (sum, mean, \
-         min, max or count), or name the columns that tell them apart under 'by'"
+        "html: part 1: table 'sales': 2 rows of a have the week 2024-12-24; say how to combine them by `aggregate` (sum, \
+         mean, min, max or count), or name the columns that tell them apart under 'by'"
     );
     assert_eq!(
         failed(&|text| text.replace("by: [store]", "by: []").replace("high: high}", "high: high, aggregate: sum}")),
@@ -136,8 +136,8 @@ fn rows_are_never_made_one_by_a_guess() {
     );
     assert_eq!(
         failure("[{bars: {table: sales, from: clean, name: product, value: units}}]"),
-        "html: part 1: table 'sales': 4 rows have the product 'x'; say by `aggregate` what they become: sum, mean, min, max \
-         or count"
+        "html: part 1: table 'sales': 4 rows have the product 'x'; say how to combine them by `aggregate`: sum, mean, min, \
+         max or count"
     );
 }
 

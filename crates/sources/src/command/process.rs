@@ -70,7 +70,7 @@ impl Program {
         self.start_after(None)
     }
 
-    /// The same for a tap that goes on after `state`.
+    /// The same for a tap that continues after `state`.
     pub(crate) fn start_after(&self, state: Option<&Value>) -> Result<Running> {
         let files = [("--config", self.config.as_ref()), ("--state", state)];
         let files = files.into_iter().filter_map(|(flag, value)| value.map(|value| (flag, value)));
@@ -144,7 +144,7 @@ pub(crate) struct Running {
     _files: Vec<NamedTempFile>,
 }
 
-/// Hands on what the program prints, on a thread of its own, so that nobody waits longer for it than they want.
+/// Hands on what the program prints, on a thread of its own, so that a reader can stop waiting for it.
 fn pump(child: &mut Child) -> Receiver<Vec<u8>> {
     let (sender, receiver) = sync_channel(WAITING);
     if let Some(mut stdout) = child.stdout.take() {
@@ -170,7 +170,7 @@ fn pump(child: &mut Child) -> Receiver<Vec<u8>> {
 /// What the program says on stderr: its last bytes.
 struct Words {
     kept: Arc<Mutex<Vec<u8>>>,
-    /// Closes when all has been said.
+    /// Closes at the end of the output.
     ended: Receiver<()>,
 }
 
@@ -228,8 +228,8 @@ impl Running {
             None => "was killed by a signal".to_owned(),
         };
         let said = match self.words.last(&self.program.hidden) {
-            words if words.is_empty() => "it said nothing on stderr".to_owned(),
-            words => format!("its last words: {words}"),
+            words if words.is_empty() => "it printed nothing to stderr".to_owned(),
+            words => format!("its last output: {words}"),
         };
         let what = format!("{shown}: the program {how}; {said}");
         let may_pass = status.code().is_none_or(|code| code == i32::from(Exit::TryAgain.code()));
@@ -258,7 +258,7 @@ impl Running {
         let seconds = self.program.timeout.as_secs();
         let said = match self.words_so_far() {
             words if words.is_empty() => String::new(),
-            words => format!("; its last words: {words}"),
+            words => format!("; its last output: {words}"),
         };
         Error::try_again(format!(
             "{}: the program took longer than {seconds} s and was killed{said}",

@@ -18,7 +18,7 @@ use super::tree::{Found, Node};
 use super::written::{PageFormat, Rate};
 use super::{HttpSpec, json_page, xml_page};
 
-/// The largest answer that is read, in bytes: it stands in memory as a whole, several times over.
+/// The largest answer that is read, in bytes: it is held in memory as a whole, several times.
 const LARGEST: usize = 256 << 20;
 /// The longest time that a server may ask to wait; one that asks for more stays down.
 pub(crate) const LONGEST: Duration = Duration::from_secs(120);
@@ -46,7 +46,7 @@ pub(crate) struct Page {
     pub typed: bool,
     /// The address in `Link: <...>; rel="next"`.
     pub next: Option<String>,
-    /// There is a `Link` header, whatever it says.
+    /// There is a `Link` header, whatever its content.
     pub has_link: bool,
 }
 
@@ -247,7 +247,7 @@ impl Client {
     }
 }
 
-/// As the text stands in the query of an address.
+/// The text in the query of an address.
 fn encoded(text: &str) -> String {
     Url::parse_with_params("http://h/", [("k", text)])
         .ok()

@@ -103,7 +103,7 @@ pub(crate) enum Value {
     Duplicate(Ask),
     /// The number of the rows that are one with the row, and the columns by which they were found.
     ClusterOf(Ask, Vec<String>),
-    /// For how many rows the row stands.
+    /// How many rows the row represents.
     Copies(Ask),
     /// Which row of the other table matches, by its number there; empty for none. `single`: several end the run.
     Match {
@@ -210,7 +210,7 @@ pub(crate) enum Limits {
     },
 }
 
-/// Where an answer of a language model stands.
+/// The place of a language model's answer.
 #[derive(Clone, Debug)]
 pub(crate) enum Given {
     Helper(String),
@@ -248,7 +248,7 @@ pub(crate) enum Question {
     Alike(Alike),
     /// Which texts are other spellings of which.
     Spellings(Spellings),
-    /// Which row of each key stays, and for how many it stands.
+    /// Which row of each key stays, and how many it represents.
     Contest {
         keys: Vec<String>,
         nulls: Nulls,

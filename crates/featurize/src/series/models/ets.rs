@@ -19,7 +19,7 @@ pub struct Ets {
     is_relative: bool,
     has_trend: bool,
     season: Option<(Kind, usize)>,
-    /// The weight of a new value for level, trend and season; how much of a trend goes on.
+    /// The weight of a new value for level, trend and season; how much of a trend continues.
     alpha: f64,
     beta: f64,
     gamma: f64,

@@ -91,7 +91,7 @@ fn features_that_would_look_ahead() {
     );
     assert_eq!(
         refused("{by: store, every: 1w, horizon: 1, known_ahead: units}", &[LAST], &whole()),
-        "series.known_ahead: the label is made of 'units', which is not known in advance; remove it there"
+        "series.known_ahead: the label is computed from 'units', which is not known in advance; remove it there"
     );
 }
 
