@@ -172,6 +172,17 @@ class Stage(BaseOperator):
             process.wait()
 
 
+def gave_up(context) -> None:
+    """Sends the alert `gave_up` of schedule.yaml after the last try: time ran out, or retries did not help. Of refused data and
+    of what cannot run, the tools have sent alerts by themselves."""
+    error, task = context.get("exception"), context["task"]
+    if isinstance(error, AirflowFailException):
+        return
+    because = str(error or "").strip() or "failed without a reason"
+    command = [PROGRAM, "run", task.pipeline, "--gave-up", task.tool, "--because", because]
+    subprocess.run(command, cwd=ROOT, env=environment(), stdin=subprocess.DEVNULL, timeout=120, check=False)
+
+
 class Broken(BaseOperator):
     """Stands for a pipeline whose files cannot be read, so that the others keep their DAGs."""
 
@@ -236,6 +247,8 @@ def dag_of(pipeline: str, plan: dict | None, reason: str) -> DAG:
         "max_retry_delay": seconds(plan.get("longest_wait_seconds", 3600)),
         "retry_exponential_backoff": True,
         "execution_timeout": seconds(plan.get("stage_seconds")),
+        # Without the file there is nothing that says how urgent it is.
+        "on_failure_callback": gave_up if plan.get("cron") or plan.get("after") else None,
     }
     with DAG(
         **common,

@@ -151,3 +151,32 @@ fn a_run_says_what_changed_and_why_it_failed() {
     assert!(log.contains("new_state=up_for_retry"), "{log}");
     assert_eq!(log.matches("[DAG TEST] running task").count(), 2, "{log}");
 }
+
+#[test]
+fn a_stage_whose_time_runs_out_is_stopped_with_all_that_it_started() {
+    let project = shop();
+    project
+        .write("slow.sh", "echo id; sleep 600 & echo $! >started.part; mv started.part started; wait")
+        .write("note.sh", "cat >>alerts; echo >>alerts")
+        .write("resources/alerts.yaml", "channels: [{command: {run: [sh, note.sh]}}]\n")
+        .write(
+            "resources/slow/ingest.yaml",
+            "tables: {n: {source: {command: {run: [sh, slow.sh], format: csv}}, columns: {id: int64}}}\n",
+        )
+        .write(
+            "resources/slow/schedule.yaml",
+            "cron: 0 2 * * *\nretries: {times: 0}\ntime_out: {stage: 8s}\nalerts: {gave_up: P1}\n",
+        );
+    let Some(airflow) = Airflow::for_pipelines_of(project.root().to_owned(), &project) else { return };
+    let (is_done, log) = airflow.test("slow", &[]);
+    assert!(!is_done && log.contains("AirflowTaskTimeout"), "{log}");
+    assert!(!project.exists("data/raw/slow/latest"));
+    if project.exists("started") {
+        let stat = format!("/proc/{}/stat", project.read("started").trim());
+        let stat = std::fs::read_to_string(stat).unwrap_or_default();
+        let is_gone = stat.rsplit(") ").next().is_none_or(|rest| rest.is_empty() || rest.starts_with(['Z', 'X']));
+        assert!(is_gone, "what the program started is still running: {stat}");
+    }
+    let alerts = project.read("alerts");
+    assert!(alerts.contains("\"P1\"") && alerts.contains("in ingest: "), "{alerts}\n{log}");
+}

@@ -169,7 +169,7 @@ fn a_prediction_is_traced_to_the_line_that_somebody_typed() {
     std::fs::remove_file(project.at("people.csv")).unwrap();
     let traced = json(&project.run("catalog", ["trace", "p", "clean.people", "id=420", "--json"]));
     let original = &traced["rows"][0]["behind"][0]["rows"][0]["original"];
-    assert_eq!(original["missing"], "the file is not there any more");
+    assert_eq!(original["missing"], "the file no longer exists");
 
     for (wanted, why) in [
         ("id=x", "id=x: column 'id' is int64, and 'x' is not a whole number"),

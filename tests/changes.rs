@@ -1,4 +1,4 @@
-//! The change log beside a clean table, changes taken back, and mapping files.
+//! The change log beside a clean table, changes undone, and mapping files.
 
 use testkit::{Project, pinned};
 use tests::{SHOP_CLEAN, shop};
@@ -101,7 +101,7 @@ fn a_change_is_taken_back_until_it_may_happen_again() {
     assert!(line[8].contains('@'), "{list}");
     assert!(!list.contains("bob"), "the list holds values: {list}");
 
-    // It stays taken back, and the evidence knows the list.
+    // It stays undone, and the evidence knows the list.
     project.run("clean", ["shop"]).exits(0).says("up to date");
     let evidence = project.evidence(&project.latest(FOLDER)[0]);
     let inputs = evidence["inputs"].as_array().expect("inputs");
@@ -109,10 +109,7 @@ fn a_change_is_taken_back_until_it_may_happen_again() {
     project.run("clean", ["shop", "--force"]).exits(0);
     assert_eq!(customers(&project), ["Ann", "bob", "Cy"]);
     assert_eq!(project.read(UNDONE), list);
-    project
-        .run("clean", ["shop", "--undo", &change])
-        .exits(0)
-        .says(&format!("change '{change}' is taken back already"));
+    project.run("clean", ["shop", "--undo", &change]).exits(0).says(&format!("change '{change}' is undone already"));
 
     let redo = project.run("clean", ["shop", "--redo", &change]);
     redo.exits(0).says("runs because resources/shop/clean.undone.tsv changed");
@@ -131,7 +128,7 @@ fn several_changes_are_taken_back_together_or_not_at_all() {
         "
         exit 2
         stderr
-          error: clean shop: no change '0000000000000000' in the last change log; the column 'id' of data/processed/shop/clean/orders_changes_<time>.parquet holds those that can be taken back
+          error: clean shop: no change '0000000000000000' in the last change log; the column 'id' of data/processed/shop/clean/orders_changes_<time>.parquet holds those that can be undone
         "
     );
     assert!(!project.exists(UNDONE));
@@ -151,7 +148,7 @@ fn wrong_use_of_undo_says_the_way_out() {
     project
         .run("clean", ["shop", "--redo", any])
         .exits(2)
-        .says("change '00000000000000aa' is not taken back; no change is");
+        .says("change '00000000000000aa' is not undone; no change is");
     project.run("clean", ["shop", "--undo", any, "--redo", any]).exits(2).says("of the same change");
     project.run("clean", ["shop", "--undo", any, "--dry-run"]).exits(2).says("cannot be used with");
     project.write(UNDONE, "# comment\nundo bob\n");

@@ -24,7 +24,7 @@ const fn export(format: &'static str, arguments: &'static [&'static str]) -> Exi
     Exit { tool: "export", format, arguments, table: "scores", column: "score" }
 }
 
-/// Every tool, and every form that `export` knows.
+/// Every tool, and the forms of `export` with options. [`exits`] adds every other format.
 const EXITS: [Exit; 19] = [
     exit("ingest", "people", "income"),
     exit("clean", "people", "income"),
@@ -49,6 +49,21 @@ const EXITS: [Exit; 19] = [
 
 /// Formats that need a server and go the way of `sqlite`, and pages, whose checks are refused.
 const ELSEWHERE: [&str; 3] = ["format: postgres", "format: mysql", "format: html"];
+
+/// The formats of `export`, by its schema.
+fn formats() -> Vec<String> {
+    let schema = Project::new().run("export", ["--schema"]);
+    let schema: serde_json::Value = serde_json::from_slice(&schema.exits(0).bytes).expect("a schema is JSON");
+    let formats = schema["$defs"]["Format"]["oneOf"].as_array().expect("the formats");
+    formats.iter().map(|format| format!("format: {}", format["const"].as_str().expect("a name"))).collect()
+}
+
+/// [`EXITS`], and each format that is neither in it nor in [`ELSEWHERE`].
+fn exits() -> Vec<Exit> {
+    let listed = |format: &String| EXITS.iter().any(|exit| exit.format.lines().next() == Some(format));
+    let new = formats().into_iter().filter(|format| !listed(format) && !ELSEWHERE.contains(&format.as_str()));
+    EXITS.into_iter().chain(new.map(|format| export(format.leak(), &[]))).collect()
+}
 
 /// The stages of a pipeline, and the one that watches it.
 fn stages() -> impl Iterator<Item = &'static str> {
@@ -115,14 +130,10 @@ fn nothing_leaves_a_tool_that_is_not_walked_here() {
         let (_, tables) = outcome.stderr.trim().split_once("choose one of: ").expect("the tables that there are");
         assert!(tables.split(", ").all(listed), "{tool}: a table is not in the list: {tables}");
     }
-    let schema: serde_json::Value =
-        serde_json::from_slice(&project.run("export", ["--schema"]).bytes).expect("a schema is JSON");
-    let formats = schema["$defs"]["Format"]["oneOf"].as_array().expect("the formats");
-    assert!(formats.len() >= 4, "{formats:?}");
-    for format in formats {
-        let wanted = format!("format: {}", format["const"].as_str().expect("a name"));
-        let is_walked = EXITS.iter().any(|exit| exit.format.lines().next() == Some(&wanted));
-        assert!(is_walked || ELSEWHERE.contains(&wanted.as_str()), "'{wanted}' is not in the list");
+    let formats = formats();
+    assert!(formats.len() >= 8, "{formats:?}");
+    for format in ELSEWHERE {
+        assert!(formats.iter().any(|known| known == format), "'{format}' is not a format");
     }
 }
 
@@ -138,7 +149,7 @@ fn a_page_has_no_checks_of_its_own() {
 #[test]
 fn a_hard_check_that_fails_keeps_every_output_back() {
     let project = all_six();
-    for exit in &EXITS {
+    for exit in &exits() {
         let before = exit.latest(&project);
         let outcome = exit.run(&project, exit.table, "- row_count: {max: 1}");
         assert_eq!(outcome.code, Some(1), "{}: {outcome}", exit.shown());
@@ -152,7 +163,7 @@ fn a_hard_check_that_fails_keeps_every_output_back() {
 #[test]
 fn a_soft_check_that_fails_warns_about_every_output() {
     let project = all_six();
-    for exit in &EXITS {
+    for exit in &exits() {
         let outcome = exit.run(&project, exit.table, "- row_count: {max: 1, severity: soft}");
         assert_eq!(outcome.code, Some(0), "{}: {outcome}", exit.shown());
         outcome.says("warning: ").says(" rows, exactly 1 allowed");
@@ -162,7 +173,7 @@ fn a_soft_check_that_fails_warns_about_every_output() {
 #[test]
 fn a_table_that_no_tool_publishes_is_refused_with_its_neighbour() {
     let project = all_six();
-    for exit in &EXITS {
+    for exit in &exits() {
         let (first, rest) = exit.table.split_at(2);
         for wrong in [format!("{}{rest}", &first[..1]), format!("{}s", exit.table), format!("{rest}{first}x")] {
             let outcome = exit.run(&project, &wrong, "- row_count: {max: 1}");
@@ -179,7 +190,7 @@ fn a_table_that_no_tool_publishes_is_refused_with_its_neighbour() {
 #[test]
 fn rows_that_a_check_takes_out_are_in_no_output_and_kept_aside() {
     let project = all_six();
-    for exit in EXITS.iter().filter(|exit| !exit.column.is_empty()) {
+    for exit in exits().iter().filter(|exit| !exit.column.is_empty()) {
         let before = exit.refused_files(&project);
         let check = format!("- in_range: {{column: {}, min: 0.5, max_share: 1}}", exit.column);
         let outcome = exit.run(&project, exit.table, &check);
@@ -207,18 +218,17 @@ fn rows_that_a_check_takes_out_are_in_no_output_and_kept_aside() {
     }
 }
 
-/// The scores in an exported text; none for a workbook, whose rows the books have.
+/// The scores in an exported text. Of other formats, and of deliveries into a database, the books say how many rows went out.
 fn exported(exit: &Exit, project: &Project, outcome: &Outcome) -> Vec<String> {
     let text = match (exit.goes_elsewhere(), outcome.stdout().first()) {
         (true, _) if exit.arguments.contains(&"-") => String::from_utf8_lossy(&outcome.bytes).into_owned(),
-        // The delivery into a database is its receipt.
-        (_, Some(path)) if path.ends_with("xlsx") || path.ends_with("json") => {
+        (_, Some(path)) if path.ends_with("csv") || path.ends_with("jsonl") => project.read(path),
+        (_, Some(path)) => {
             let books = &project.evidence(path)["books"];
             let out = books["rows_out"].as_u64().expect("a number");
             assert!(out > 5 && out < 50, "{books}");
             return vec!["0.5".to_owned(); out as usize];
         }
-        (_, Some(path)) => project.read(path),
         (_, None) => panic!("no path in {outcome}"),
     };
     let text = text.trim_start_matches('\u{feff}');
@@ -316,7 +326,7 @@ fn a_reference_that_leads_nowhere_or_round_is_reported_with_its_place() {
     let back = format!("{REFERS}  shops:\n    - references: {{columns: [name], table: orders, key: [customer]}}\n");
     let project = two_tables("  orders: {}\n  shops: {}\n", &back);
     project.run("clean", ["shop"]).exits(2).says(
-        "checks: the tables 'orders' → 'shops' → 'orders' refer to each other in a circle; none of them can be checked first: \
+        "checks: the tables 'orders' → 'shops' → 'orders' refer to each other in a cycle; none of them can be checked first: \
          take out one of these checks 'references'",
     );
 }

@@ -172,7 +172,7 @@ fn a_load_that_fails_leaves_the_table_as_it_was() {
         "",
         "mode: append",
         2,
-        "the types do not go together: cannot cast type date to boolean",
+        "the types do not match: cannot cast type date to boolean",
     );
     fails(
         &with(", small int", ""),
@@ -337,7 +337,7 @@ fn a_run_that_is_killed_between_load_and_receipt_does_not_deliver_twice() {
         assert!(!project.exists("data/output/shop/export/latest"));
         // A mark shows whether the rows are loaded again.
         server.psql("UPDATE orders SET town = 'mark' WHERE id = 1");
-        export(&project).exits(0).says("was delivered before; its receipt is kept there");
+        export(&project).exits(0).says("was delivered before; its receipt is stored there");
         assert_eq!(server.psql("SELECT count(*), count(*) FILTER (WHERE town = 'mark') FROM orders"), "3|1", "{mode}");
         let receipt = receipt(&project);
         assert_eq!((&receipt["rows"], &receipt["was_there"]), (&3.into(), &true.into()), "{mode}");

@@ -160,7 +160,7 @@ fn mariadb_is_not_delivered_to_twice() {
         killer.kill(project.command("export", ["shop"]), Moment::Sealed);
         assert_eq!(server.sql("SELECT COUNT(*) FROM orders"), "3", "{mode}");
         server.sql("UPDATE orders SET town = 'mark' WHERE id = 1");
-        export(&project).exits(0).says("was delivered before; its receipt is kept there");
+        export(&project).exits(0).says("was delivered before; its receipt is stored there");
         assert_eq!(server.sql("SELECT COUNT(*), SUM(town = 'mark') FROM orders"), "3\t1", "{mode}");
         assert_eq!(receipt(&project)["was_there"], Value::from(true), "{mode}");
     }

@@ -266,7 +266,7 @@ fn json_logs_are_one_object_per_line() {
     }
 }
 
-/// OpenMP prints its settings when it is loaded: before and after the program starts itself anew.
+/// OpenMP prints its settings when it is loaded: before and after the program starts itself again.
 #[test]
 fn trainings_leave_their_cores_to_others() {
     const BRIEF: &str = "GOMP_SPINCOUNT = '1000'";

@@ -105,7 +105,7 @@ fn a_backfill_goes_on_where_it_stopped() {
     outcome.exits(0).says("reads 2024-03-01").never_says("reads 2024-01-01");
     assert_eq!(of_table(&outcome.stdout(), "trades").len(), 4);
 
-    // The next run goes on from the bookmark.
+    // The next run continues from the bookmark.
     let outcome = project.run("ingest", ["housing"]);
     outcome.exits(0);
     assert_eq!(of_table(&outcome.stdout(), "trades").len(), 5);

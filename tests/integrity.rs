@@ -22,7 +22,7 @@ mod parquet {
             (&b"PAR1 and then nothing of the kind"[..], "it does not end with PAR1"),
         ] {
             let (project, outcome) = cleaned_from(content);
-            outcome.exits(2).says("some.parquet: not a whole Parquet file").says(says);
+            outcome.exits(2).says("some.parquet: not a complete Parquet file").says(says);
             nothing_in(&project, "data/processed/shop/clean");
         }
     }
@@ -33,7 +33,7 @@ mod parquet {
         let whole = std::fs::read(project.at(&path)).expect("the artifact can be read");
         for share in [1, 3, 5, 7, 9] {
             project.write("cut.parquet", &whole[..whole.len() * share / 10]);
-            project.run("clean", ["shop", "cut.parquet"]).exits(2).says("cut.parquet: not a whole Parquet file");
+            project.run("clean", ["shop", "cut.parquet"]).exits(2).says("cut.parquet: not a complete Parquet file");
         }
         nothing_in(&project, "data/processed/shop/clean");
     }

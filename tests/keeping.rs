@@ -30,10 +30,10 @@ fn what_is_damaged_or_missing_is_named() {
     // A footer that is gone hides nothing else.
     std::fs::write(project.at(&raw), &bytes[..100]).unwrap();
     let outcome = project.run::<&str>("catalog", []);
-    outcome.exits(0).says("not a whole Parquet file");
+    outcome.exits(0).says("not a complete Parquet file");
 }
 
-/// Runs the shop once more with one order more; the clock goes on a day each time.
+/// Runs the shop once more with one order more; the clock advances a day each time.
 fn days(project: &Project, clock: &Clock, days: std::ops::Range<i64>) {
     for day in days {
         clock.set(day * 86_400);

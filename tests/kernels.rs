@@ -54,9 +54,9 @@ fn only_parts_that_are_what_was_answered_are_believed() {
             2,
             "p.parquet",
         ),
-        ("answer(round, rows_in=3)", 2, "the engine was given 4 rows, and its processes have seen 3"),
-        ("answer(round); answer(round)", 2, "the engine was given 4 rows, and its processes have seen 8"),
-        ("pass", 2, "the engine was given 4 rows, and its processes have seen 0"),
+        ("answer(round, rows_in=3)", 2, "the engine received 4 rows, but its processes saw 3"),
+        ("answer(round); answer(round)", 2, "the engine received 4 rows, but its processes saw 8"),
+        ("pass", 2, "the engine received 4 rows, but its processes saw 0"),
         ("answer(round, exit=1, message='a value is wrong', hint='mend it')", 1, "a value is wrong; mend it"),
         (
             "say(round=round, exit=2, stdout='', stderr='last words')",

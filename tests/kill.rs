@@ -99,7 +99,7 @@ fn is_sound(project: &Project, tool: &str, pipeline: &str) {
     for path in project.latest(&folder(tool, pipeline)) {
         let file = project.at(&path);
         assert!(!path.contains(".tmp-"), "{tool}: a temporary in the snapshot: {path}");
-        assert!(file.exists(), "{tool}: the snapshot lists {path}, which is not there");
+        assert!(file.exists(), "{tool}: the snapshot lists {path}, which is missing");
         if is_parquet(&file) {
             whole_parquet(&file).unwrap_or_else(|error| panic!("{tool}: {error}"));
         }

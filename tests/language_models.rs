@@ -86,7 +86,7 @@ fn each_distinct_input_is_asked_once_and_never_again() {
     assert_eq!(table(&project).column("processed_at"), before.column("processed_at"));
     assert_eq!(server.stats().requests, 2);
 
-    // Another prompt asks anew.
+    // Another prompt asks again.
     project.write("resources/mail/tasks/shout.yaml", TASK.replace("'{{ text }}'", "'{{ text }}!'"));
     project.run("clean", ["mail"]).exits(0).says("runs because");
     assert_eq!(table(&project).column("loud")[0], "HELLO!");
@@ -114,9 +114,10 @@ fn a_changed_cell_names_its_model_and_can_be_taken_back() {
 #[test]
 fn without_a_key_rows_stay_as_they_are_until_there_is_one() {
     let project = mail(None, CLEAN);
-    project.run("clean", ["mail"]).exits(0).says(
-        "provider 'openai' has no key: set OPENAI_API_KEY; 3 of 3 rows have no answer and stay as the rules left them",
-    );
+    project
+        .run("clean", ["mail"])
+        .exits(0)
+        .says("provider 'openai' has no key: set OPENAI_API_KEY; 3 of 3 rows have no answer and stay unchanged by it");
     assert_eq!(table(&project).column("llm_model"), [""; 5]);
     project.run("clean", ["mail"]).exits(0).says("up to date");
     let server = LlmServer::start();
@@ -143,7 +144,7 @@ fn a_daily_cap_ends_the_run_and_keeps_what_was_done() {
         .exits(75)
         .says("error: clean mail: table 'messages': step 2 'llm': the daily limit of 1 request is reached (UTC day, all runs); ")
         .says("clean mail: table 'messages': step 2 'llm': task 'shout': 2 distinct inputs of 3 rows: 0 known, 1 asked in 1 request, 1")
-        .says("what was answered is kept; run again later");
+        .says("the answers so far are kept; run again later");
     assert!(!project.exists(format!("{FOLDER}/latest")));
     project.write("resources/llm.yaml", format!("{settings}daily: {{requests: 2}}\n"));
     project.run("clean", ["mail"]).exits(0).says("1 known, 1 asked in 1 request, 0 without");

@@ -98,7 +98,7 @@ pub fn run_all(project: &Project, name: &str) -> Vec<Vec<String>> {
 /// Whatever the engine and other libraries have to say, people read what we say.
 fn has_only_our_lines(outcome: &Outcome, tool: &str, name: &str) {
     let ours = [format!("{tool} {name}: "), format!("warning: {tool} {name}: ")];
-    // A message of several lines goes on indented.
+    // A message of several lines continues indented.
     let is_ours = |line: &str| line.starts_with("  ") || ours.iter().any(|start| line.starts_with(start.as_str()));
     let strange: Vec<&str> = outcome.stderr.lines().filter(|line| !is_ours(line)).collect();
     assert!(strange.is_empty(), "lines of somebody else: {strange:#?}\n{outcome}");

@@ -1,4 +1,4 @@
-//! Tells the whole story of a model: `make loop`. At the end the server goes on until Enter is pressed, if somebody is there.
+//! Tells the whole story of a model: `make loop`. At the end the server keeps running until Enter is pressed, if there is a terminal.
 
 use std::io::IsTerminal;
 

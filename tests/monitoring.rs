@@ -191,7 +191,7 @@ fn stages_that_fail_are_counted_from_the_run_log() {
     // By now the log holds a failed run of monitor itself, which does not count.
     project.write("resources/p/monitor.yaml", "runs: {min_success: 0.5}\ndisk: {min_free: 0}\nspend: {}\n");
     let outcome = project.run("monitor", ["p"]);
-    outcome.exits(0).says("runs because it looks at things as they are now").says("runs: 1 stage as they should be");
+    outcome.exits(0).says("runs because it measures the present state").says("runs: 1 stage without problems");
     let paths = outcome.stdout();
     assert_eq!((paths.len(), project.table(&paths[2]).rows.len()), (3, 0));
     let disk = project.table(&paths[1]).select(&["folder", "files"]);
@@ -231,7 +231,7 @@ fn sealed(project: &Project, rows: &[String], outcomes: &str) {
 fn the_request_log_becomes_the_levels_of_the_service() {
     let server = HttpServer::start(|_, _| HttpAnswer::ok("ok"));
     let project = trained("service: {days: 3650, severity: hard}\n");
-    project.run("monitor", ["p"]).exits(0).says("check 'service' skipped: the server was asked nothing in 3650 days");
+    project.run("monitor", ["p"]).exits(0).says("check 'service' skipped: the server had no requests in 3650 days");
     let rows = |failed: u64, ms: u64| -> Vec<String> {
         (0..400).map(|n| request(n, "production", "v1", if n < failed { 500 } else { 200 }, ms)).collect()
     };
@@ -342,7 +342,7 @@ fn performance_is_estimated_before_labels_are_known_and_then_compared_with_them(
     blind
         .exits(0)
         .says(": auc is estimated at 0.")
-        .says("how good such estimates are is not known yet, for want of labels");
+        .says("how good such estimates are is not known yet, because there are no labels");
     let table = project.table(&blind.path());
     let newest = table.rows.len() - 1;
     assert_eq!((table.column("known_rows")[newest], table.column("value")[newest]), ("0", ""));
@@ -457,7 +457,7 @@ fn predictions_of_several_classes_are_estimated_and_then_judged() {
     // Nothing is known of the new rows: only the estimate has something to say.
     let blind = monitor("accuracy");
     blind.exits(0).says("check 'performance' skipped: no prediction has an outcome yet");
-    blind.says("accuracy is estimated at 0.").says("for want of labels");
+    blind.says("accuracy is estimated at 0.").says("because there are no labels");
     let estimate = project.table(&blind.stdout()[1]);
     let estimated: f64 = estimate.column("estimate")[0].parse().expect("a number");
 
@@ -553,5 +553,5 @@ fn answers_of_the_server_are_judged_like_the_scores_of_predict() {
     project
         .run("monitor", ["p"])
         .exits(2)
-        .says("estimate.served: names requests that nothing reads; write `from: [requests]`");
+        .says("estimate.served: names requests that are not read; write `from: [requests]`");
 }

@@ -109,7 +109,7 @@ fn a_store_that_is_away_is_exit_75_with_address_and_cause() {
     assert!(outcome.stdout().is_empty() && !project.exists("data/raw/shop/latest"));
 }
 
-/// A pipeline that goes on to `export`, with a table that was exported once.
+/// A pipeline that continues to `export`, with a table that was exported once.
 fn exporting(to: &str) -> Project {
     let project = shop();
     project.write("resources/shop/export.yaml", format!("table: orders\nformat: csv\nto: {to}\n"));
@@ -175,7 +175,7 @@ fn an_artifact_that_is_gone_from_the_store_is_named() {
     std::fs::remove_file(shared.at(raw.strip_prefix("data/").unwrap())).unwrap();
     let other = shared.of(shop());
     other.run("clean", ["shop"]).exits(2).says("data/raw/shop/orders_<time>.parquet: no such file");
-    // The stage that owns it writes it anew.
+    // The stage that owns it writes it again.
     other.run("ingest", ["shop"]).exits(0).says("runs because data/raw/shop/orders_<time>.parquet is missing");
 }
 

@@ -203,7 +203,7 @@ fn the_real_sample_becomes_one_by_the_same_files() {
     };
     let folder = file.parent().expect("a file lies in a folder").to_owned();
     let project = shipped("olist_sample").with_variable("OLIST_DATA", folder.display().to_string());
-    // Its own files, as they lie there.
+    // Its own files, as stored there.
     let read = |folder: &Path, table: &str| {
         let file = folder.join(format!("olist_{table}_dataset.csv"));
         Table::from_csv(&std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display())))

@@ -58,7 +58,7 @@ fn a_project_is_made_from_nothing_and_runs() {
         "
         exit 2
         stderr
-          error: init: myshop/.env.example: is there already; name a new folder, or move the file away
+          error: init: myshop/.env.example: exists already; name a new folder, or move the file away
         "
     );
 }
@@ -138,7 +138,7 @@ fn time_that_runs_out_ends_a_stage_in_order() {
     held.lock().expect("it is free");
     let outcome = project.run("millrace", ["run", "shop", "--scheduled"]);
     assert!(
-        outcome.exits(75).stdout()[0].contains("in ingest: stopped, since its time ran out"),
+        outcome.exits(75).stdout()[0].contains("in ingest: stopped because its time ran out"),
         "{:?}",
         outcome.stdout()
     );
@@ -176,6 +176,33 @@ fn as_many_stages_work_as_there_are_slots() {
     assert_eq!(child.wait().expect("it ends").code(), Some(0));
     let outcome = shop().with_variable("MILLRACE_SLOTS", "none").run("millrace", ["run", "shop"]);
     assert!(outcome.exits(2).stdout()[0].contains("MILLRACE_SLOTS: 'none' is not a number of slots; write 1 to 1024"));
+}
+
+#[test]
+fn stages_wait_for_memory_that_is_set_aside_for_others() {
+    let project = shop().with_variable("MILLRACE_SLOTS", "2").with_variable("MILLRACE_MEMORY", "1GiB");
+    // Another stage needs three quarters of it; one that never ran waits for all of it.
+    project.write("data/runs/slots/1", "805306368\n");
+    let held = std::fs::File::open(project.at("data/runs/slots/1")).expect("a lock");
+    held.lock().expect("the slot is free");
+    let mut waiting = project.command("millrace", ["run", "shop"]).spawn().expect("millrace starts");
+    let log = || if project.exists("data/logs/shop.log") { log(&project, "shop") } else { String::new() };
+    let words =
+        "waits for memory: 768 MiB are set aside for other stages, and 1.0 GiB are needed; all may have 1.0 GiB";
+    let is_noted = (0..6000).any(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+        log().contains(words)
+    });
+    assert!(is_noted, "{}", log());
+    assert!(!project.exists("data/raw/shop"), "no stage has begun");
+    drop(held);
+    assert!(waiting.wait().expect("the run ends").success(), "{}", log());
+    // What each stage needed is known from now on.
+    let needed: u64 = project.read("data/runs/memory/shop.ingest").trim().parse().expect("a number of bytes");
+    assert!((1 << 20..1 << 30).contains(&needed), "{needed}");
+    let outcome = shop().with_variable("MILLRACE_MEMORY", "2").run("millrace", ["run", "shop"]);
+    let words = "MILLRACE_MEMORY: '2' is not an amount of memory; write 2GiB or 800MiB";
+    assert!(outcome.exits(2).stdout()[0].contains(words), "{outcome}");
 }
 
 #[test]

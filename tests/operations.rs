@@ -72,7 +72,7 @@ impl Prometheus {
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it can be started");
         let mut said = BufReader::new(child.stderr.take().expect("stderr is piped")).lines();
         let ready = said.by_ref().map_while(Result::ok).any(|line| line.contains("Server is ready"));
-        // It goes on talking, and must not wait for anybody to listen.
+        // It keeps writing, and must not wait for a reader.
         std::thread::spawn(move || said.for_each(drop));
         let server = Prometheus { child, url: format!("http://{address}") };
         ready.then_some(server)

@@ -55,7 +55,7 @@ fn reported_outcomes_stand_beside_their_predictions() {
         browser.post("/pipelines/p/try", &[("csrf", &csrf), ("by", "key"), ("key", "420")]).has_status(200).text();
     assert!(tried.contains("visited: 3 (") && tried.contains("Prediction"), "{tried}");
     let unknown = browser.get("/pipelines/p/try?request=no-such-id").has_status(200).text();
-    assert!(unknown.contains("The log has no prediction of it."), "{unknown}");
+    assert!(unknown.contains("The log holds no prediction of it."), "{unknown}");
     // Sealed, by another server.
     assert_eq!(server.stop().0, Some(0));
     assert!(project.latest("data/raw/p_served").iter().any(|path| path.contains("/outcomes_")));
@@ -124,7 +124,7 @@ fn the_watch_shows_which_alerts_went_where() {
     let server = Serve::start(&project, &[]);
     let mut browser = Browser::new(&server);
     let page = browser.get("/pipelines/p/watch").has_status(200).text();
-    assert!(page.contains("Nothing was alerted of.") && page.contains("Nobody is notified"), "{page}");
+    assert!(page.contains("There were no alerts.") && page.contains("Nobody is notified"), "{page}");
     alerts(&project);
     project.write("people.csv", "id,day,age,income,bought\nx,y,z,a,<i>b</i>\n");
     by_cron(&project, &["p"]).exits(1);

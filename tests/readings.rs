@@ -1,5 +1,5 @@
 //! How `ingest.yaml` has a column read is part of what the column means: a model is not applied to rows that are read in
-//! another way, and goes on where an edit changes no value. Every key of a source has its place in [`KEYS`].
+//! another way, and continues where an edit changes no value. Every key of a source has its place in [`KEYS`].
 
 use std::collections::BTreeSet;
 
@@ -12,14 +12,14 @@ use testkit::http_server::{HttpAnswer, HttpServer};
 enum Effect {
     /// The model refuses what is read from then on.
     Meaning(&'static [(&'static str, &'static str)]),
-    /// The model goes on.
+    /// The model continues.
     Nothing(&'static [(&'static str, &'static str)]),
     /// Another test has it, or another key stands for it.
     Elsewhere(&'static str),
 }
 
 /// A source to learn from, the keys that are edited in it, and what the edit does.
-const KEYS: [(&str, &str, &str, Effect); 104] = [
+const KEYS: [(&str, &str, &str, Effect); 118] = [
     ("csv", "TableSpec", "source", Elsewhere("the keys of each source")),
     ("csv", "TableSpec", "columns", Elsewhere("the keys of a column")),
     (
@@ -73,7 +73,7 @@ const KEYS: [(&str, &str, &str, Effect); 104] = [
         Meaning(&[("people.csv", "city=Ulm/people.csv, folders: [city]"), ("city: string, ", "")]),
     ),
     ("", "FileSpec", "records", Elsewhere("an XML file: crates/sources, xml_files.rs")),
-    ("", "FileSpec", "explode", Elsewhere("an XML file: crates/sources, xml_files.rs")),
+    ("", "FileSpec", "explode", Elsewhere("as http; JSON, XML and Parquet: crates/sources, reading.rs")),
     ("", "FileSpec", "member", Elsewhere("which files are read, as path")),
     ("csv", "Column", "type", Nothing(&[("id: string", "id: category")])),
     ("csv", "Column", "type", Meaning(&[("b: float64", "b: float32")])),
@@ -147,7 +147,21 @@ const KEYS: [(&str, &str, &str, Effect); 104] = [
     ("", "CommandSpec", "stream", Elsewhere("needs a tap: crates/sources, command.rs")),
     ("", "CommandSpec", "config", Elsewhere("needs a tap: crates/sources, command.rs")),
     ("", "CommandSpec", "incremental", Elsewhere("needs a tap; which rows are fetched")),
+    ("web", "WebSpec", "start", Nothing(&[("/people.html", "/other.html")])),
+    ("web", "WebSpec", "rows", Meaning(&[("tr.p", "tr.q")])),
+    ("web", "WebSpec", "fields", Meaning(&[("a: .a", "a: .b")])),
+    ("web", "WebSpec", "next", Nothing(&[("rows:", "next: {select: a.next, optional: true}, rows:")])),
+    ("web", "WebSpec", "details", Elsewhere("a field of the details: crates/sources, reading.rs")),
+    ("web", "WebSpec", "pages", Nothing(&[("rows:", "pages: 3, rows:")])),
+    ("web", "WebSpec", "most_requests", Nothing(&[("rows:", "most_requests: 7, rows:")])),
+    ("web", "WebSpec", "hosts", Nothing(&[("rows:", "hosts: [www.homes.example], rows:")])),
+    ("web", "WebSpec", "delay_seconds", Nothing(&[("delay_seconds: 0", "delay_seconds: 0.01")])),
+    ("web", "WebSpec", "user_agent", Nothing(&[("rows:", "user_agent: my-shop, rows:")])),
+    ("web", "WebSpec", "encoding", Meaning(&[("rows:", "encoding: utf-8, rows:")])),
+    ("web", "WebSpec", "timeout_seconds", Nothing(&[("rows:", "timeout_seconds: 60, rows:")])),
+    ("web", "WebSpec", "retries", Nothing(&[("rows:", "retries: 1, rows:")])),
     ("", "Source", "command", Elsewhere("CommandSpec")),
+    ("", "Source", "web", Elsewhere("WebSpec")),
     ("", "Source", "file", Elsewhere("FileSpec")),
     ("", "Source", "generate", Elsewhere("crates/sources, reading.rs")),
     ("", "Source", "sqlite", Elsewhere("Sqlite")),
@@ -168,7 +182,9 @@ const KEYS: [(&str, &str, &str, Effect); 104] = [
 ];
 
 /// Definitions of the schema whose keys belong to one of [`KEYS`].
-const PARTS: [(&str, &str); 13] = [
+const PARTS: [(&str, &str); 15] = [
+    ("WebField", "WebSpec"),
+    ("WebNext", "WebSpec"),
     ("PageNumber", "Pages"),
     ("PageOffset", "Pages"),
     ("PageCursor", "Pages"),
@@ -317,11 +333,16 @@ fn source(project: &Project, name: &str, server: &HttpServer) -> (String, &'stat
             let url = server.url("/v1/people");
             (format!("{{http: {{url: '{url}', query: {{currency: EUR, serviceKey: abcd}}, items: list}}}}"), plain)
         }
+        "web" => {
+            let fields = "fields: {id: .id, city: .city, a: .a, b: .b, y: .y}";
+            let url = server.url("/people.html");
+            (format!("{{web: {{start: '{url}', delay_seconds: 0, rows: tr.p, {fields}}}}}"), plain)
+        }
         other => panic!("no source '{other}'"),
     }
 }
 
-/// A service of [`people`] that answers each request alike.
+/// A service of [`people`] that answers each request alike: with JSON, or with a page of HTML.
 fn service() -> HttpServer {
     let item = |[id, city, a, b, _, y]: [String; 6]| {
         format!(r#"{{"id": "{id}", "city": "{city}", "a": {a}, "b": {b}, "y": {y}}}"#)
@@ -329,7 +350,15 @@ fn service() -> HttpServer {
     let items: Vec<String> = people().into_iter().map(item).collect();
     let items = items.join(", ");
     let body = format!(r#"{{"code": "0", "count": 200, "list": [{items}], "same": [{items}]}}"#);
-    HttpServer::answering([HttpAnswer::ok(&body).with_header("content-type", "application/json")])
+    let row = |[id, city, a, b, _, y]: [String; 6]| {
+        format!("<tr class='p q'><td class=id>{id}<td class=city>{city}<td class=a>{a}<td class=b>{b}<td class=y>{y}")
+    };
+    let page = format!("<table>{}</table>", people().into_iter().map(row).collect::<String>());
+    HttpServer::start(move |_, request| match request.path.as_str() {
+        "/robots.txt" => HttpAnswer::status(404, ""),
+        path if path.ends_with(".html") => HttpAnswer::ok(&page).with_header("content-type", "text/html"),
+        _ => HttpAnswer::ok(&body).with_header("content-type", "application/json"),
+    })
 }
 
 fn each_edit_of(name: &str) {
@@ -402,6 +431,11 @@ fn edits_of_a_database_are_noticed_where_they_change_values() {
 #[test]
 fn edits_of_a_service_are_noticed_where_they_change_values() {
     each_edit_of("http");
+}
+
+#[test]
+fn edits_of_a_web_page_are_noticed_where_they_change_values() {
+    each_edit_of("web");
 }
 
 /// A pipeline that learns from one table and scores another, each from its own kind of file.

@@ -111,7 +111,7 @@ mod files {
         let outcome = project.run("ingest", ["shop"]);
         outcome.exits(1).says(
             "ingest shop: table 'orders': 2 of 6 rows (33.33 %) refused, but 'max_refused' allows 1 %: id: 'x5' is not an \
-             int64; day: 'someday' is not a date; if that is as it should be, raise 'max_refused'; nothing was \
+             int64; day: 'someday' is not a date; if that is expected, raise 'max_refused'; nothing was \
              published; the previous output is unchanged; refused rows: data/raw/shop/orders_<time>.refused.parquet",
         );
         assert!(!project.exists("data/raw/shop/latest"));

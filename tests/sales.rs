@@ -107,7 +107,7 @@ fn one_more_week_is_told_in_ten_lines() {
     assert!(told[3].contains("performance: v1: wape ") && told[3].contains(" on test"), "{}", told[3]);
     assert!(told[5].contains("new rows of the 0.9 % needed"), "{}", told[5]);
     assert!(told[7].contains(" of the champion v1 on the same ") && told[7].contains("in blocks of 4"), "{}", told[7]);
-    // The next one goes on from there.
+    // The next one continues from there.
     assert!(week(158)[0].contains("the week of 2025-01-06 is over"));
     let scores = project.table(path(&project.latest("data/output/sales/predict"), "scores"));
     assert_eq!(BTreeSet::from_iter(scores.column("cutoff")), BTreeSet::from(["2025-01-13"]));

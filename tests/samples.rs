@@ -135,7 +135,7 @@ refused: {orders: [{order_id: 2, _reason: customers}]}
     project.write("resources/p/tests/a.yaml", fails.replace("1.5", "7"));
     let outcome = project.run("clean", ["p", "--test"]);
     outcome.exits(1);
-    assert_eq!(report(&outcome)[1], "  the run fails otherwise than expected");
+    assert_eq!(report(&outcome)[1], "  the run fails in another way than expected");
     project.write("resources/p/tests/a.yaml", fails.replace("n: 2", "n: 3"));
     let outcome = project.run("clean", ["p", "--test"]);
     outcome.exits(1);

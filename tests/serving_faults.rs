@@ -193,7 +193,7 @@ fn a_version_that_cannot_prove_itself_does_not_answer() {
     server.wait("the refusal", || server.said().contains("its test cannot be repeated"));
     assert_eq!(versions(&mut client, &[json!(420)]), ["v1"], "the old version answers");
     let described = client.get("/api/v1/pipelines/p").json();
-    assert!(described["problem"].as_str().expect("a problem").contains("is not there any more"), "{described}");
+    assert!(described["problem"].as_str().expect("a problem").contains("no longer exists"), "{described}");
     assert_eq!(client.get("/readyz").status, 200, "it answers, if by the old version");
     // The file is back: the next change is taken.
     std::fs::write(project.at(training), whole).expect("it can be written");
@@ -363,7 +363,7 @@ fn a_full_disk_stops_the_log_and_not_the_answers() {
         (described["journals"]["requests"]["kept"].as_u64(), described["journals"]["requests"]["lost"].as_u64());
     assert_eq!(kept.zip(lost).map(|(kept, lost)| kept + lost), Some(answered + 1));
     assert!(client.get("/metrics").text().contains("journal=\"requests\",fate=\"lost\""));
-    // Room again: the log goes on and says what is missing.
+    // Room again: the log continues and says what is missing.
     let grown = std::process::Command::new("mount").args(["-o", "remount,size=8m"]).arg(&disk.0).status();
     assert!(grown.is_ok_and(|status| status.success()));
     client.post(PREDICTIONS, &json!({"key": 422})).has_status(200);

@@ -111,9 +111,9 @@ fn raw_rows_and_refusals_are_those_of_json() {
         ("?way=keys", PARQUET, &parquet, 422, "a table of keys has one column, not"),
         ("?way=people", PARQUET, &parquet, 422, "'way' cannot be 'people'"),
         ("?raw=1", PARQUET, &parquet, 422, "an address for predictions has no parameter 'raw'"),
-        ("", PARQUET, &parquet[..parquet.len() / 2], 400, "the body: not a whole Parquet file"),
-        ("", ARROW, &parquet, 400, "the body is not a whole Arrow stream"),
-        ("", "text/csv", b"age,income\n1,2\n", 415, "the body comes in no such format"),
+        ("", PARQUET, &parquet[..parquet.len() / 2], 400, "the body: not a complete Parquet file"),
+        ("", ARROW, &parquet, 400, "the body is not a complete Arrow stream"),
+        ("", "text/csv", b"age,income\n1,2\n", 415, "the body has another format"),
     ] {
         let answer = post(&server, query, kind, "*/*", body);
         assert_eq!(answer.status, status, "{}", answer.text());

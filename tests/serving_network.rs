@@ -260,7 +260,7 @@ fn tls_by_certificate_files_that_are_renewed_while_it_runs() {
     server.wait("the mismatch", || server.said().contains("now.key: not the key of the certificate in now.pem"));
     assert!(authority.get(server.url(), "one.pem", &request).0.starts_with("HTTP/1.1 200"), "the one before is shown");
     copy("two");
-    server.wait("the new one", || server.said().contains("shows the certificate in now.pem"));
+    server.wait("the new one", || server.said().contains("uses the new certificate in now.pem"));
     assert!(authority.get(server.url(), "two.pem", &request).0.starts_with("HTTP/1.1 200"));
     let metrics = "GET /metrics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
     let (metrics, _) = authority.get(server.url(), "two.pem", metrics);

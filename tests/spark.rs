@@ -305,7 +305,7 @@ fn yarn_and_kubernetes_get_the_options_of_spark_submit() {
     let project = with_python(small_churn(), &python);
     runs(&project, "ingest", "churn", &[]);
     // It writes down how it was called, and starts no Java.
-    let submit = "#!/bin/sh\nprintf '%s\\n' \"$@\" > \"$(dirname \"$0\")/../called\"\nenv > \"$(dirname \"$0\")/../environment\"\n";
+    let submit = "#!/bin/sh\nprintf '%s\\n' \"$@\" > \"$(dirname \"$0\")/../called\"\nenv > \"$(dirname \"$0\")/../environment\"\nexit 1\n";
     project.write("recorder/bin/spark-submit", submit);
     let program = project.at("recorder/bin/spark-submit");
     fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("a mode can be set");

@@ -48,7 +48,7 @@ fn the_state_moves_with_what_was_published() {
     let before = project.latest("data/raw/p");
     ingest(&[])
         .exits(2)
-        .says("command:sh: the program ended with exit code 1; its last words: the connection was lost");
+        .says("command:sh: the program ended with exit code 1; its last output: the connection was lost");
     assert_eq!(project.latest("data/raw/p"), before);
     std::fs::remove_file(project.at("fail")).unwrap();
     ingest(&[]).exits(0);
@@ -58,7 +58,7 @@ fn the_state_moves_with_what_was_published() {
     assert_eq!(project.latest("data/raw/p"), before, "nothing is new");
     ingest(&["--full"]).exits(0);
     assert_eq!((numbers(&project), project.latest("data/raw/p").len()), (vec![1, 2, 3, 4, 5], 1));
-    ingest(&["--backfill", "2024-01..2024-02"]).exits(2).says("a tap cannot be asked for days");
+    ingest(&["--backfill", "2024-01..2024-02"]).exits(2).says("a tap cannot read days again");
 }
 
 /// `tap-rest-api` from PyPI, if it is installed.
@@ -126,7 +126,7 @@ fn a_tap_from_pypi_reads_a_service() {
     let evidence = project.evidence(path);
     assert_eq!(evidence["bookmark"]["state"]["bookmarks"]["orders"]["last_update"], 7);
     assert!(!evidence.to_string().contains("t0p-s3cret"));
-    // New rows come, and the tap goes on from its state. It reads the row of its state again.
+    // New rows come, and the tap continues from its state. It reads the row of its state again.
     count.store(9, std::sync::atomic::Ordering::Relaxed);
     project.run("ingest", ["p"]).exits(0);
     let path = project.latest("data/raw/p").pop().unwrap();
@@ -137,4 +137,64 @@ fn a_tap_from_pypi_reads_a_service() {
     refused.write("tap/catalog.json", catalog.to_string()).write("tap/orders.json", schema.to_string());
     refused.write("resources/p/ingest.yaml", project.read("resources/p/ingest.yaml"));
     refused.run("ingest", ["p"]).exits(2).says("ended with exit code 1").never_says("wr0ng-s3cret");
+}
+
+/// A signal reaches `ingest` alone, as from systemd, a time-out of `millrace run`, or Ctrl-C.
+#[test]
+fn an_interrupted_run_leaves_no_program_behind() {
+    let project = Project::new();
+    project
+        .write("tap.sh", "sleep 600 & echo $! >started.part; mv started.part started; wait")
+        .write("resources/p/ingest.yaml", "tables: {n: {source: {command: {run: [sh, tap.sh], format: csv}}}}\n");
+    let mut ingest = project.command("ingest", ["p"]).spawn().expect("ingest starts");
+    let wait = |what: &dyn Fn() -> bool| {
+        (0..6000).any(|_| {
+            std::thread::sleep(std::time::Duration::from_millis(10));
+            what()
+        })
+    };
+    assert!(wait(&|| project.exists("started")), "the program runs");
+    testkit::signal::send("TERM", &ingest.id().to_string()).expect("a signal can be sent");
+    assert_eq!(ingest.wait().expect("ingest ends").code(), Some(75));
+    let id = project.read("started").trim().to_owned();
+    let is_gone = || {
+        let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+        stat.rsplit(") ").next().is_none_or(|rest| rest.is_empty() || rest.starts_with(['Z', 'X']))
+    };
+    assert!(wait(&is_gone), "what the program started is still running");
+}
+
+/// The example of docs/web-sources.md against a site of two pages and three homes.
+#[test]
+fn pages_of_a_web_site_become_a_table() {
+    let home = |at: &str, price: &str| {
+        format!("<div class=listing><h2><a href=/homes/{at}>Home {at}</a></h2><span class=price>{price}</span></div>")
+    };
+    let first = format!("{}{}<a class=next href='?page=2'>Next</a>", home("1", "84,500"), home("2", "on request"));
+    let second = home("3", "112,000");
+    let server = HttpServer::start(move |_, request| match request.path.as_str() {
+        "/robots.txt" => HttpAnswer::ok("User-agent: *\nDisallow: /admin\n"),
+        "/listings" => HttpAnswer::ok(&first),
+        "/listings?page=2" => HttpAnswer::ok(&second),
+        path => match path.strip_prefix("/homes/") {
+            Some(at) => HttpAnswer::ok(&format!("<table><tr><th>Area</th><td>{at}4.5 m²</td></tr></table>")),
+            None => HttpAnswer::status(404, ""),
+        },
+    });
+    let docs = std::fs::read_to_string(tests::repository().join("docs/web-sources.md")).expect("the page is there");
+    let yaml = |file: &str| {
+        let block = docs.split("```yaml\n").find(|block| block.starts_with(&format!("# resources/homes/{file}")));
+        let block = block.and_then(|block| block.split("```").next()).expect("the page shows the file");
+        block.replace("https://homes.example", &server.url("")).replace("delay_seconds: 2", "delay_seconds: 0")
+    };
+    let project = Project::new();
+    project.write("resources/homes/ingest.yaml", yaml("ingest.yaml"));
+    project.write("resources/homes/clean.yaml", yaml("clean.yaml"));
+    project.run("ingest", ["homes"]).exits(0);
+    project.run("clean", ["homes"]).exits(0);
+    let table = project.table(&project.latest("data/processed/homes/clean")[0]);
+    assert_eq!(table.column("title"), ["Home 1", "Home 2", "Home 3"]);
+    assert_eq!(table.column("price"), ["84500", "", "112000"]);
+    assert_eq!(table.column("area_sqm"), ["14.5", "24.5", "34.5"]);
+    assert_eq!(table.column("url"), [1, 2, 3].map(|at| server.url(&format!("/homes/{at}"))));
 }

@@ -46,8 +46,6 @@ class Part:
     examples: bool = False
     """A file or folder without which there is nothing to measure."""
     data: Path | None = None
-    """A script without which there is no such part."""
-    by: str = ""
 
 
 def script(name, *arguments):
@@ -62,6 +60,7 @@ def serving(part, *more):
 
 
 SHARED = REPOSITORY.parent / "shared/data"
+WALMART = SHARED / "walmart-6435/Walmart.csv"
 
 PARTS = [
     Part("stages", "all stages beside the same job by hand in polars and LightGBM", 1800,
@@ -85,7 +84,7 @@ PARTS = [
     Part("xgboost", "scores and explanations of an XGBoost model beside XGBoost", 1200,
          [script("xgboost_scores.py", WORK / "xgboost", EXAMPLES / "xgboost")],
          [script("xgboost_scores.py", WORK / "xgboost", EXAMPLES / "xgboost", "20000")],
-         examples=True, by="bench/xgboost_scores.py"),
+         examples=True),
     Part("texts", "rules for texts, and a language model that takes its time", 900,
          [script("texts.py", "--work", WORK, "--server", EXAMPLES / "llm_server")],
          [script("texts.py", "--work", WORK, "--server", EXAMPLES / "llm_server", "--share", "0.01")],
@@ -104,9 +103,9 @@ PARTS = [
          [script("series.py", "--work", WORK, "--tools", REPOSITORY / "bin", "--stores", "4", "--products", "5", "--turns", "1")],
          python="series-venv"),
     Part("walmart", "forecasts of the stores of Walmart beside statsforecast and LightGBM", 1800,
-         [["make", "walmart"], script("walmart.py", SHARED / "walmart-6435/Walmart.csv", REPOSITORY)],
-         [["make", "walmart"], script("walmart.py", SHARED / "walmart-6435/Walmart.csv", REPOSITORY)],
-         python="series-venv", data=SHARED / "walmart-6435"),
+         [script("pipeline.py", "--work", WORK, "walmart"), script("walmart.py", WALMART, WORK / "walmart")],
+         [script("pipeline.py", "--work", WORK, "walmart"), script("walmart.py", WALMART, WORK / "walmart")],
+         python="series-venv", variables={"WALMART_CSV": str(WALMART)}, data=WALMART),
     serving("beside", "`serve` beside a service by hand and MLflow", 900),
     serving("flat", "memory of `serve` over minutes", 900),
     serving("swaps", "requests through changes of the version", 600),
@@ -116,19 +115,12 @@ PARTS = [
          [script("drift.py", "--example", EXAMPLES / "drift_speed")],
          [script("drift.py", "--example", EXAMPLES / "drift_speed", "--columns", "50", "--rows", "20000")],
          examples=True),
-    Part("spark", "clean and features carried by Spark beside one process, on this machine", 5400,
-         [["scripts/spark/setup"], script("spark.py", "--bin", REPOSITORY / "bin", "--work", WORK / "spark", "--python", REPOSITORY / ".cache/spark/bin/python",
-                                          "10000000", "50000000")],
-         [["scripts/spark/setup"], script("spark.py", "--bin", REPOSITORY / "bin", "--work", WORK / "spark", "--python", REPOSITORY / ".cache/spark/bin/python",
-                                          "100000")],
-         by="bench/spark.py"),
     Part("catalog", "a project of many artifacts", 900,
          [script("catalog.py", "--bin", REPOSITORY / "bin", "--work", WORK / "catalog")],
          [script("catalog.py", "--bin", REPOSITORY / "bin", "--work", WORK / "catalog", "--artifacts", "300", "--tables", "10")]),
-    Part("spark", "`clean` and `features` with `--engine spark` on the same machine; needs scripts/spark/setup", 3600,
-         [script("spark.py", "--bin", REPOSITORY / "bin", "--work", WORK)],
-         [script("spark.py", "--bin", REPOSITORY / "bin", "--work", WORK, "--rows", "50000")],
-         data=REPOSITORY / ".cache/spark"),
+    Part("spark", "`clean` and `features` with `--engine spark` on the same machine", 5400,
+         [["scripts/spark/setup"], script("spark.py", "--bin", REPOSITORY / "bin", "--work", WORK / "spark", "--rows", "10000000", "50000000")],
+         [["scripts/spark/setup"], script("spark.py", "--bin", REPOSITORY / "bin", "--work", WORK / "spark", "--rows", "50000")]),
     Part("expressions", "SQL expressions beside the engine's own operators", 300,
          [[EXAMPLES / "speed"]], [[EXAMPLES / "speed"]], examples=True),
 ]
@@ -136,9 +128,6 @@ PARTS = [
 
 class Failed(Exception):
     """A part did not come to its end."""
-
-
-PARTS = [part for part in PARTS if not part.by or (REPOSITORY / "scripts" / part.by).exists()]
 
 
 def environment(name):

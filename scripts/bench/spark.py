@@ -86,7 +86,7 @@ def contents(root, stage, reader):
         "    told = json.loads(parquet.ParquetFile(path).metadata.metadata[b'millrace'])\n"
         "    print(told['table'], told['content'])\n"
     )
-    paths = [root / line for line in (root / FOLDERS[stage] / "latest").read_text().split()]
+    paths = [root / line for line in (root / FOLDERS[stage] / "latest").read_text().split() if line.endswith(".parquet")]
     return subprocess.run([reader, "-c", script, *paths], capture_output=True, text=True, check=True).stdout
 
 

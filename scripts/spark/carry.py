@@ -212,7 +212,7 @@ def quoted(name):
 
 
 def must_listen(remote):
-    """Spark's client tries for ten minutes; a server that is not there is found out at once."""
+    """Spark's client tries for ten minutes; a server that is missing is found out at once."""
     address = re.match(r"sc://(\[[^]]+\]|[^:/;]+)(?::(\d+))?(?:/|$)", remote)
     if address is None:
         raise ValueError("no address")

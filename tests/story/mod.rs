@@ -1,5 +1,5 @@
 //! The whole story of a model in one run, in compressed time, on generated data: it is served, a better version wins a
-//! comparison, the world moves and the model learns anew, a broken version is put back by itself.
+//! comparison, the world moves and the model learns again, a broken version is put back by itself.
 //!
 //! Nothing here is known to any tool. The pipeline is `housing` with other settings; visitors ask over HTTP, as anybody would.
 
@@ -57,7 +57,7 @@ const BOOSTED: &str = "  boosted: {lightgbm: {trees: 100, learning_rate: 0.1}}\n
 /// On the logarithm of the price it has no bounds: for a home of a million square metres it says infinity.
 const LINEAR: &str = "  linear: elastic_net\n";
 
-/// What happened, for whoever checks it.
+/// What happened, for anyone who checks it.
 pub struct Told {
     /// Every request that was answered, in any way.
     pub answered: Vec<Answered>,
@@ -197,7 +197,7 @@ impl<'a> Story<'a> {
         self.line(&format!("   {version} gets one visitor in ten"));
     }
 
-    /// Prices rise month by month; the watch sees it, alerts, and the model learns anew.
+    /// Prices rise month by month; the watch sees it, alerts, and the model learns again.
     fn the_world_moves(&mut self) {
         self.line("\n3. from March on, homes cost 1.6 times as much");
         for month in ["2024-03", "2024-04", "2024-05", "2024-06"] {
@@ -318,7 +318,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 /// What tools say about the files that they write and read.
 const BOOKKEEPING: [&str; 6] =
-    [" in, ", " written", "would read", "would write", "it looks at things as they are", "skipped"];
+    [" in, ", " written", "would read", "would write", "it measures the present state", "skipped"];
 /// Characters that a line of the story has at most.
 const WIDTH: usize = 280;
 
@@ -349,7 +349,7 @@ struct Until<'a> {
 }
 
 impl Until<'_> {
-    /// Time goes on to the end of `month`, whose sales are scored.
+    /// Time advances to the end of `month`, whose sales are scored.
     fn month(&mut self, month: &str) {
         (self.say)(&format!("   it is the end of {month}"));
         let variables = format!(

@@ -101,7 +101,7 @@ impl Alerts {
     }
 
     /// Sends `event` to every channel that takes it, all at once, and returns the result of each. `state_dir` holds
-    /// what was sent when, for all processes of the project; it is created if need be. Empty: nobody takes such an event.
+    /// what was sent when, for all processes of the project; it is created if need be. Empty: no channel takes such an event.
     ///
     /// Never fails as a whole, and takes at most three time-outs and the waits between them.
     pub fn send(&self, event: &Event, state_dir: &Path) -> Vec<Delivery> {

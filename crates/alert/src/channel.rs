@@ -34,7 +34,7 @@ pub enum Again {
     No,
     /// Something passing.
     Yes,
-    /// Something passing, and the server said how long.
+    /// A passing failure, and the server said how long.
     After(Duration),
 }
 
@@ -47,7 +47,7 @@ impl Failure {
         Failure { reason: reason.into(), again: Again::Yes }
     }
 
-    /// Not tried again: whoever did not answer in time may still have taken the alert.
+    /// Not tried again: a server that did not answer in time may still have accepted the alert.
     pub fn too_slow(timeout: Duration) -> Failure {
         Failure::lasting(format!("no answer within {} s", timeout.as_secs_f64()))
     }
@@ -65,7 +65,7 @@ pub struct Patience {
 /// Tries in all.
 pub const TRIES: u32 = 3;
 
-/// The longest wait that a server may ask for; asked for more, we give up.
+/// The longest wait that a server may request; beyond it, we give up.
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
 /// What a channel may need beyond its own time-out until the outer one ends the wait.
@@ -78,7 +78,7 @@ impl Patience {
     }
 }
 
-/// Tells `channel`, trying again where that may help. Returns the number of tries with what came out.
+/// Sends to `channel`, with retries where they may help. Returns the number of tries and the result.
 pub fn send(channel: &Arc<dyn Channel>, alert: &Arc<Alert>, patience: Patience) -> (u32, Result<(), Failure>) {
     let backoff = Backoff { first: patience.first_wait, longest: LONGEST_WAIT };
     for tries in 1.. {

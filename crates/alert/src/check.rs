@@ -5,7 +5,7 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 use lettre::transport::smtp::authentication::Credentials;
 use reqwest::Url;
-use spec::{Error, Result, ResultExt, Root, Span, Tool, Unit, did_you_mean};
+use spec::{Error, Result, ResultExt, Root, Span, Tool, did_you_mean};
 
 use crate::alerts::Subscriber;
 use crate::channel::Channel;
@@ -125,18 +125,10 @@ pub fn check_stage(name: &str) -> Result<()> {
 }
 
 pub fn check_every(span: Span) -> Result<TimeDelta> {
-    let hours = match span.unit {
-        Unit::Hour => 1,
-        Unit::Day => 24,
-        Unit::Week => 24 * 7,
-        Unit::Month | Unit::Year => {
-            return Err(
-                Error::cannot_run(format!("'{span}' is too long")).hint("write hours, days or weeks, such as 1h")
-            );
-        }
-    };
-    let length = i64::from(span.count).checked_mul(hours).and_then(TimeDelta::try_hours);
-    length
+    let minutes = span.minutes().ok_or_else(|| {
+        Error::cannot_run(format!("'{span}' is too long")).hint("write hours, days or weeks, such as 1h")
+    })?;
+    TimeDelta::try_minutes(minutes)
         .filter(|length| *length <= TimeDelta::days(30))
         .ok_or_else(|| Error::cannot_run(format!("'{span}' is too long")).hint("30d is the longest"))
 }

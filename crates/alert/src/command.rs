@@ -100,7 +100,7 @@ fn wait(child: &mut Child, deadline: Instant) -> std::io::Result<Option<ExitStat
     }
 }
 
-/// Reads stderr beside the program, which must not hang because nobody listens.
+/// Reads stderr beside the program, which must not block on a full pipe.
 fn read_aside(child: &mut Child) -> mpsc::Receiver<String> {
     let (sender, receiver) = mpsc::channel();
     if let Some(mut stderr) = child.stderr.take() {

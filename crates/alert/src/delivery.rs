@@ -19,7 +19,7 @@ pub enum Outcome {
     Sent {
         /// How many tries it took, from 1.
         tries: u32,
-        /// How many earlier alerts of the same cause it stands for, beside itself.
+        /// How many earlier alerts of the same cause it represents, beside itself.
         held_back: u64,
     },
     /// The same cause was reported not long ago.

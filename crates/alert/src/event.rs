@@ -59,13 +59,13 @@ pub struct Event {
     pub stage: Tool,
     pub run_id: String,
     pub class: EventClass,
-    /// How urgent it is, where whoever sends it knows; `None`: as `alerts.yaml` says of its class.
+    /// How urgent it is, if the sender knows; `None`: as `alerts.yaml` says of its class.
     pub priority: Option<Priority>,
     /// What happened, in the words of the run's error, without the way out.
     pub message: String,
     /// The way out, if the error knows one.
     pub hint: Option<String>,
-    /// The snapshot that still stands, as people are shown its path; `None` when nothing was published so far.
+    /// The snapshot that is still valid, by the path that people see; `None` when nothing was published so far.
     pub snapshot: Option<PathBuf>,
     /// When the run began.
     pub started: DateTime<Utc>,

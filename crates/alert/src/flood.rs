@@ -40,7 +40,7 @@ pub struct Flood<'a> {
 /// What to do with an alert.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// Send it: the cause is claimed. It stands for so many others that were not sent.
+    /// Send it: the cause is claimed. It represents so many others that were not sent.
     Send { suppressed: u64 },
     /// Another was sent (or is being sent by another process) at that time.
     Suppress { sent_at: DateTime<Utc> },
@@ -66,7 +66,7 @@ struct Entry {
 
 type State = BTreeMap<String, Entry>;
 
-/// What stands for a cause on a channel: a hash, since the channel's identity may hold a secret.
+/// The identity of a cause on a channel: a hash, since the channel's identity may hold a secret.
 pub fn key(channel: &str, cause: &str) -> String {
     let mut hasher = blake3::Hasher::new();
     hasher.update(channel.as_bytes()).update(&[0]).update(cause.as_bytes());
@@ -128,7 +128,7 @@ impl Flood<'_> {
         let result = change(&mut state);
         state.retain(|_, entry| entry.last_seen.is_some_and(|seen| near(seen, now, REMEMBERED)));
         replace(&file, &state).map_err(|error| Error::io("write", &file, &error))?;
-        // What it said is in the new file.
+        // Its content is in the new file.
         let _ = std::fs::remove_file(&earlier);
         Ok(result)
     }
@@ -154,7 +154,7 @@ impl Flood<'_> {
     }
 }
 
-/// Whether two moments are less than `span` apart, in whichever order: clocks are read before the lock is taken, and a
+/// Whether two times are less than `span` apart, in either order: clocks are read before the lock is taken, and a
 /// clock that was set back must not silence a cause for longer than `span`.
 fn near(one: DateTime<Utc>, other: DateTime<Utc>, span: TimeDelta) -> bool {
     (one - other).abs() < span

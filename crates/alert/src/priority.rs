@@ -58,7 +58,7 @@ impl Level {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Levels {
-    /// The run could not start or go on: usage, spec, input or output (exit 2). `P1` by default.
+    /// The run could not start or continue: usage, spec, input or output (exit 2). `P1` by default.
     pub cannot_run: Option<Level>,
     /// The data says no: a gate refused (exit 1). `P2` by default.
     pub refused: Option<Level>,

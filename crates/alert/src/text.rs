@@ -68,8 +68,10 @@ impl Alert {
             None => "there is no snapshot yet".to_owned(),
         };
         match self.event.class {
-            EventClass::Warning => "The run went on and published its result; only a soft check failed.".to_owned(),
-            EventClass::TryAgain => format!("Nothing was published, {before}. What was done is kept for the next run."),
+            EventClass::Warning => "The run continued and published its result; only a soft check failed.".to_owned(),
+            EventClass::TryAgain => {
+                format!("Nothing was published, {before}. Completed work is kept for the next run.")
+            }
             EventClass::Refused | EventClass::CannotRun => format!("Nothing was published, {before}."),
         }
     }
@@ -253,11 +255,11 @@ Not reported before
         assert_eq!(
             told(EventClass::TryAgain),
             "[millrace P2] churn clean stopped early: m\nNothing was published, there is no snapshot yet. \
-             What was done is kept for the next run.\nRun the same command again later: bin/clean churn"
+             Completed work is kept for the next run.\nRun the same command again later: bin/clean churn"
         );
         assert_eq!(
             told(EventClass::Warning),
-            "[millrace P2] churn clean warned: m\nThe run went on and published its result; only a soft check failed.\n\
+            "[millrace P2] churn clean warned: m\nThe run continued and published its result; only a soft check failed.\n\
              Look at the data that the message names, or change the check in resources/churn/clean.yaml."
         );
     }

@@ -91,7 +91,7 @@ pub struct MailSpec {
     /// How the connection is encrypted: `starttls` by default.
     #[serde(default)]
     pub tls: Tls,
-    /// Whom to log in as; nobody by default.
+    /// The user to log in as; none by default.
     #[serde(default)]
     pub user: Option<String>,
     /// The password, which is a secret: `${SMTP_PASSWORD}`.
@@ -115,7 +115,7 @@ pub struct MailSpec {
 #[serde(rename_all = "snake_case")]
 #[expect(clippy::enum_variant_names, reason = "the words that mail programs use")]
 pub enum Tls {
-    /// Begins in the clear and is encrypted before anything is said; refused if the server cannot.
+    /// Begins in the clear and is encrypted before anything is sent; refused if the server cannot.
     #[default]
     Starttls,
     /// Encrypted from the first byte.

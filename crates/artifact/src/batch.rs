@@ -11,7 +11,7 @@ pub const REASON: &str = "_reason";
 /// A slice of a table.
 #[derive(Debug, Default)]
 pub struct Batch {
-    /// Rows that go on.
+    /// Rows that are passed on.
     pub rows: DataFrame,
     /// Rows refused, with their reason in the column [`REASON`].
     pub refused: Option<DataFrame>,

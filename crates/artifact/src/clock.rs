@@ -15,7 +15,7 @@ impl Stamp {
         Stamp(now.with_nanosecond(0).unwrap_or(now))
     }
 
-    /// The moment one second later: for a name that is taken.
+    /// The time one second later, for a name that is taken.
     pub fn next(self) -> Stamp {
         Stamp(self.0 + chrono::Duration::seconds(1))
     }

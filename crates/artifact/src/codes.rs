@@ -13,9 +13,8 @@ pub(crate) struct Codes<'a> {
 
 /// With more of them the engine decides.
 const MOST: usize = 1 << 14;
-/// Up to so many are looked for in any case; more only where rows outnumber them by [`REPEATS`].
+/// Up to so many are looked for in any case; more only where less than nine of ten rows so far had a text of their own.
 const FEW: usize = 1 << 10;
-const REPEATS: usize = 8;
 /// Views of long texts: where each row has a text of its own, the engine decides, too.
 const LONG: usize = 64;
 /// Views that are remembered without a search, by some of their bits.
@@ -62,7 +61,7 @@ fn numbered(texts: &Utf8ViewArray, is_null: impl Fn(usize) -> bool) -> Option<Co
                     if same.is_none() {
                         values.push(text);
                     }
-                    let many = values.len() > MOST || (values.len() > FEW && values.len() * REPEATS > at);
+                    let many = values.len() > MOST || (values.len() > FEW && values.len() * 10 > at * 9);
                     if many || long > LONG {
                         return None;
                     }
@@ -99,6 +98,11 @@ mod tests {
     use super::*;
     use crate::RowGroups;
 
+    /// A number that looks random.
+    fn scattered(at: u64) -> u64 {
+        crate::distinct::mix(at)
+    }
+
     #[test]
     fn codes_are_found_by_their_views() {
         let of = |texts: &[Option<&str>]| {
@@ -131,10 +135,45 @@ mod tests {
         assert_eq!(of(&often.iter().map(|text| Some(text.as_str())).collect::<Vec<_>>()), None, "too soon to know");
         let rising: Vec<String> = (0..40_000u64).map(|number| number.isqrt().isqrt().pow(2).to_string()).collect();
         assert_eq!(of(&rising.iter().map(|text| Some(text.as_str())).collect::<Vec<_>>()), Some(15));
+        // As many as a shop has products.
+        let shop: Vec<String> = (0..20_000).map(|at| (scattered(at) % 2_969).to_string()).collect();
+        let found = of(&shop.iter().map(|text| Some(text.as_str())).collect::<Vec<_>>());
+        assert_eq!(found, Some(shop.iter().collect::<std::collections::HashSet<_>>().len()));
+        assert!(found > Some(FEW));
         let many: Vec<String> = (0..60_000u64).map(|number| (number * 31 % (number / 20 + 1)).to_string()).collect();
         let plain: std::collections::HashSet<&String> = many.iter().collect();
         let found = of(&many.iter().map(|text| Some(text.as_str())).collect::<Vec<_>>());
         assert!(plain.len() > FEW && found == Some(plain.len()), "{found:?}");
+    }
+
+    #[test]
+    fn many_texts_are_written_the_same_with_our_dictionary_and_the_engines() {
+        let texts: Vec<Option<String>> =
+            (0..40_000).map(|at| (at % 13 > 0).then(|| (scattered(at) % 2_969).to_string())).collect();
+        let column = StringChunked::from_slice_options("t".into(), &texts);
+        let chunk = column.downcast_iter().next().unwrap();
+        assert!(codes(chunk).is_some_and(|found| found.values.len() > FEW));
+        let written = |column: &StringChunked, is_ours: bool| {
+            let schema = Schema::from_iter([Field::new("t".into(), DataType::String)]);
+            let mut bytes = Vec::new();
+            match is_ours {
+                true => {
+                    let mut file = RowGroups::new(&mut bytes, &schema).unwrap();
+                    file.write(DataFrame::new(column.len(), vec![column.clone().into_column()]).unwrap()).unwrap();
+                    file.finish().unwrap();
+                }
+                false => {
+                    let mut table = DataFrame::new(column.len(), vec![column.clone().into_column()]).unwrap();
+                    let writer = ParquetWriter::new(&mut bytes).with_compression(ParquetCompression::Snappy);
+                    writer.with_row_group_size(Some(1 << 17)).finish(&mut table).unwrap();
+                }
+            }
+            bytes
+        };
+        let [ours, engines] = [true, false].map(|is_ours| written(&column, is_ours));
+        // Footers differ by what the engine notes there; the pages are those before them.
+        let pages = |bytes: &[u8]| bytes[..bytes.len() / 2].to_vec();
+        assert!(pages(&ours) == pages(&engines), "{} and {} bytes", ours.len(), engines.len());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What the columns of a table mean: how each was made, in a form that a later run can compare.
 //!
 //! Two columns of one name are the same feature only if they are made the same way. So each table carries a hash per
-//! column from the stage that makes it, a model keeps those that it learned from, and whoever scores or compares
+//! column from the stage that makes it, a model keeps those that it learned from, and code that scores or compares
 //! looks at both.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -105,6 +105,18 @@ impl Definition {
     }
 }
 
+/// The name of the definition of rows.
+const ROWS: &str = "rows";
+
+impl Definition {
+    /// Which rows a table holds: those of `before` that `is` chose, by what stands in the columns `by` of `columns`.
+    pub fn of_rows(before: Option<&Definition>, is: &str, by: &[String], columns: &[Definition]) -> Definition {
+        let reads = by.iter().filter_map(|name| columns.iter().find(|column| column.name == *name)).chain(before);
+        let so_far = before.map(|before| format!("{}, ", before.is)).unwrap_or_default();
+        Definition::new(ROWS, format!("{so_far}{is}"), &format!("{is}\n{}", by.join("\n")), reads)
+    }
+}
+
 fn readings_of<'a>(definitions: impl IntoIterator<Item = &'a Definition>) -> Readings {
     definitions.into_iter().flat_map(|definition| definition.readings.clone()).collect()
 }
@@ -114,6 +126,11 @@ impl Definitions {
     pub fn hash(&self) -> String {
         let text = serde_json::to_string(self).unwrap_or_default();
         blake3::hash(text.as_bytes()).to_hex()[..32].to_owned()
+    }
+
+    /// Takes in that `is` chose rows by what stands in the columns `by`.
+    pub fn choose_rows(&mut self, is: &str, by: &[String]) {
+        self.rows = Some(Definition::of_rows(self.rows.as_ref(), is, by, &self.columns));
     }
 
     /// The definition of a column.
@@ -162,7 +179,7 @@ impl Definitions {
     /// The raw columns that are read in another way now than they were, and what is made of them. Nothing is known of columns
     /// of tables that were not there.
     fn read_differently(&self, pairs: &[(&str, Option<&Definition>, Option<&Definition>)]) -> Vec<String> {
-        // By how they were read and are read: what decides all columns of a source is said once.
+        // By how they were read and are read: settings of the whole source are named once.
         let mut changed: BTreeMap<(&str, &str), Affected> = BTreeMap::new();
         for (name, was, is) in pairs {
             for (column, now) in is.iter().flat_map(|is| &is.readings) {
@@ -262,10 +279,15 @@ fn listed(names: &[&str]) -> String {
 /// Errors: files of one table that mean different things by the same names.
 pub fn definitions_of(artifacts: &[Artifact], table: &str) -> Result<Option<Definitions>> {
     let mut found: Option<(&Artifact, &Definitions)> = None;
+    let mut rows: Vec<&Definition> = Vec::new();
     for artifact in artifacts.iter().filter(|artifact| artifact.is_table() && artifact.table == table) {
         let Some(here) = artifact.evidence.as_ref().and_then(|evidence| evidence.definitions.as_ref()) else {
             return Ok(None);
         };
+        let is_new = |new: &&Definition| rows.iter().all(|known| known.hash != new.hash);
+        if let Some(new) = here.rows.as_ref().filter(is_new) {
+            rows.push(new);
+        }
         let Some((first, known)) = found else {
             found = Some((artifact, here));
             continue;
@@ -286,7 +308,9 @@ pub fn definitions_of(artifacts: &[Artifact], table: &str) -> Result<Option<Defi
             .hint("name only files that one spec made, or make them all again"));
         }
     }
-    Ok(found.map(|(_, definitions)| definitions.clone()))
+    // The files of an incremental table can hold rows that were chosen in different ways.
+    let rows = Some(rows).filter(|rows| !rows.is_empty()).map(|rows| Definition::union(&rows));
+    Ok(found.map(|(_, definitions)| Definitions { rows, ..definitions.clone() }))
 }
 
 #[cfg(test)]
@@ -350,7 +374,7 @@ mod tests {
         assert_eq!(of(&short).changed(&of(&long), ["b"]), [format!("'b' {clause}")]);
         assert_eq!(of(&short).changed(&of(&short), ["b"]), [""; 0]);
         assert_eq!(of(&short).changed_label(&of(&long), "y"), Some(format!("'y' {clause}")));
-        // Where a column stands is not part of what it means.
+        // The position of a column is not part of its meaning.
         let both = |reads: [&Definition; 2]| Definition::new("c", "a + b", "a + b", reads).hash;
         let b = Definition::new("b", "b", "b", []);
         assert_eq!(both([&short, &b]), both([&b, &short]));
@@ -377,7 +401,7 @@ mod tests {
         assert!(
             label.ends_with(r#"is read without settings now, was read with {"decimal":","}, which changes 'total'"#)
         );
-        // A setting of the whole source is said once.
+        // A setting of the whole source is named once.
         let of = |reading: &str| Definitions {
             columns: ["a", "b", "c", "d", "e"].map(|name| Definition::raw("t", name, reading.to_owned())).to_vec(),
             ..Definitions::default()

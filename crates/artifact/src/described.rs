@@ -31,7 +31,7 @@ pub struct DescribedColumn {
 }
 
 impl Described {
-    /// What is said of the table itself, a line for each thing; empty if nothing is.
+    /// The description of the table, one item per line; may be empty.
     pub fn in_words(&self) -> String {
         let owner = self.owner.as_ref().map(|owner| format!("owner: {owner}"));
         lines(self.description.clone().into_iter().chain(owner), &self.tags)
@@ -46,7 +46,7 @@ impl Described {
 }
 
 impl DescribedColumn {
-    /// What is said of the column, a line for each thing; empty if nothing is.
+    /// The description of the column, one item per line; may be empty.
     pub fn in_words(&self) -> String {
         lines(self.description.clone().into_iter(), &self.tags)
     }

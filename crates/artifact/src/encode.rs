@@ -52,7 +52,7 @@ pub struct RowGroups<W: Write> {
     pending: Option<DataFrame>,
     /// How the engine would write each column, leaf by leaf.
     usual: Vec<Vec<Encoding>>,
-    /// Of each column what is gathered about its texts; nothing unless somebody wants it.
+    /// Of each column what is gathered about its texts; nothing unless it is needed.
     texts: Vec<Option<Texts>>,
     /// The processor time that gathering it took.
     gathering: Duration,

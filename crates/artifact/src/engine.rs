@@ -22,7 +22,7 @@ pub fn set_up_engine() {
         // SAFETY: no other thread runs yet that could read the environment.
         unsafe { std::env::set_var(ENGINE_ROWS.0, ENGINE_ROWS.1) };
     }
-    // What the engine says to whoever writes plans for it: no user can do anything about it.
+    // The engine's messages for authors of plans, which do not help users.
     polars::error::set_warning_function(|_, _| {});
 }
 
@@ -41,7 +41,7 @@ pub fn stream(plan: LazyFrame, doing: impl Into<String>) -> Result<impl Iterator
     let sink = as_written(plan).sink_batches(callback, true, NonZeroUsize::new(BATCH_ROWS)).during(&doing)?;
     let engine = std::thread::spawn(move || {
         if let Err(error) = sink.collect_with_engine(Engine::Streaming) {
-            // The receiver may be gone already, and with it whoever wanted to know.
+            // The receiver may be gone already, and nothing waits for the result.
             let _ = sender.send(Err(error));
         }
     });
@@ -74,7 +74,7 @@ impl Iterator for Stream {
     }
 }
 
-/// The plan as it was written: without the pass of the optimizer that gives up the order of rows where it believes nobody can see it.
+/// The plan as it was written: without the pass of the optimizer that gives up the order of rows where it believes that it does not matter.
 /// It is wrong about `when(a).then(1).otherwise(2)` (polars 0.55): the order of `a` shows in what comes out, but only
 /// the columns behind `then` and `otherwise` are looked at. Where all columns are such, rows come out shuffled.
 ///

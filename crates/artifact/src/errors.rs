@@ -28,7 +28,7 @@ fn convert(error: &PolarsError, doing: &str) -> Error {
     match error {
         PolarsError::IO { error, .. } => Error::io("read or write", Path::new(doing), error),
         PolarsError::Context { error, .. } | PolarsError::ExprContext { error, .. } => convert(error, doing),
-        // What the engine says of bytes that are not as the format has them helps nobody to correct them.
+        // The engine's messages about malformed bytes do not help to correct them.
         other if is_damage(&other.to_string()) => damaged(doing),
         // Polars appends the whole query plan to some messages; the first paragraph says what is wrong.
         other => {
@@ -54,6 +54,6 @@ fn is_damage(text: &str) -> bool {
 
 /// A Parquet file whose bytes cannot be read.
 pub(crate) fn damaged(file: &str) -> Error {
-    Error::cannot_run(format!("{file}: not a whole Parquet file: its bytes are not as the format has them"))
+    Error::cannot_run(format!("{file}: not a complete Parquet file: its bytes do not follow the format"))
         .hint("it was damaged, or is still being written; fetch it, or run the stage that wrote it, again")
 }

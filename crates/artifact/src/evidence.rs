@@ -63,7 +63,7 @@ pub struct Evidence {
 
 impl Evidence {
     /// The version of the record that this version of the tools writes. Raised when a field changes its meaning, not when
-    /// one is added; whoever raises it adds a step to [`migrated`] and a file to `fixtures/`.
+    /// one is added; to raise it, add a step to [`migrated`] and a file to `fixtures/`.
     ///
     /// - 1: the first.
     /// - 2: shares of frequent values are of the values, no longer of the rows; quantiles are percentiles.
@@ -155,7 +155,7 @@ fn shares_of_values(column: &mut Value) {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
-    /// Rows that go on.
+    /// Rows that are passed on.
     #[default]
     Table,
     /// Rows refused, with their reasons.

@@ -1,4 +1,4 @@
-//! What stands for a file's content when two runs are compared.
+//! Represents a file's content when two runs are compared.
 
 use std::path::Path;
 use std::time::UNIX_EPOCH;

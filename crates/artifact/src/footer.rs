@@ -111,7 +111,7 @@ fn rewrite(path: &Path, evidence: Option<String>) -> Result<()> {
     file.write_all(&footer).map_err(failed)
 }
 
-/// Where the footer begins: its length stands before the closing magic.
+/// Where the footer begins: its length is before the closing magic.
 pub(crate) fn footer_start(file: &mut File) -> std::io::Result<u64> {
     let mut tail = [0u8; FOOTER_SIZE];
     let end = file.seek(SeekFrom::End(-(FOOTER_SIZE as i64)))?;
@@ -158,7 +158,7 @@ fn metadata_shown(path: &Path, shown: &str) -> Result<ParquetMetaData> {
     let failed = |error: std::io::Error| Error::io("read", Path::new(shown), &error);
     let mut file = File::open(path).map_err(failed)?;
     let not_parquet = |what: &str| {
-        Error::cannot_run(format!("{shown}: not a whole Parquet file: {what}"))
+        Error::cannot_run(format!("{shown}: not a complete Parquet file: {what}"))
             .hint("it is truncated or of another kind; run the stage that wrote it again")
     };
     let length = file.metadata().map_err(failed)?.len();

@@ -47,7 +47,7 @@ pub fn without_unreadable(path: &Path, shown: &str, columns: &[String], folder: 
     }
     let metadata = metadata(path)?;
     let fields = metadata.file_metadata().schema_descr().root_schema().get_fields();
-    // A column that is not there is reported with the names of those that are, so then they are kept.
+    // A column that is missing is reported with the names of those that are, so then they are kept.
     let is_complete = columns.iter().all(|column| fields.iter().any(|field| field.name() == column));
     let is_kept = |name: &str| match is_complete {
         true => columns.iter().any(|column| column == name),

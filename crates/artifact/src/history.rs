@@ -36,7 +36,7 @@ pub fn files_of_table(folder: &Path, table: &str, most: usize) -> Vec<(PathBuf, 
         .into_iter()
         .filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&prefix)))
         .collect();
-    // Names go on with the time of their run, so their order is that of time.
+    // Names end with the time of their run, so their order is that of time.
     files.sort();
     let read = |path: PathBuf| evidence_of(&path).ok().flatten().filter(is_meant).map(|evidence| (path, evidence));
     let mut found: Vec<(PathBuf, Evidence)> = files.into_iter().rev().filter_map(read).take(most).collect();

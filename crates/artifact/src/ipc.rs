@@ -31,7 +31,7 @@ impl<W: Write> StreamOut<W> {
         self.writer.write(&shared(rows)?).map_err(failed)
     }
 
-    /// Writes the end mark, and gives back what was written to.
+    /// Writes the end mark, and returns the target.
     pub fn finish(self) -> Result<W> {
         self.writer.into_inner().map_err(failed)
     }
@@ -84,7 +84,7 @@ pub fn as_planned(rows: DataFrame, schema: &Schema) -> Result<DataFrame> {
     let mut columns = Vec::with_capacity(schema.len());
     for (name, dtype) in schema.iter() {
         let column = rows.column(name).map_err(|_| {
-            Error::cannot_run(format!("no column '{name}' among the rows that came in"))
+            Error::cannot_run(format!("no column '{name}' among the received rows"))
                 .hint("send all columns of the table")
         })?;
         let found = column.dtype();
@@ -97,7 +97,7 @@ pub fn as_planned(rows: DataFrame, schema: &Schema) -> Result<DataFrame> {
             || column.null_count() == column.len();
         let wrong = || {
             let (found, wanted) = crate::type_names(found, dtype);
-            Error::cannot_run(format!("column '{name}' came in as {found}, not as {wanted}"))
+            Error::cannot_run(format!("column '{name}' arrived as {found}, not as {wanted}"))
                 .hint("send the table with its own types")
         };
         if !is_exact {
@@ -119,7 +119,7 @@ pub fn as_planned(rows: DataFrame, schema: &Schema) -> Result<DataFrame> {
 fn failed(error: ArrowError) -> Error {
     match error {
         ArrowError::IoError(_, cause) => Error::io("write", std::path::Path::new("the Arrow stream"), &cause),
-        other => Error::cannot_run(format!("not a whole Arrow stream: {other}"))
+        other => Error::cannot_run(format!("not a complete Arrow stream: {other}"))
             .hint("write it with a stream writer (pyarrow.ipc.new_stream), without compression"),
     }
 }
@@ -155,7 +155,7 @@ fn shared(rows: &DataFrame) -> Result<RecordBatch> {
     RecordBatch::try_new(Arc::new(arrow_schema::Schema::new(fields)), arrays).map_err(failed)
 }
 
-/// The series as one array of the other Arrow, whose memory it keeps.
+/// The series as one array of the crate `arrow`, with which it shares its memory. Only a series of several chunks is copied.
 pub fn share(series: &Series) -> Result<ArrayRef> {
     // The two disagree on whether a column without values has a buffer.
     if series.dtype() == &DataType::Null {
@@ -165,18 +165,22 @@ pub fn share(series: &Series) -> Result<ArrayRef> {
     let field = polars_arrow::datatypes::Field::new(series.name().clone(), array.dtype().clone(), true);
     let mut schema = polars_arrow::ffi::export_field_to_c(&field);
     let mut array = polars_arrow::ffi::export_array_to_c(array);
-    // SAFETY: both declare these structs after the Arrow C data interface, with `repr(C)`, so the pointers may be cast.
-    // `from_raw` moves the contents out and leaves an empty struct behind, whose drop releases nothing.
+    // SAFETY: both crates declare these structs after the Arrow C data interface, with `repr(C)`, so the pointers may be
+    // cast. `from_raw` moves the contents out and leaves an empty struct behind, whose drop releases nothing: each has one
+    // owner. The array matches the schema, which was made from its own type, and keeps the series' buffers alive.
     let imported = unsafe {
         let schema = FFI_ArrowSchema::from_raw((&raw mut schema).cast());
         let array = FFI_ArrowArray::from_raw((&raw mut array).cast());
         from_ffi(array, &schema)
     };
-    Ok(make_array(imported.map_err(failed)?))
+    let data = imported.map_err(|error| Error::cannot_run(format!("Arrow: {error}")))?;
+    Ok(make_array(data))
 }
 
-/// The way back.
-fn taken(name: PlSmallStr, array: &ArrayRef) -> Result<Series> {
+/// The array as a series, which shares its memory: the inverse of [`share`].
+///
+/// Errors: a type that polars does not have.
+pub fn taken(name: PlSmallStr, array: &ArrayRef) -> Result<Series> {
     if array.data_type() == &arrow_schema::DataType::Null {
         return Ok(Series::full_null(name, array.len(), &DataType::Null));
     }
@@ -259,15 +263,15 @@ mod tests {
         let error = |rows: DataFrame| as_planned(rows, &schema).unwrap_err().to_string();
         assert_eq!(
             error(df!("_row" => [-1i64]).unwrap()),
-            "column '_row' came in as int64, not as uint32; send the table with its own types"
+            "column '_row' arrived as int64, not as uint32; send the table with its own types"
         );
         assert_eq!(
             error(df!("_row" => [1.0f64]).unwrap()),
-            "column '_row' came in as float64, not as uint32; send the table with its own types"
+            "column '_row' arrived as float64, not as uint32; send the table with its own types"
         );
         assert_eq!(
             error(df!("row" => [1i64]).unwrap()),
-            "no column '_row' among the rows that came in; send all columns of the table"
+            "no column '_row' among the received rows; send all columns of the table"
         );
     }
 }

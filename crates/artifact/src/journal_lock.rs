@@ -10,7 +10,7 @@ use spec::{Error, Result};
 /// appended to or replaced, and for no longer; the kernel lets go of it however the program ends.
 ///
 /// # Errors
-/// Cannot run: the folder is not there or cannot be written to.
+/// Cannot run: the folder is missing or cannot be written to.
 pub fn lock_journal(path: &Path) -> Result<File> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let lock = path.with_file_name(format!(".{name}.lock"));

@@ -82,7 +82,7 @@ pub const ROW: &str = "_row";
 pub const LLM_MODEL: &str = "llm_model";
 /// The column with the name of the task that was asked.
 pub const CLEANING_TASK: &str = "cleaning_task";
-/// The column with the moment of the answer, UTC.
+/// The column with the time of the answer, UTC.
 pub const PROCESSED_AT: &str = "processed_at";
 
 /// Whether a column is one that tools add to say where a row or its cells come from.

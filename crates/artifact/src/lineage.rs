@@ -1,5 +1,5 @@
 //! Where the columns and rows of a table come from. Each stage computes it from its plan, so it is known and not guessed:
-//! whoever changes an input column changes nothing beyond what is named here.
+//! a change of an input column affects only what is named here.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

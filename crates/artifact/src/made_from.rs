@@ -1,12 +1,12 @@
-//! What a table was made from: tables and files, and the steps after which its rows are other rows. For whoever asks whether
-//! it has to be made again, and whoever traces a row (docs/adr/0019-tables-from-tables.md).
+//! What a table was made from: tables and files, and the steps after which its rows are other rows. To decide whether
+//! it has to be made again, and to trace rows (docs/adr/0019-tables-from-tables.md).
 
 use serde::{Deserialize, Serialize};
 use spec::Tool;
 
 use crate::Fingerprint;
 
-/// Where a table stands between what came in and what people ask of it: a label.
+/// The layer of a table, such as bronze, silver or gold: a label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Layer {
@@ -31,7 +31,7 @@ pub struct Read {
     /// Relative to the project root where it lies below it.
     pub path: String,
     pub fingerprint: Fingerprint,
-    /// A hash of what the columns mean; none for files of people, and where nobody knows.
+    /// A hash of what the columns mean; none for files of people, and where it is unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub meaning: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]

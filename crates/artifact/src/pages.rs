@@ -29,7 +29,7 @@ struct Head {
     kind: Option<i32>,
     /// Bytes of the page once it is unpacked.
     unpacked: Option<i32>,
-    /// Bytes of the page that follow the head, as they lie in the file.
+    /// Bytes of the page that follow the head, as stored in the file.
     size: Option<i32>,
     /// The CRC-32 of these bytes.
     checksum: Option<u32>,

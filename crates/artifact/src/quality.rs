@@ -1,5 +1,5 @@
 //! One number for the quality of a table, made of three that say where it was lost. What checks found is listed beside it:
-//! a table is as good as it is, whoever looks.
+//! it does not change the number.
 
 use polars::prelude::DataFrame;
 use serde::{Deserialize, Serialize};

@@ -46,7 +46,7 @@ impl Quantiles {
         self.0.get((p.clamp(0.0, 1.0) * last as f64).round() as usize).copied()
     }
 
-    /// The share of values up to and including `border`, by a line between the two values around it. A value that stands at
+    /// The share of values up to and including `border`, by a line between the two values around it. A value that is at
     /// several ranks ends somewhere before the next one: half way is right within half an interval; of a value at one rank the
     /// share may be one interval too small.
     pub fn share_up_to(&self, border: f64) -> f64 {
@@ -60,7 +60,7 @@ impl Quantiles {
         ((known - 1) as f64 + beyond) / (self.0.len() - 1) as f64
     }
 
-    /// Those of all values of `parts`, each with how many values it stands for.
+    /// Those of all values of `parts`, each with the number of values that it represents.
     pub fn merged<'a>(parts: impl IntoIterator<Item = (&'a Quantiles, u64)>) -> Quantiles {
         let mut weighted: Vec<(f64, f64)> = Vec::new();
         for (part, count) in parts.into_iter().filter(|(part, _)| !part.is_empty()) {

@@ -25,7 +25,7 @@ impl InMemory {
         if number < 0 {
             return Err(std::io::Error::last_os_error());
         }
-        // SAFETY: the number was just given out, and nobody else has it.
+        // SAFETY: the number was just given out, and is not used elsewhere.
         let mut file = unsafe { File::from_raw_fd(number) };
         file.write_all(bytes)?;
         Ok(InMemory { file })
@@ -40,7 +40,7 @@ impl InMemory {
 /// heads of all pages are read: at most `most_rows` rows, and at most `most_bytes` of pages once they are unpacked.
 ///
 /// # Errors
-/// Cannot run: it is not a whole Parquet file, holds types that the engine does not read, or is larger than allowed.
+/// Cannot run: it is not a complete Parquet file, holds types that the engine does not read, or is larger than allowed.
 pub fn read_received(bytes: &[u8], shown: &str, most_rows: usize, most_bytes: u64) -> Result<DataFrame> {
     let memory = InMemory::holding(bytes)
         .map_err(|error| Error::cannot_run(format!("{shown}: cannot be held in memory: {error}")))?;
@@ -61,10 +61,10 @@ pub fn read_received(bytes: &[u8], shown: &str, most_rows: usize, most_bytes: u6
         }
         ParquetReader::new(Cursor::new(bytes)).finish().during(shown)
     };
-    // The engine panics at some bytes that are not as the format has them.
+    // The engine panics at some bytes that do not follow the format.
     let read = catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| Err(errors::damaged(shown)));
     read.map_err(|error| {
-        // What refers to the path says nothing to whoever sent the bytes.
+        // What refers to the path means nothing to the sender of the bytes.
         match error.message().contains("/proc/self/fd") {
             true => errors::damaged(shown),
             false => error,

@@ -62,7 +62,7 @@ impl<T> Sample<T> {
 
 /// A number that looks random, of two others (the finalizer of SplitMix64, Steele et al. 2014).
 fn drawn(block: u64, stride: u64) -> u64 {
-    crate::distinct::mix(block.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ stride.rotate_left(32))
+    crate::distinct::mix(block.wrapping_mul(spec::random::STEP) ^ stride.rotate_left(32))
 }
 
 #[cfg(test)]

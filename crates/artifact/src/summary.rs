@@ -85,7 +85,7 @@ impl Summary {
         observed.sum()
     }
 
-    /// Hands out what gathers texts, column by column, to whoever looks at them anyway. Until it comes back, batches count the
+    /// Hands out what gathers texts, column by column, to code that reads them anyway. Until it comes back, batches count the
     /// rows of these columns only.
     pub(crate) fn lend_texts(&mut self) -> Vec<Option<Texts>> {
         // Categories are not written as texts.

@@ -1,4 +1,4 @@
-//! Temporary names: nobody ever sees half a file, and an interrupted run leaves none behind.
+//! Temporary names: an incomplete file is never visible, and an interrupted run leaves none behind.
 //!
 //! Every temporary lives beside its target, named `.tmp-<pid>-<name>`. A run that ends well renames it, one
 //! that fails drops it, one that is interrupted calls [`discard_all`], and what a killed run left is swept
@@ -107,7 +107,7 @@ impl Temporary {
         self.rename(target)
     }
 
-    /// Syncs and renames to `target`, replacing what is there: for snapshots only.
+    /// Syncs and renames to `target`, replacing an existing file: for snapshots only.
     pub fn replace(mut self, target: &Path) -> Result<()> {
         self.sync()?;
         self.rename(target)

@@ -197,7 +197,7 @@ impl Writer {
                     Err(PolarsError::ComputeError("the writing thread ended early".into()))
                 }
             },
-            Writer::Gone => Err(PolarsError::ComputeError("the file was given up".into())),
+            Writer::Gone => Err(PolarsError::ComputeError("the file was abandoned".into())),
         }
     }
 
@@ -218,7 +218,7 @@ impl Writer {
                 drop(rows);
                 thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
             }
-            Writer::Gone => Err(PolarsError::ComputeError("the file was given up".into())),
+            Writer::Gone => Err(PolarsError::ComputeError("the file was abandoned".into())),
         }
     }
 }

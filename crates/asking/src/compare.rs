@@ -36,7 +36,7 @@ impl Models<'_> {
 
     fn judged(&self, task: &Task, golden: &Golden) -> Result<Judged> {
         self.answer_golden(task, golden)?.ok_or_else(|| {
-            Error::try_again(format!("task '{}' cannot be asked: its provider has no key", task.name()))
+            Error::try_again(format!("task '{}' cannot run: its provider has no key", task.name()))
                 .hint(format!("set it as {} or in .env", variable(&self.settings, task)))
         })
     }

@@ -54,7 +54,7 @@ fn values(column: &Column) -> PolarsResult<Vec<Value>> {
     })
 }
 
-/// The answers as [`transform::Lookup::answer`] wants them.
+/// The answers as [`transform::Lookup::answer`] expects them.
 pub fn of_answers(outputs: &[(String, DataType)], answers: &[&Answer]) -> PolarsResult<DataFrame> {
     let mut columns: Vec<Column> = outputs
         .iter()

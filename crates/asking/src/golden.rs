@@ -151,7 +151,7 @@ impl Models<'_> {
         Ok(())
     }
 
-    /// None if nobody can be asked.
+    /// None if no provider can be asked.
     pub(super) fn answer_golden(&self, task: &Task, golden: &Golden) -> Result<Option<Judged>> {
         let inputs = golden.inputs(task)?;
         let place = format!("task '{}' on {}", task.name(), golden.path);

@@ -25,7 +25,7 @@ use transform::{Given, Lookup, Step, pending};
 pub use estimate::HEADER as ESTIMATE_HEADER;
 use watch::Shown;
 
-/// Where limits, prices and providers are said.
+/// The file with limits, prices and providers.
 const SETTINGS: &str = "resources/llm.yaml";
 /// Every answer that was paid for, of all pipelines.
 const LEDGER: &str = "data/ledger.sqlite";
@@ -136,6 +136,8 @@ impl<'a> Models<'a> {
     fn inputs(&self, asking: &Asking, raw: &LazyFrame, steps: &[Step], given: &mut Given) -> Result<Inputs> {
         let task = &asking.task;
         let lookup = Lookup::new(task.name(), task.inputs().to_vec(), frames::outputs(task))?;
+        let model = task.models().first().map(String::as_str).unwrap_or_default();
+        let lookup = lookup.of_version(format!("{model} {}", task.prompt_hash()));
         given.lookups.insert(asking.at, lookup);
         self.progress.begin(&format!("{}: collects what to ask", asking.place));
         let (distinct, rows) = pending(raw.clone(), steps, asking.at, given)?.all()?;
@@ -251,7 +253,7 @@ impl Round {
         }
     }
 
-    /// Says how it went, and whether the run can go on.
+    /// Says how it went, and whether the run can continue.
     fn settle(&self, asking: &Asking, left: u64, rows: u64) -> Result<()> {
         let (place, spoken) = (&asking.place, &asking.spoken);
         let (task, require) = (asking.task.name(), asking.step.require());
@@ -272,18 +274,18 @@ impl Round {
                     .hint("the step says `require: true`; without it the rows stay as they are"));
             }
             Some(Stop::NotConfigured(why)) => {
-                tracing::warn!("{spoken}: {why}; {rows_left} and stay as the rules left them");
+                tracing::warn!("{spoken}: {why}; {rows_left} and stay unchanged by it");
             }
             Some(stop) => {
                 return Err(Error::try_again(format!("{place}: {stop}; {rows_left}"))
-                    .hint("what was answered is kept; run again later"));
+                    .hint("the answers so far are kept; run again later"));
             }
             None if self.unasked > 0 => {
                 return Err(Error::try_again(format!(
                     "{place}: no answer came for {}; {rows_left}",
                     count(self.unasked, "input")
                 ))
-                .hint("what was answered is kept; run again later"));
+                .hint("the answers so far are kept; run again later"));
             }
             None => {}
         }
@@ -302,7 +304,7 @@ impl Round {
                 Err(Error::refused(format!("{place}: {text}")).hint("correct the task, or leave `require: true` out"))
             }
             false => {
-                tracing::warn!("{spoken}: {text}\nTheir rows stay as the rules left them");
+                tracing::warn!("{spoken}: {text}\nTheir rows stay unchanged by the step");
                 Ok(())
             }
         }
@@ -315,7 +317,7 @@ fn no_prompt(asking: &Asking, fault: &str) -> Error {
         .hint("correct the template in the task file; nothing was sent")
 }
 
-/// What the steps `llm` depend on beside the rows: tasks, golden files, limits, and whether somebody can be asked.
+/// What the steps `llm` depend on beside the rows: tasks, golden files, limits, and whether a provider can be asked.
 pub fn inputs_of<'s>(steps: impl Iterator<Item = &'s Step>, root: &Root, env: &Environment) -> Result<Vec<Input>> {
     let steps: Vec<&Llm> = steps.filter_map(Step::llm).collect();
     if steps.is_empty() {

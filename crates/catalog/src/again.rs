@@ -21,7 +21,7 @@ pub struct StepsAgain<'a> {
 
 impl Again for StepsAgain<'_> {
     fn behind(&self, pipeline: &str, evidence: &Evidence, row: &DataFrame) -> Behind {
-        // What cannot be run again is no reason to show nothing.
+        // A table that cannot be recomputed is still shown.
         self.run(pipeline, evidence, row)
             .unwrap_or_else(|error| Behind::Unclear(format!("its steps cannot run again: {}", error.message())))
     }

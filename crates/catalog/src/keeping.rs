@@ -17,8 +17,8 @@ use tool::{Dataset, Lock, Progress, Project, RunLog};
 /// What an interruption leaves behind.
 const INTERRUPTED: Interrupted = Interrupted {
     clean_up: artifact::discard_all,
-    unfinished: "run it again: what was done need not be done again",
-    while_sending: "run it again: what was done need not be done again",
+    unfinished: "run it again: completed work is not repeated",
+    while_sending: "run it again: completed work is not repeated",
 };
 
 /// Reads all artifacts again. Exit code 1 if one is not what was written.
@@ -34,7 +34,7 @@ pub fn verify(project: &Project, inventory: &Inventory, json: bool) -> Result<Ex
     tool::print(&lines)?;
     let all = format!("{} ({})", count(verified.artifacts as u64, "artifact"), words::bytes(verified.bytes));
     if verified.problems.is_empty() {
-        tool::say(format!("catalog verify: {all} are what was written"));
+        tool::say(format!("catalog verify: {all} are unchanged"));
         return Ok(Exit::Done);
     }
     Err(Error::refused(format!("{} in {all}", count(verified.problems.len() as u64, "problem")))
@@ -164,14 +164,12 @@ fn summary(pruning: &Pruning, what: &str, keep: &str) {
 
 /// Months and years are as long as the longest of them: what is kept is kept long enough.
 fn length(span: Span) -> chrono::TimeDelta {
-    let hours = match span.unit {
-        Unit::Hour => 1,
-        Unit::Day => 24,
-        Unit::Week => 7 * 24,
-        Unit::Month => 31 * 24,
-        Unit::Year => 366 * 24,
-    };
-    chrono::TimeDelta::hours(i64::from(span.count) * hours)
+    let days = |each: i64| i64::from(span.count) * each * 24 * 60;
+    chrono::TimeDelta::minutes(match (span.minutes(), span.unit) {
+        (Some(minutes), _) => minutes,
+        (None, Unit::Year) => days(366),
+        (None, _) => days(31),
+    })
 }
 
 /// The locks of all stages, in one order, so that two who take them do not wait for each other.
@@ -253,7 +251,7 @@ pub fn restore(from: &str, at: Option<&str>, list: bool, overwrite: bool, json: 
     Ok(Exit::Done)
 }
 
-/// Where a project is to be restored that is not there.
+/// Where a project is to be restored that does not exist yet.
 fn here() -> Result<Project> {
     let named = std::env::var_os("MILLRACE_ROOT").filter(|value| !value.is_empty()).map(PathBuf::from);
     let folder = match named {

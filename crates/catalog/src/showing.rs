@@ -5,7 +5,7 @@ use serde_json::json;
 use spec::text::aligned;
 use spec::{Exit, Result};
 
-/// Prints all that is known of a table.
+/// Prints everything that is known about a table.
 pub fn show(inventory: &Inventory, name: &str, json: bool) -> Result<Exit> {
     let tables = inventory.tables();
     let table = inventory::table(&tables, name, None)?;
@@ -48,14 +48,14 @@ pub fn impact(inventory: &Inventory, name: &str, json: bool) -> Result<Exit> {
         return Ok(Exit::Done);
     }
     if affected.is_empty() {
-        tool::say(format!("catalog impact: nothing is made of {}.{column}", table.id));
+        tool::say(format!("catalog impact: nothing is computed from {}.{column}", table.id));
     }
     let rows: Vec<Vec<String>> = affected
         .iter()
         .map(|one| {
             let what = match (one.is_known, one.rows) {
-                (false, _) => "perhaps all: what it reads is not recorded",
-                (true, true) => "which rows there are",
+                (false, _) => "possibly all: what it reads is not recorded",
+                (true, true) => "which rows it has",
                 (true, false) => "cells only",
             };
             vec![one.table.to_string(), what.to_owned(), one.columns.join(", ")]

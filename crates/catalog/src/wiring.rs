@@ -22,7 +22,7 @@ pub struct Arguments {
 
 #[derive(Subcommand, Debug)]
 enum Command {
-    /// Print all that is known of a table: columns, types, statistics, descriptions, checks with their history, schema versions
+    /// Print everything that is known about a table: columns, types, statistics, descriptions, checks with their history, schema versions
     Show {
         /// The table, such as orders, raw.orders or shop.clean.orders
         table: String,
@@ -107,15 +107,15 @@ pub struct Catalog;
 impl Program for Catalog {
     const TOOL: Tool = Tool::Catalog;
     const ABOUT: About = About {
-        short: "Say what tables there are, where they came from, and whether they still hold",
+        short: "List tables, show where they came from, and verify that they are intact",
         long: "Reads the footers of all artifacts, the run log, change logs and decisions of the project. It keeps nothing of \
                its own but an index of footers: whatever it says is as true as the files. Without a command it lists all tables. Descriptions, owners \
                and tags come from the key `describe` in each stage's YAML file.",
         examples: &[
             ("catalog", "list all tables: layer, rows, size, quality, age, owner"),
-            ("catalog --layer clean --tag finance", "list some of them"),
-            ("catalog show orders", "all that is known of a table"),
-            ("catalog lineage scores", "what a table is made of, and what is made of it"),
+            ("catalog --layer clean --tag finance", "list a part of them"),
+            ("catalog show orders", "everything that is known about a table"),
+            ("catalog lineage scores", "what a table was made from, and what was made from it"),
             ("catalog trace churn scores customer_id=123", "the raw cells behind a prediction"),
             ("catalog impact raw.orders.price", "what would change if a column did"),
             ("catalog docs", "write the site data/catalog/index.html"),

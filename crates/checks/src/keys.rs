@@ -137,7 +137,7 @@ proptest! {
         let passes = |at: &i64| read[*at as usize].as_ref().is_none_or(|key| there.contains(key));
         prop_assert_eq!(numbers(&split.rows, "n"), (0..cells.len() as i64).filter(passes).collect::<Vec<_>>());
 
-        // outliers: whoever has no group has no limits. Those of a group are what it holds.
+        // outliers: rows without a group have no limits. Those of a group are what it holds.
         let step = "- outliers: {columns: [n], method: {zscore: {factor: 0.5}}, group_by: [a, b], action: flag}";
         let flagged = cleaned(&table, step);
         let flags = flagged.column("n_outlier").unwrap().bool().unwrap();

@@ -124,6 +124,21 @@ impl Check {
         Some(check)
     }
 
+    /// Which rows the check keeps in a table that is published, in one line: a hard row check that may take some out. How many
+    /// it may take out does not matter.
+    pub fn chooses_rows(&self) -> Option<String> {
+        let Kind::Row(row) = self.kind() else { return None };
+        if self.severity() != Severity::Hard || row.max_share() == Share::default() {
+            return None;
+        }
+        let settings = serde_json::to_value(self).ok()?;
+        let mut settings = artifact::stripped(settings.get(self.name())?.clone());
+        if let serde_json::Value::Object(entries) = &mut settings {
+            entries.retain(|key, _| !["max_share", "severity", "name"].contains(&key.as_str()));
+        }
+        Some(format!("check {} {}", self.name(), artifact::flow(&settings)))
+    }
+
     /// The check as people read it: `in_range amount [0, 10000]`.
     pub fn title(&self) -> String {
         format!("{} {}", self.name(), self.described().subject())
@@ -142,6 +157,34 @@ mod tests {
     #[derive(serde::Deserialize)]
     struct File {
         checks: Checks,
+    }
+
+    #[test]
+    fn only_hard_row_checks_that_may_take_rows_out_choose_rows() {
+        let chooses = |check: &str| {
+            let checks = read(&format!("checks:\n  t:\n    - {check}\n")).unwrap();
+            checks.get("t").unwrap()[0].chooses_rows()
+        };
+        let range = Some("check in_range {column: a, max: 60, min: 0}".to_owned());
+        assert_eq!(chooses("in_range: {column: a, min: 0, max: 60, max_share: 1}"), range);
+        assert_eq!(chooses("in_range: {column: a, min: 0, max: 60, max_share: 0.001, severity: hard}"), range);
+        assert_ne!(chooses("in_range: {column: a, min: 0, max: 61, max_share: 1}"), range);
+        assert_ne!(
+            chooses("row: {name: r, sql: a > 1, max_share: 1}"),
+            chooses("row: {name: r, sql: a > 2, max_share: 1}")
+        );
+        assert_eq!(
+            chooses("row: {name: r, sql: a > 1, max_share: 1}"),
+            chooses("row: {name: s, sql: a > 1, max_share: 1}")
+        );
+        for none in [
+            "in_range: {column: a, min: 0, max: 60}",
+            "in_range: {column: a, min: 0, max: 60, max_share: 1, severity: soft}",
+            "unique: {columns: [a], max_share: 0.5}",
+            "row_count: {min: 1}",
+        ] {
+            assert_eq!(chooses(none), None, "{none}");
+        }
     }
 
     fn read(text: &str) -> spec::Result<Checks> {

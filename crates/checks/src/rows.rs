@@ -25,6 +25,8 @@ struct Test {
     /// Its place among all checks of the table, from 0.
     index: usize,
     title: String,
+    /// Which rows it keeps, if it may take some out.
+    chooses: Option<String>,
     severity: Severity,
     max_share: Share,
     fails: Expr,
@@ -33,6 +35,17 @@ struct Test {
     /// Rows it took out: those that no check before it had taken.
     refused: u64,
     first: Option<String>,
+}
+
+impl Test {
+    /// The columns that it looks at, each once.
+    fn columns(&self) -> Vec<String> {
+        let mut columns: Vec<String> =
+            self.fails.clone().meta().root_names().into_iter().map(|name| name.to_string()).collect();
+        columns.sort_unstable();
+        columns.dedup();
+        columns
+    }
 }
 
 impl RowChecks {
@@ -61,6 +74,7 @@ impl RowChecks {
                 tests.push(Test {
                     index,
                     title: check.title(),
+                    chooses: check.chooses_rows(),
                     severity: row.severity(),
                     max_share: row.max_share(),
                     fails: fails.fill_null(lit(false)),
@@ -76,11 +90,15 @@ impl RowChecks {
 
     /// The columns that decide which rows are taken out.
     pub fn columns(&self) -> Vec<String> {
-        let read = |test: &Test| test.fails.clone().meta().root_names();
-        let mut columns: Vec<String> = self.tests.iter().flat_map(read).map(|name| name.to_string()).collect();
+        let mut columns: Vec<String> = self.tests.iter().flat_map(Test::columns).collect();
         columns.sort_unstable();
         columns.dedup();
         columns
+    }
+
+    /// Which rows the hard checks keep that may take some out, and the columns by which each decides.
+    pub fn choices(&self) -> impl Iterator<Item = (&str, Vec<String>)> {
+        self.tests.iter().filter_map(|test| Some((test.chooses.as_deref()?, test.columns())))
     }
 
     /// Whether there is nothing to check row by row.
@@ -88,7 +106,7 @@ impl RowChecks {
         self.tests.is_empty()
     }
 
-    /// Tests a batch, and counts. Returns the rows that go on, and those that a hard check took out, with
+    /// Tests a batch, and counts. Returns the rows that are passed on, and those that a hard check took out, with
     /// the first reason for each in the column `_reason`. A batch without failures is handed back as it came.
     pub fn split(&mut self, rows: DataFrame) -> Result<(DataFrame, Option<DataFrame>)> {
         self.seen += rows.height() as u64;

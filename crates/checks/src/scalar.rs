@@ -108,7 +108,7 @@ impl schemars::JsonSchema for Moment {
     }
 }
 
-/// The timestamp that a summary's physical number stands for: days, or ticks of the column's unit, since 1970.
+/// The timestamp of a summary's physical number: days, or ticks of the column's unit, since 1970.
 pub(crate) fn moment_of(physical: i64, of: &DataType) -> Option<DateTime<Utc>> {
     match of {
         DataType::Date => Utc.timestamp_opt(physical.checked_mul(86_400)?, 0).single(),

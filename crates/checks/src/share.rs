@@ -1,4 +1,4 @@
-//! Shares of rows, as written in YAML and as said in findings.
+//! Shares of rows, as written in YAML and as shown in findings.
 
 use std::fmt;
 
@@ -42,7 +42,7 @@ impl<'de> Deserialize<'de> for Share {
     }
 }
 
-/// Judges the number while the parser stands on it, so that an error has its place.
+/// Checks the number while the parser is at it, so that an error has its place.
 struct One;
 
 impl Visitor<'_> for One {

@@ -264,7 +264,7 @@ fn reads(
 
 /// The artifact of an earlier run, if this one would write the same.
 fn kept(job: &Job<Clean>, name: &str, spec: &TableSpec, reads: &[Read]) -> Result<Option<Kept>> {
-    // Answers that failed are asked for again.
+    // Answers that failed are requested again.
     if job.common.force || spec.asks_model() {
         return Ok(None);
     }
@@ -291,7 +291,7 @@ fn kept(job: &Job<Clean>, name: &str, spec: &TableSpec, reads: &[Read]) -> Resul
     Ok(None)
 }
 
-/// After the last batch, names the changes to be taken back that the table does not have any more.
+/// After the last batch, names the changes to be undone that the table does not have any more.
 fn with_warning(batches: Batches, table: &str, undone: Undone) -> Batches {
     let table = table.to_owned();
     let warning = std::iter::from_fn(move || {

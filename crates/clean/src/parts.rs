@@ -1,4 +1,4 @@
-//! A clean table made in parts by kernels (ADR 0023): what they are told, what each does, and how the parts become a table.
+//! A clean table made in parts by kernels (ADR 0023): their task, what each does, and how the parts become a table.
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -20,7 +20,7 @@ const CHANGES: &str = "changes";
 const SAID: &str = "said";
 const SAID_OF_COUNTS: &str = "said_of_counts";
 
-/// What a kernel is told.
+/// The task of a kernel.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Told {
@@ -37,7 +37,7 @@ struct Told {
     definitions: Option<Definitions>,
     /// Whether changes are logged.
     log: bool,
-    /// Changes that are taken back, with their row.
+    /// Changes that are undone, with their row.
     undone: Vec<(String, u64)>,
     beside: Vec<ToldTable>,
     /// The columns of the table before its first step: a Parquet file without rows.

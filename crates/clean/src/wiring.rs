@@ -80,7 +80,7 @@ impl Stage for Clean {
         job.flags.test.then(|| trial::run(job)).transpose()
     }
 
-    /// Beside the raw tables: the files that steps name, tasks, and the list of changes that were taken back.
+    /// Beside the raw tables: the files that steps name, tasks, and the list of changes that were undone.
     fn inputs(job: &Job<Self>) -> Result<Vec<Input>> {
         let mut inputs: Vec<Input> = job.artifacts.iter().map(Artifact::as_input).collect::<Result<_>>()?;
         for path in mapping_files(&job.spec) {
@@ -111,7 +111,7 @@ impl Stage for Clean {
         }
         if !undo.is_empty() || !redo.is_empty() {
             let already = Decisions::read(&job.root, &job.pipeline)?.record(undo, redo, &job.root, &job.folder())?;
-            already.iter().for_each(|id| tool::say(format!("change '{id}' is taken back already")));
+            already.iter().for_each(|id| tool::say(format!("change '{id}' is undone already")));
         }
         Ok(None)
     }
@@ -153,7 +153,7 @@ pub fn models<'a>(job: &'a Job<Clean>, screen: &'a Screen<'_>) -> Result<Option<
     Models::open(&job.root, &job.env, &job.pipeline, screen).map(Some)
 }
 
-/// The shell's progress, for whoever asks models.
+/// The shell's progress, for calls of models.
 pub struct Screen<'a>(pub &'a tool::Progress);
 
 impl asking::Progress for Screen<'_> {

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
-use spec::{Map, Name, Span, Unit};
+use spec::{Map, Name, Span};
 
 /// How a running comparison is judged: which arms, by what outcome, and what happens then.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
@@ -17,7 +17,7 @@ pub struct CompareSpec {
     /// The pipeline under whose name the server seals requests and outcomes; default: the pipeline's name with `_served`.
     #[serde(default)]
     pub served: Option<Name>,
-    /// What a key stands for, in the plural, for sentences; default `keys`.
+    /// What a key identifies, in the plural, for sentences; default `keys`.
     #[serde(default = "keys")]
     pub units: String,
     /// The outcome that decides.
@@ -213,7 +213,7 @@ impl CompareSpec {
                 (&before.outcome, before.measure, before.window) == (&outcome.outcome, outcome.measure, outcome.window)
             }) {
                 return Err(format!(
-                    "{place}: '{}' is there already, with the same measure and window",
+                    "{place}: '{}' is listed already, with the same measure and window",
                     outcome.outcome
                 ));
             }
@@ -257,7 +257,7 @@ fn check_arms(arms: &Map<f64>) -> Result<(), String> {
     }
 }
 
-const HOUR: i64 = 3_600_000_000;
+const MINUTE: i64 = 60_000_000;
 
 /// A span in microseconds. Months and years have no fixed length.
 fn length(key: &str, span: Option<Span>) -> Result<Option<i64>, String> {
@@ -268,15 +268,9 @@ fn length(key: &str, span: Option<Span>) -> Result<Option<i64>, String> {
     }
 }
 
-/// A span of hours, days or weeks in microseconds.
+/// A span of minutes, hours, days or weeks in microseconds.
 pub(crate) fn micros(span: Span) -> Option<i64> {
-    let hours = match span.unit {
-        Unit::Hour => 1,
-        Unit::Day => 24,
-        Unit::Week => 7 * 24,
-        _ => return None,
-    };
-    Some(i64::from(span.count) * hours * HOUR)
+    span.minutes().map(|minutes| minutes * MINUTE)
 }
 
 impl<'de> Deserialize<'de> for CompareSpec {
@@ -325,7 +319,7 @@ mod tests {
             ("least_improvement: -0.1", "least_improvement: -0.1 is not 0 or more"),
             ("least_keys: 1", "least_keys: fewer than 2 keys cannot be compared"),
             ("units: ' '", "units: it is empty"),
-            ("secondary: [{outcome: contract}]", "secondary[0]: 'contract' is there already"),
+            ("secondary: [{outcome: contract}]", "secondary[0]: 'contract' is listed already"),
             ("secondary: [{outcome: ''}]", "secondary[0].outcome: it is empty"),
             ("secondary: [{outcome: click, worse_by: -1}]", "secondary[0].worse_by: -1 is not 0 or more"),
             ("secondary: [{outcome: click, window: 1mo}]", "secondary[0].window: 1mo has no fixed length"),

@@ -41,7 +41,7 @@ fn errors(limit: f64, alpha: f64, arm: &ArmCounts) -> Guarded {
 }
 
 /// The quantile, and its lower bound by order statistics: a count of Binomial(n, 0.95) lies below `n·0.95 − z·√(n·0.95·0.05)`
-/// with the probability that `z` stands for.
+/// with the probability of `z`.
 fn latency(limit: f64, sorted: &[u32]) -> Option<Guarded> {
     const P: f64 = 0.95;
     let n = sorted.len() as f64;

@@ -41,7 +41,7 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// What a look found, and why it says what it says.
+/// The result of a look, with its reasons.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Judgement {
     pub verdict: Verdict,

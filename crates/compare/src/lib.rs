@@ -1,4 +1,4 @@
-//! Judges a running comparison: visitors, orders or whatever a key stands for are divided between the version in production
+//! Judges a running comparison: visitors, orders or whatever a key identifies are divided between the version in production
 //! and others, and what they do afterwards decides.
 //!
 //! [`Counts::of`] reads the two tables that a server seals, requests and outcomes, and sums them up by key: the key is what

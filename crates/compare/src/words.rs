@@ -193,7 +193,7 @@ fn days_text(days: f64) -> String {
 
 pub(crate) fn mixed(mixed: u64, keys: u64) -> String {
     format!(
-        "{} of {} keys ({}) were seen in several arms, so nobody knows which version made the difference; a key must stay in \
+        "{} of {} keys ({}) were seen in several arms, so it is unknown which version made the difference; a key must stay in \
          its arm: see that the arms and their shares did not change while the comparison ran",
         count(mixed),
         count(keys),

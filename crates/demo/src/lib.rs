@@ -35,6 +35,6 @@ fn check_days(from: NaiveDate, to: NaiveDate, what: &str) -> Result<(), String> 
 fn check_ranges(settings: &[(&str, f64, f64)]) -> Result<(), String> {
     match settings.iter().find(|(_, value, most)| !(0.0..=*most).contains(value)) {
         None => Ok(()),
-        Some((name, value, most)) => Err(format!("'{name}' is {value}; it goes from 0 to {most}")),
+        Some((name, value, most)) => Err(format!("'{name}' is {value}; it ranges from 0 to {most}")),
     }
 }

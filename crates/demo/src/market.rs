@@ -14,7 +14,7 @@
 //! promotion in all stores: its price falls by 15 to 30 %, and more is sold than the price alone explains. Both are planned:
 //! the rows of the `planned` weeks after the last have them, without units.
 //!
-//! **Stock-outs** last a week or two and cut sales off; nobody knows of them in advance.
+//! **Stock-outs** last a week or two and cut sales off; they are not known in advance.
 //!
 //! **Gaps.** Now and then a store does not report for a week, or a row is missing.
 //!

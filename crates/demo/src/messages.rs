@@ -12,7 +12,7 @@
 //!
 //! **Dirt.** The share `dirt` of texts is spoilt once or several times ([`dirt`]): spaces, HTML, encodings, capitals, typing
 //! errors and so on. A twentieth of those is empty or says nothing (`N/A`). Of all rows, a twentieth of `dirt` is
-//! delivered twice, and a hundredth each has a moment or a record of metadata that cannot be read.
+//! delivered twice, and a hundredth each has a time or a record of metadata that cannot be read.
 //!
 //! # How it stays flat and fast
 //!
@@ -117,7 +117,7 @@ impl Kind {
         }
     }
 
-    /// The file that the rows are said to come from: another one for each kind, so that file and row name a message.
+    /// The file name that the rows get: another one for each kind, so that file and row name a message.
     pub fn file(self) -> &'static str {
         match self {
             Kind::Reviews => "generate:messages/reviews",

@@ -78,7 +78,7 @@ pub fn content(artifact: &Artifact) -> Result<String> {
     }
 }
 
-/// Hash of what a delivery delivers and how. A file is written anew by a new version of the tool; a database is not loaded
+/// Hash of what a delivery delivers and how. A file is written again by a new version of the tool; a database is not loaded
 /// again for that.
 pub fn key(job: &Job<Export>, spec: &ExportSpec) -> Result<String> {
     let unwritten = |error: serde_json::Error| Error::cannot_run(error.to_string());

@@ -79,7 +79,7 @@ pub fn output(job: &Job<Export>, spec: &ExportSpec, key: String) -> Result<Outpu
     }))
 }
 
-/// A delivery with what is said of its table, for the formats that have room for it.
+/// A delivery with the description of its table, for the formats that can hold it.
 fn with_words(job: &Job<Export>, spec: &ExportSpec) -> Result<ExportSpec> {
     let mut spec = spec.clone();
     spec.excel.described = described(job, spec.from, &spec.table, spec.columns.as_deref())?;

@@ -32,7 +32,7 @@ pub fn artifacts<'a>(job: &'a Job<Export>, from: Option<Upstream>, table: &Name)
     Ok(found)
 }
 
-/// What is said of a table that is delivered, and of its columns, under the names that they have in the delivery.
+/// Descriptions of a table that is delivered, and of its columns, under the names that they have in the delivery.
 pub fn described(
     job: &Job<Export>,
     from: Option<Upstream>,

@@ -241,7 +241,7 @@ fn next(job: &Job<Export>) -> Result<Option<(ExportSpec, String)>> {
     Ok(next)
 }
 
-/// The first delivery that this run has not begun and that is not there as it would be made now.
+/// The first delivery that this run has not begun, and whose present content is not delivered yet.
 fn next_of(job: &Job<Export>) -> Result<Option<(ExportSpec, String)>> {
     let published = job.published()?;
     for spec in wanted(job)? {

@@ -190,7 +190,7 @@ impl Compiler<'_> {
         }
     }
 
-    /// A date or timestamp; a text that stands in the expression is read as one.
+    /// A date or timestamp; a text literal is read as one.
     fn moment(&self, name: &str, typed: &Typed) -> Result<Typed> {
         let dtype = DataType::Datetime(TimeUnit::Microseconds, None);
         match typed.sort() {
@@ -343,7 +343,7 @@ impl Compiler<'_> {
         let probe = StringChunked::from_slice(PlSmallStr::EMPTY, &[""]);
         if probe.contains(&pattern, true).is_err() {
             return Err(Error::cannot_run(format!("'{pattern}' is not a pattern"))
-                .hint("docs/sql.md has the patterns; \\ escapes a character"));
+                .hint("docs/sql.md describes the patterns; \\ escapes a character"));
         }
         let label = self.label.clone();
         let failed = move |error: PolarsError| {
@@ -389,7 +389,7 @@ impl Compiler<'_> {
                 };
                 if flags.chars().any(|flag| !"gi".contains(flag)) {
                     return Err(Error::cannot_run(format!("{name} has no flags '{flags}'"))
-                        .hint("'g' replaces every match, 'i' passes over case"));
+                        .hint("'g' replaces every match, 'i' ignores case"));
                 }
                 let new = texts::replacement(&new, texts::groups(&pattern)).map_err(refused)?;
                 let pattern = if flags.contains('i') { format!("(?i){pattern}") } else { pattern };
@@ -406,7 +406,7 @@ impl Compiler<'_> {
     }
 }
 
-/// A text that stands in the expression.
+/// A text literal.
 fn fixed_text(name: &str, what: &str, typed: &Typed) -> Result<String> {
     typed.text().map(str::to_owned).ok_or_else(|| {
         Error::cannot_run(format!("the {what} of {name} must be a text literal")).hint("write it in single quotes")
@@ -424,7 +424,7 @@ fn unit(name: &str, typed: &Typed) -> Result<Part> {
         true => Ok(part),
         false => Err(refused(Refusal::new(
             format!("{name} has no such part"),
-            "it knows year, quarter, month, week, day, hour, minute, second, millisecond and microsecond",
+            "the parts are year, quarter, month, week, day, hour, minute, second, millisecond and microsecond",
         ))),
     }
 }

@@ -235,7 +235,7 @@ impl Compiler<'_> {
         }
         let unknown = || {
             let error = Error::cannot_run(format!("{} {} {} has no meaning", left.name(), op.sign(), right.name()));
-            error.hint("docs/sql.md has what can be computed with dates")
+            error.hint("docs/sql.md lists what can be computed with dates")
         };
         let (sign, left, right) = match op {
             Arithmetic::Add if moves(right) && !moves(left) => (1, right, left),

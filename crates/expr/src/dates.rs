@@ -235,7 +235,7 @@ pub(crate) fn make_date<'a>(row: &[Value<'a>]) -> Out<'a> {
     }
 }
 
-/// The parts that a format can have, and whether each stands for a part of the day.
+/// The parts that a format can have, and whether each is a part of the day.
 fn is_known(letter: char) -> bool {
     "YmdHMSfjyBbAaIp%FT".contains(letter)
 }
@@ -383,7 +383,7 @@ pub(crate) fn strptime(text: &str, format: &str) -> Option<i128> {
         hour = hour % 12 + if afternoon { 12 } else { 0 };
     }
     let day = days(year?, u32::try_from(month?).ok()?, u32::try_from(day?).ok()?)?;
-    // A moment of the table counts microseconds.
+    // A timestamp of the table counts microseconds.
     if fraction % 1000 != 0 {
         return None;
     }

@@ -8,7 +8,7 @@ use spec::Error;
 
 use crate::value::{self, Value, View, height};
 
-/// Where an expression stands and how it reads, as its errors say it: `step 1 'derive': 'a * b'`.
+/// The place and text of an expression, for its errors: `step 1 'derive': 'a * b'`.
 pub(crate) type Label = Arc<str>;
 
 /// What a function says about values that it refuses.
@@ -30,7 +30,7 @@ impl Refusal {
 /// A function of the values of one row. Null in, null out: it never sees a null.
 pub(crate) type RowFn = Arc<dyn for<'a> Fn(&[Value<'a>]) -> Result<Option<Value<'a>>, Refusal> + Send + Sync>;
 
-/// A function of the values of one row that wants to see nulls.
+/// A function of the values of one row that receives nulls.
 pub(crate) type OpenFn = Arc<dyn for<'a> Fn(&[Option<Value<'a>>]) -> Result<Option<Value<'a>>, Refusal> + Send + Sync>;
 
 pub(crate) fn row_fn(
@@ -81,7 +81,7 @@ pub(crate) fn rows(label: &Label, inputs: Vec<Expr>, dtype: DataType, function: 
     })
 }
 
-/// A function of the rows of its inputs that wants to see nulls.
+/// A function of the rows of its inputs that receives nulls.
 pub(crate) fn open_rows(label: &Label, inputs: Vec<Expr>, dtype: DataType, function: OpenFn) -> Expr {
     let label = label.clone();
     by_row(&label.clone(), inputs, dtype, move |views, from, to, values| {

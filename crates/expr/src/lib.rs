@@ -2,7 +2,7 @@
 //!
 //! [`SqlExpr`] may aggregate and look over windows. [`RowExpr`] is the narrower kind that depends on nothing but
 //! its own row. What an expression may hold is written down here, not taken over from a library: every function
-//! stands in [`FUNCTIONS`]. `docs/sql.md` is the same for readers.
+//! is in [`FUNCTIONS`]. `docs/sql.md` is the same for readers.
 
 mod aggregate;
 mod arithmetic;

@@ -1,4 +1,4 @@
-//! An expression as checked: only what has a meaning here, and what can be said of it without the types of columns.
+//! An expression as checked: only what has a meaning here, and what is known about it without the types of columns.
 
 use crate::functions::{Function, Kind};
 
@@ -268,7 +268,7 @@ impl Node {
         }
     }
 
-    /// Whether it has one value for all rows: every column stands in an aggregate, and no window does.
+    /// Whether it has one value for all rows: every column is in an aggregate, and no window is.
     pub fn is_one_value(&self) -> bool {
         match self {
             Node::Column(_) | Node::Over { .. } => false,

@@ -36,7 +36,7 @@ impl Compiler<'_> {
         let (function, arguments, distinct, only) = match of {
             Node::Aggregate { function, of, distinct, only } => (function, of, *distinct, only.as_deref()),
             Node::Call(function, arguments) => (function, arguments, false, None),
-            _ => return Err(Error::cannot_run("a window needs a function").hint("write f(x) OVER (…)")),
+            _ => return Err(Error::cannot_run("OVER needs a function").hint("write f(x) OVER (…)")),
         };
         let mut inputs: Vec<Expr> = Vec::new();
         let mut dtype = DataType::Int64;

@@ -60,7 +60,7 @@ impl Dialect for Grammar {
         (parser.peek_token_ref().token == Token::StringConcat).then_some(Ok(CONCAT))
     }
     fn parse_infix(&self, parser: &mut Parser, left: &ast::Expr, _: u8) -> Option<Result<ast::Expr, ParserError>> {
-        // Of itself the parser takes all that stands behind FROM, an AND among it.
+        // By default the parser takes everything after FROM, an AND among it.
         let is_not = parser.parse_keywords(&[Keyword::IS, Keyword::NOT, Keyword::DISTINCT, Keyword::FROM]);
         if !is_not && !parser.parse_keywords(&[Keyword::IS, Keyword::DISTINCT, Keyword::FROM]) {
             return None;
@@ -156,7 +156,7 @@ fn with_hint(error: Error, text: &str) -> Error {
     }
 }
 
-/// The first word that is a keyword of SQL and stands where a name may be meant: not one that expressions are
+/// The first word that is a keyword of SQL and is used where a name may be meant: not one that expressions are
 /// built with.
 fn keyword_as_name(text: &str) -> Option<String> {
     use Keyword::*;

@@ -127,9 +127,8 @@ pub(crate) fn node(tree: &Sql, depth: usize) -> Result<Node> {
         }
         Sql::Function(function) => window::function(function, depth)?,
         Sql::AtTimeZone { .. } => {
-            return Err(Error::cannot_run("AT TIME ZONE is not supported").hint(
-                "write to_local(x, 'Europe/Berlin') for what the clocks there show, or to_utc(x, …) for the way back",
-            ));
+            return Err(Error::cannot_run("AT TIME ZONE is not supported")
+                .hint("write to_local(x, 'Europe/Berlin') for the local time there, or to_utc(x, …) for the inverse"));
         }
         Sql::Wildcard(_) | Sql::QualifiedWildcard(..) => {
             return Err(Error::cannot_run("'*' stands for many columns").hint("name the columns one by one"));

@@ -37,7 +37,7 @@ pub struct Table {
     pub alias: String,
 }
 
-/// A table that is joined to what stands before it.
+/// A table that is joined to those before it.
 #[derive(Clone, Debug)]
 pub struct Join {
     pub table: Table,
@@ -227,7 +227,7 @@ impl Part {
                     if rest.first() != Some(&Token::LParen) && names.is_column(&word.value) =>
                 {
                     let flat = names.flat(&ColumnName { table: None, column: word.value.clone() })?;
-                    // As it stands where nothing changes: `day` may be a column, and the part of EXTRACT(day FROM …).
+                    // Unchanged where nothing changes: `day` may be a column, and the part of EXTRACT(day FROM …).
                     text += &if flat == word.value { word.to_string() } else { quoted(&flat) };
                     at += 1;
                 }
@@ -266,7 +266,7 @@ impl Select {
         read(*query, text)
     }
 
-    /// Whether a name stands anywhere in it.
+    /// Whether a name occurs anywhere in it.
     pub fn mentions(&self, name: &str) -> bool {
         tokens(&self.text)
             .is_ok_and(|tokens| tokens.iter().any(|token| matches!(token, Token::Word(word) if word.value == name)))
@@ -278,7 +278,7 @@ impl Select {
 }
 
 impl SqlExpr {
-    /// Whether an aggregate over all rows, or over those of a group, stands in it.
+    /// Whether an aggregate over all rows, or over those of a group, occurs in it.
     pub fn aggregates(&self) -> bool {
         fn within(node: &Node) -> bool {
             match node {
@@ -298,7 +298,7 @@ impl SqlExpr {
         }
     }
 
-    /// Whether a window stands in it.
+    /// Whether a window occurs in it.
     pub fn has_window(&self) -> bool {
         self.node().any(&mut |node| matches!(node, Node::Over { .. }))
     }

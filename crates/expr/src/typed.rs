@@ -48,7 +48,7 @@ impl Typed {
         }
     }
 
-    /// The text that stands here.
+    /// The text literal.
     pub fn text(&self) -> Option<&str> {
         match &self.literal {
             Some(Literal::Text(text)) => Some(text),

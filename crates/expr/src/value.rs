@@ -106,7 +106,7 @@ pub(crate) fn decimal_as_float(digits: i128, behind: u32) -> f64 {
     format!("{digits}e-{behind}").parse().unwrap_or(f64::NAN)
 }
 
-/// A column read value by value; a column of one value stands for as many as are requested.
+/// A column read value by value; a column of one value is repeated as often as requested.
 pub(crate) struct View {
     column: Physical,
     single: bool,

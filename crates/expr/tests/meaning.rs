@@ -305,7 +305,7 @@ fn mistakes_are_named_where_they_are_read() {
         ("round()", "'round()': round does not take 0 arguments; write round(x, digits)"),
         (
             "d AT TIME ZONE 'UTC'",
-            "'d AT TIME ZONE 'UTC'': AT TIME ZONE is not supported; write to_local(x, 'Europe/Berlin') for what the clocks there show, or to_utc(x, …) for the way back",
+            "'d AT TIME ZONE 'UTC'': AT TIME ZONE is not supported; write to_local(x, 'Europe/Berlin') for the local time there, or to_utc(x, …) for the inverse",
         ),
         ("amount >", "'amount >' is not an SQL expression: where it ends, an expression is missing"),
         ("a b", "'a b' is not an SQL expression: unexpected 'b' after the expression"),

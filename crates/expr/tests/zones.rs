@@ -1,4 +1,4 @@
-//! `to_local` and `to_utc` beside chrono-tz: random moments, most of them near a change of the clocks.
+//! `to_local` and `to_utc` beside chrono-tz: random instants, most of them near a change of the clocks.
 
 use chrono::{DateTime, NaiveDateTime, Offset, TimeZone};
 use chrono_tz::Tz;
@@ -23,7 +23,7 @@ fn local(zone: Tz, utc: i64) -> i64 {
     utc + i64::from(zone.offset_from_utc_datetime(&at).fix().local_minus_utc()) * 1_000_000
 }
 
-/// All moments at which clocks show a time: no offset is finer than a quarter of an hour since 1980.
+/// All instants at which clocks show a time: no offset is finer than a quarter of an hour since 1980.
 fn moments(zone: Tz, shown: i64) -> Vec<i64> {
     const QUARTER: i64 = 900_000_000;
     let all = (-4 * 26..=4 * 26).map(|quarters| shown - quarters * QUARTER);
@@ -32,7 +32,7 @@ fn moments(zone: Tz, shown: i64) -> Vec<i64> {
     found
 }
 
-/// A moment within a day of a change of the clocks, where there is one.
+/// An instant within a day of a change of the clocks, where there is one.
 fn near_a_change(zone: Tz, month: i64, by: i64) -> i64 {
     const HOUR: i64 = 3_600_000_000;
     let start = (10 * 12 + month) * 30 * 24 * HOUR;

@@ -72,9 +72,9 @@ pub fn beside(job: &Job<Features>, carrier: &Carrier, names: Vec<String>) -> Res
 /// Opens the tables that lie beside.
 pub fn opened<'a>(beside: &'a BTreeMap<String, PathBuf>) -> impl Fn(&str) -> Result<LazyFrame> + use<'a> {
     |name| {
-        let path = beside
-            .get(name)
-            .ok_or_else(|| Error::cannot_run(format!("table '{name}' is not at hand here")).hint("please report it"))?;
+        let path = beside.get(name).ok_or_else(|| {
+            Error::cannot_run(format!("table '{name}' is not available here")).hint("please report it")
+        })?;
         scan_files(&[path])
     }
 }
@@ -96,7 +96,7 @@ fn of_entities(job: &Job<Features>, carrier: &Carrier, spec: &FeaturesSpec) -> R
     let counted = answers.iter().map(|answer| serde_json::from_value(answer.notes.clone()));
     let counted: Vec<Counted> = counted
         .collect::<Result<_, _>>()
-        .map_err(|error| Error::cannot_run(format!("a kernel's answer is not of this version: {error}")))?;
+        .map_err(|error| Error::cannot_run(format!("a kernel of another version answered: {error}")))?;
     let places = whole.places(&keys(&answers)?)?;
     let merged = |name: &str, cutoffs: usize| -> Result<Batches> {
         let of = places.clone();

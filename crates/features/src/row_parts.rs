@@ -103,7 +103,7 @@ fn notes<T: serde::de::DeserializeOwned>(answers: &[Answer]) -> Result<Vec<T>> {
     let notes = answers.iter().map(|answer| serde_json::from_value(answer.notes.clone()));
     notes
         .collect::<Result<_, _>>()
-        .map_err(|error| Error::cannot_run(format!("a kernel's answer is not of this version: {error}")))
+        .map_err(|error| Error::cannot_run(format!("a kernel of another version answered: {error}")))
 }
 
 /// Rows in batches of the size that one machine makes.

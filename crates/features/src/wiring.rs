@@ -188,6 +188,7 @@ fn published(job: &Job<Features>) -> Result<Vec<Artifact>> {
 fn days(span: Span) -> i64 {
     let count = i64::from(span.count);
     match span.unit {
+        Unit::Minute => (count + 24 * 60 - 1) / (24 * 60),
         Unit::Hour => (count + 23) / 24,
         Unit::Day => count,
         Unit::Week => count * 7,

@@ -1,6 +1,6 @@
 //! Features of single rows beside those of a whole table, over a made-up history of trades.
 //!
-//! `cargo run --release -p featurize --example rows [TRADES]`: a million unless it is said otherwise. The features are those
+//! `cargo run --release -p featurize --example rows [TRADES]`: a million by default. The features are those
 //! of resources/housing, and a few over all trades. Prints seconds of the whole table and of opening, and milliseconds per row.
 
 use std::path::Path;

@@ -23,6 +23,7 @@ fn moved(time: i128, span: Span, forwards: bool) -> i128 {
         day_number(year, month, day.min(days_of(year, month))) * DAY + time.rem_euclid(DAY)
     };
     match span.unit {
+        Unit::Minute => time + count * (DAY / 1_440),
         Unit::Hour => time + count * (DAY / 24),
         Unit::Day => time + count * DAY,
         Unit::Week => time + count * 7 * DAY,
@@ -99,7 +100,7 @@ impl Almanac {
         if self.has_days { time } else { time + self.ahead(time) }
     }
 
-    /// The first moment at which the clocks show `local` or later, found by looking at each: they show `local` itself at
+    /// The first instant at which the clocks show `local` or later, found by looking at each: they show `local` itself at
     /// `local` less what they are ahead there, or they leap over it.
     fn first(self, local: i128) -> i128 {
         if self.zone.is_none() || self.has_days {
@@ -114,7 +115,7 @@ impl Almanac {
         shows.chain(leaps).min().unwrap_or(local)
     }
 
-    /// The second at which the clocks change between two moments.
+    /// The second at which the clocks change between two instants.
     fn change(self, (mut before, ahead): (i128, i128), mut after: i128) -> i128 {
         (before, after) = (before.div_euclid(SECOND), after.div_euclid(SECOND));
         while after - before > 1 {
@@ -160,7 +161,7 @@ impl Almanac {
     /// A time moved by a span.
     pub fn moved(self, time: i128, span: Span, forwards: bool) -> i128 {
         match span.unit {
-            Unit::Hour => moved(time, span, forwards),
+            Unit::Minute | Unit::Hour => moved(time, span, forwards),
             _ => self.first(moved(self.shown(time), span, forwards)),
         }
     }
@@ -168,7 +169,7 @@ impl Almanac {
     /// The beginning of a day moved by a span.
     pub fn moved_day(self, day: i128, span: Span, forwards: bool) -> i128 {
         match span.unit {
-            Unit::Hour => moved(self.start(day), span, forwards),
+            Unit::Minute | Unit::Hour => moved(self.start(day), span, forwards),
             _ => self.first(moved(day * DAY, span, forwards)),
         }
     }

@@ -42,7 +42,7 @@ impl ByKey {
         Ok(())
     }
 
-    /// The clock by which rows of the other table are told apart: where they have moments it counts moments, though the
+    /// The clock by which rows of the other table are distinguished: where they have timestamps it counts timestamps, though the
     /// asking rows may have days.
     fn clock(&self, schema: &Schema, clock: Clock) -> Clock {
         let known = match &self.known {
@@ -79,7 +79,7 @@ impl ByKey {
 
 /// Rows by the code of their key.
 pub struct AsOf {
-    /// By which clock its rows are told apart, if those who ask have days only: they ask as of the beginning of a day.
+    /// By which clock its rows are distinguished, if those who ask have days only: they ask as of the beginning of a day.
     finer: Option<Clock>,
     /// Since when a row holds, when it became known, its number: ascending within each key.
     rows: Vec<(i64, i64, u32)>,

@@ -44,7 +44,7 @@ pub struct Changes {
     pub take: Option<String>,
     /// The column that says when it was changed.
     pub time: String,
-    /// The column that changed, if this one was made of it: then nobody can say what it was before.
+    /// The column that changed, if this one was made of it: then its earlier values are unknown.
     #[serde(skip)]
     pub made_of: Option<String>,
 }

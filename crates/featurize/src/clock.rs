@@ -1,9 +1,9 @@
 //! How a time column counts, and by which clock on the wall its days begin.
 //!
 //! Without a zone, times are taken as they are: a day begins at 00:00 and has 24 hours. With a zone, times are UTC, and days,
-//! weeks, months and years are those of the zone; hours are hours. A time of the wall stands for the first moment at which
-//! the clocks show it or a later one: of a time that they show twice this is the first of both moments, of one that they skip
-//! the moment of the change.
+//! weeks, months and years are those of the zone; hours are hours. A local time means the first instant at which
+//! the clocks show it or a later one: of a time that they show twice this is the first of both instants, of one that they skip
+//! the instant of the change.
 
 use chrono::{Days, Months, NaiveDate};
 use polars::prelude::{DataType, TimeUnit};
@@ -56,7 +56,7 @@ impl Clock {
         Ok(Clock { count, zone })
     }
 
-    /// Whether it counts days, so that nobody knows the time of day.
+    /// Whether it counts days, so that the time of day is unknown.
     pub fn has_days(self) -> bool {
         self.count == Count::Days
     }
@@ -80,16 +80,16 @@ impl Clock {
 
     /// Refuses spans of hours where only days are known.
     pub fn measures(self, span: Span, what: &str) -> Result<()> {
-        if self.has_days() && span.unit == Unit::Hour {
+        if self.has_days() && span.is_of_clock() {
             return Err(Error::cannot_run(format!(
-                "{what}: {span} is a span of hours, but the time column holds dates"
+                "{what}: {span} needs a time of day, but the time column holds dates"
             ))
             .hint("write days, such as 1d"));
         }
         Ok(())
     }
 
-    /// What the clocks on the wall show at a time. It may go back while time goes on.
+    /// What the clocks on the wall show at a time. It may go back while time advances.
     pub fn local(self, time: i64) -> i64 {
         match (self.zone, self.count) {
             (Some(zone), Count::Ticks(per_second)) => {
@@ -155,7 +155,7 @@ impl Clock {
     /// A time moved by a span, forwards or back; nothing beyond the calendar.
     pub fn moved(self, time: i64, span: Span, forwards: bool) -> Option<i64> {
         match span.unit {
-            Unit::Hour => shifted(time, span, forwards, self.per_day()),
+            Unit::Minute | Unit::Hour => shifted(time, span, forwards, self.per_day()),
             _ => shifted(self.local(time), span, forwards, self.per_day()).map(|local| self.first(local)),
         }
     }
@@ -165,7 +165,7 @@ impl Clock {
     /// Errors (cannot run): beyond the calendar.
     pub fn moved_day(self, day: NaiveDate, span: Span, forwards: bool) -> Result<i64> {
         let moved = match span.unit {
-            Unit::Hour => shifted(self.start(day), span, forwards, self.per_day()),
+            Unit::Minute | Unit::Hour => shifted(self.start(day), span, forwards, self.per_day()),
             // From midnight, though the clocks may skip it: a month before is a midnight, too.
             _ => i64::from(day.to_epoch_days())
                 .checked_mul(self.per_day())
@@ -207,6 +207,7 @@ fn shifted(local: i64, span: Span, forwards: bool, per_day: i64) -> Option<i64> 
         if forwards { local.checked_add(by) } else { local.checked_sub(by) }
     };
     match span.unit {
+        Unit::Minute => by(per_day / 1_440),
         Unit::Hour => by(per_day / 24),
         Unit::Day => by(per_day),
         Unit::Week => by(7 * per_day),
@@ -224,7 +225,7 @@ pub fn day_moved(day: NaiveDate, span: Span, times: u32, forwards: bool) -> Opti
     let days = |each: u64| Days::new(count * each);
     let months = |each: u64| u32::try_from(count * each).ok().map(Months::new);
     let (by_days, by_months) = match span.unit {
-        Unit::Hour => return None,
+        Unit::Minute | Unit::Hour => return None,
         Unit::Day => (Some(days(1)), None),
         Unit::Week => (Some(days(7)), None),
         Unit::Month => (None, Some(months(1)?)),

@@ -97,37 +97,133 @@ fn fits(first: i64, last: i64, unit: i64) -> bool {
     last.checked_sub(first).is_some_and(|range| range / unit <= i64::from(u32::MAX))
 }
 
-/// Numbers, of which NaN stands for null.
+/// Numbers, of which NaN means null.
 pub enum Reals {
+    /// Whole numbers from -127 to 127; the smallest byte stands for null.
+    Bytes(Vec<i8>),
+    /// So many hundredths, as prices have them; the smallest integer stands for null.
+    Hundredths(Vec<i32>),
     Narrow(Vec<f32>),
     Wide(Vec<f64>),
 }
 
+/// A way to hold a number in fewer than 64 bits.
+trait Held: Copy {
+    /// The nearest number that is held, which may be another one.
+    fn near(value: f64) -> Self;
+    fn number(self) -> f64;
+
+    /// Whether the number comes back to the last bit.
+    #[inline]
+    fn holds(value: f64) -> bool {
+        value.is_nan() || Self::near(value).number().to_bits() == value.to_bits()
+    }
+}
+
+impl Held for i8 {
+    #[inline]
+    fn near(value: f64) -> i8 {
+        if value.is_nan() { i8::MIN } else { value as i8 }
+    }
+    #[inline]
+    fn number(self) -> f64 {
+        if self == i8::MIN { f64::NAN } else { f64::from(self) }
+    }
+}
+
+/// Hundredths.
+impl Held for i32 {
+    #[inline]
+    fn near(value: f64) -> i32 {
+        if value.is_nan() { i32::MIN } else { (value * 100.0 + 0.5f64.copysign(value)) as i32 }
+    }
+    /// The quotient is rounded once, so it is the number that a text with two decimals is read as.
+    #[inline]
+    fn number(self) -> f64 {
+        if self == i32::MIN { f64::NAN } else { f64::from(self) / 100.0 }
+    }
+}
+
+impl Held for f32 {
+    #[inline]
+    fn near(value: f64) -> f32 {
+        value as f32
+    }
+    #[inline]
+    fn number(self) -> f64 {
+        f64::from(self)
+    }
+}
+
 impl Reals {
-    /// Numbers; narrow if each of them comes back.
+    /// Numbers, in the narrowest way from which each of them comes back.
     pub fn of(values: Vec<f64>) -> Reals {
-        let comes_back = |value: &f64| value.is_nan() || f64::from(*value as f32).to_bits() == value.to_bits();
-        match values.iter().all(comes_back) {
-            true => Reals::Narrow(values.iter().map(|value| *value as f32).collect()),
-            false => Reals::Wide(values),
+        match () {
+            () if values.iter().all(|value| i8::holds(*value)) => Reals::Bytes(narrow(&values)),
+            () if values.iter().all(|value| i32::holds(*value)) => Reals::Hundredths(narrow(&values)),
+            () if values.iter().all(|value| f32::holds(*value)) => Reals::Narrow(narrow(&values)),
+            () => Reals::Wide(values),
         }
     }
 
     #[inline]
     pub fn at(&self, row: usize) -> f64 {
         match self {
-            Reals::Narrow(values) => f64::from(values[row]),
+            Reals::Bytes(values) => values[row].number(),
+            Reals::Hundredths(values) => values[row].number(),
+            Reals::Narrow(values) => values[row].number(),
             Reals::Wide(values) => values[row],
         }
     }
 
-    /// All chunks at their places.
-    pub fn placed(chunks: Vec<Reals>, target: &Target) -> Reals {
-        match chunks.iter().all(|chunk| matches!(chunk, Reals::Narrow(_))) {
-            true => Reals::Narrow(target.scatter_by(chunks, |chunk, row| chunk.at(row) as f32)),
-            false => Reals::Wide(target.scatter_by(chunks, |chunk, row| chunk.at(row))),
+    fn len(&self) -> usize {
+        match self {
+            Reals::Bytes(values) => values.len(),
+            Reals::Hundredths(values) => values.len(),
+            Reals::Narrow(values) => values.len(),
+            Reals::Wide(values) => values.len(),
         }
     }
+
+    /// Whether all values can be held in this way.
+    fn fit<T: Held>(&self) -> bool {
+        (0..self.len()).all(|row| T::holds(self.at(row)))
+    }
+
+    /// All chunks at their places: as hundredths, for example, if some are bytes and others hundredths.
+    pub fn placed(chunks: Vec<Reals>, target: &Target) -> Reals {
+        let mut ways = chunks.iter().filter(|chunk| !matches!(chunk, Reals::Bytes(_)));
+        let is_of = |is: fn(&Reals) -> bool, fits: fn(&Reals) -> bool| chunks.iter().all(|of| is(of) || fits(of));
+        match ways.next() {
+            None => Reals::Bytes(target.scatter_by(chunks, |chunk, row| i8::near(chunk.at(row)))),
+            Some(_) if is_of(|of| matches!(of, Reals::Hundredths(_)), Reals::fit::<i32>) => {
+                Reals::Hundredths(target.scatter_by(chunks, |chunk, row| i32::near(chunk.at(row))))
+            }
+            Some(_) if is_of(|of| matches!(of, Reals::Narrow(_)), Reals::fit::<f32>) => {
+                Reals::Narrow(target.scatter_by(chunks, |chunk, row| f32::near(chunk.at(row))))
+            }
+            Some(_) => Reals::Wide(target.scatter_by(chunks, |chunk, row| chunk.at(row))),
+        }
+    }
+
+    /// The rows in another order.
+    pub fn each(self, reorder: impl Reorder) -> Reals {
+        match self {
+            Reals::Bytes(values) => Reals::Bytes(reorder.of(values)),
+            Reals::Hundredths(values) => Reals::Hundredths(reorder.of(values)),
+            Reals::Narrow(values) => Reals::Narrow(reorder.of(values)),
+            Reals::Wide(values) => Reals::Wide(reorder.of(values)),
+        }
+    }
+}
+
+/// Puts the rows of a column of any width into another order.
+pub trait Reorder {
+    fn of<T: Copy>(&self, values: Vec<T>) -> Vec<T>;
+}
+
+fn narrow<T: Held>(values: &[f64]) -> Vec<T> {
+    values.iter().map(|value| T::near(*value)).collect()
 }
 
 #[cfg(test)]
@@ -184,15 +280,66 @@ mod tests {
 
     #[test]
     fn numbers_come_back_bit_for_bit() {
-        let narrow = [0.0, -0.0, 1.5, 16_777_216.0, f64::NAN, -3.0, f64::INFINITY];
-        for (values, is_narrow) in [(narrow.to_vec(), true), ([&narrow[..], &[0.1]].concat(), false)] {
-            let chunks = vec![Reals::of(values.clone()), Reals::of(Vec::new()), Reals::of(narrow.to_vec())];
-            let placed = Reals::placed(chunks, &whole(&[values.len(), 0, narrow.len()]));
-            assert_eq!(matches!(placed, Reals::Narrow(_)), is_narrow);
-            for (row, value) in values.iter().chain(&narrow).enumerate() {
-                assert!(placed.at(row).to_bits() == value.to_bits() || value.is_nan(), "{value}");
+        let name = |reals: &Reals| match reals {
+            Reals::Bytes(_) => "bytes",
+            Reals::Hundredths(_) => "hundredths",
+            Reals::Narrow(_) => "narrow",
+            Reals::Wide(_) => "wide",
+        };
+        let nan = f64::NAN;
+        let cases: [(&[f64], &str); 12] = [
+            (&[], "bytes"),
+            (&[nan, 0.0, 127.0, -127.0], "bytes"),
+            (&[128.0], "hundredths"),
+            (&[-128.0, nan], "hundredths"),
+            (&[19.99, 0.07, -1234.5, nan, 21_474_836.47, -21_474_836.47], "hundredths"),
+            (&[21_474_836.48], "wide"),
+            (&[-21_474_836.48], "wide"),
+            (&[0.0, -0.0, 1.5, 16_777_216.0, nan, -3.0, f64::INFINITY], "narrow"),
+            (&[0.125, 1e9], "narrow"),
+            (&[0.1, 0.125], "wide"),
+            (&[1e300], "wide"),
+            (&[1e-40], "wide"),
+        ];
+        let together = |one: &str, other: &str| match (one, other) {
+            (one, other) if one == other => Some(one.to_owned()),
+            ("bytes", "hundredths") | ("hundredths", "bytes") => Some("hundredths".to_owned()),
+            ("wide", _) | (_, "wide") => Some("wide".to_owned()),
+            // Some hundredths are narrow, others are not.
+            _ => None,
+        };
+        for (one, way) in cases {
+            assert_eq!(name(&Reals::of(one.to_vec())), way, "{one:?}");
+            for (other, other_way) in cases {
+                let chunks = vec![Reals::of(one.to_vec()), Reals::of(Vec::new()), Reals::of(other.to_vec())];
+                let placed = Reals::placed(chunks, &whole(&[one.len(), 0, other.len()]));
+                let expected = together(way, other_way);
+                assert!(expected.is_none_or(|way| way == name(&placed)), "{one:?} and {other:?}: {}", name(&placed));
+                for (row, value) in one.iter().chain(other).enumerate() {
+                    let found = placed.at(row);
+                    assert!(
+                        found.to_bits() == value.to_bits() || (value.is_nan() && found.is_nan()),
+                        "{value}: {found}"
+                    );
+                }
             }
         }
-        assert!(matches!(Reals::of(vec![1e300]), Reals::Wide(_)) && matches!(Reals::of(vec![1e-40]), Reals::Wide(_)));
+    }
+
+    #[test]
+    fn every_price_and_its_neighbours_come_back() {
+        let mut random = Random::new(5, 1);
+        let mut hundredths = 0;
+        for _ in 0..300_000 {
+            let cents = random.below(1 << 33) as i64 - (1 << 32);
+            let price: f64 = format!("{}.{:02}", cents / 100, cents.unsigned_abs() % 100).parse().unwrap();
+            for value in [price, price.next_up(), price.next_down(), cents as f64, price / 3.0] {
+                let reals = Reals::of(vec![value, f64::NAN]);
+                hundredths += u32::from(matches!(reals, Reals::Hundredths(_)));
+                assert_eq!(reals.at(0).to_bits(), value.to_bits(), "{value}");
+                assert!(reals.at(1).is_nan());
+            }
+        }
+        assert!(hundredths > 100_000, "{hundredths}");
     }
 }

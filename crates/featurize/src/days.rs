@@ -190,7 +190,7 @@ impl Counts {
 /// The days, ascending with their rows, without those after today, and without those at both ends that lie alone: one row,
 /// or one of a thousand, beyond a gap of years that is longer than all the rest.
 fn among(days: &[(i64, u64)], today: i64) -> (usize, usize) {
-    // East of here it may be tomorrow already. If all rows are later, the clock may be wrong: then nobody can say.
+    // East of here it may be tomorrow already. If all rows are later, the clock may be wrong: then it is unknown.
     let days = match days.partition_point(|(day, _)| *day <= today + 1) {
         0 => days,
         past => &days[..past],
@@ -219,7 +219,7 @@ fn among(days: &[(i64, u64)], today: i64) -> (usize, usize) {
             to = place;
         }
     }
-    // With two rows nobody can say which of them is alone.
+    // With two rows it is unknown which of them is the outlier.
     if rows < 3 { (0, days.len()) } else { (from, to) }
 }
 

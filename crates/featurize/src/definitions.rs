@@ -1,4 +1,4 @@
-//! What each feature and the label mean, for whoever learns from them or scores with them later.
+//! What each feature and the label mean, for anyone who learns from them or scores with them later.
 //!
 //! A feature's meaning is decided by its spec without the description, by the table with its entity and time, and by
 //! what it reads: features further up, and columns that the clean stage made or changed. So a feature changes with each
@@ -17,7 +17,7 @@ use super::series::{SeriesFeature, SeriesFeatures, SeriesSpec};
 use super::shape::FeaturesSpec;
 use super::spec::{CutoffSpec, FeatureKind, Features};
 
-/// What the clean stage says of a table's columns; `None` if it says nothing.
+/// The clean stage's definitions of a table's columns; `None` if there are none.
 pub type Sources<'a> = &'a dyn Fn(&str) -> Option<Definitions>;
 
 /// Counts up when the same spec comes to mean something else, because this crate computes it otherwise.
@@ -138,7 +138,7 @@ impl Making<'_> {
         let mut words = Words::default();
         words.take(&is, None);
         let late = self.known.1.as_object().into_iter().flatten();
-        // A moment at which a column became known is known late, too.
+        // A time at which a column became known is known late, too.
         let moment = |at: &Value| at.as_str().is_some_and(|at| words.own.iter().any(|word| word == at));
         let late = late.filter(|(column, at)| words.own.contains(column) || moment(at));
         let late: Vec<(&String, &Value)> = late.collect();
@@ -181,7 +181,7 @@ impl Making<'_> {
         let theirs = others.iter().flat_map(|other| &other.columns);
         let theirs = theirs.filter(|column| words.own.contains(&column.name) || words.theirs.contains(&column.name));
         let rows = own.rows.iter().filter(|_| own_rows).chain(others.iter().filter_map(|other| other.rows.as_ref()));
-        // What stands behind `#` is for people: YAML reads over it.
+        // The part after `#` is a comment in YAML.
         let is = match self.zone {
             Some(zone) => format!("{} # days of {}", flow(is), zone.name()),
             None => flow(is),

@@ -171,7 +171,7 @@ impl KnownTimes {
                 unknown.map(|(known, not)| !not && known.is_none_or(|known| known >= time)).collect();
             rows = falsified_where(&rows, &unknown, |name| name == column)?;
         }
-        // What such a column is today, nobody may look at.
+        // The present value of such a column must not be used.
         falsified(&rows, |name| self.changes.iter().any(|changes| changes.column == name))
     }
 

@@ -20,8 +20,10 @@ pub const NULL: u32 = u32::MAX;
 /// Stands for a value that has no code.
 pub const UNKNOWN: u32 = NULL - 1;
 
-/// Integers from 0 up to this are looked up in a table instead of a map.
-const TABLE: i64 = 1 << 22;
+/// Integers from 0 up to this are looked up in a table instead of a map, and so are those up to so many times the number of
+/// distinct ones: a place costs 4 bytes, and a map about 30 for each of them.
+const TABLE: usize = 1 << 22;
+const SPARSE: usize = 6;
 
 /// Gives every distinct value a code from 0 up.
 pub enum Interner {
@@ -44,7 +46,7 @@ pub enum Interner {
 /// Codes of numbers.
 pub struct Codes<K> {
     known: PlHashMap<K, u32>,
-    pub values: Vec<K>,
+    values: Vec<K>,
 }
 
 impl<K: Copy + Eq + Hash> Codes<K> {
@@ -57,6 +59,11 @@ impl<K: Copy + Eq + Hash> Codes<K> {
             self.values.push(key);
             self.values.len() as u32 - 1
         })
+    }
+
+    /// The numbers by code.
+    pub fn into_values(self) -> Vec<K> {
+        self.values
     }
 }
 
@@ -119,8 +126,8 @@ impl Interner {
                 texts.map(|text| text.map_or(NULL, |text| found(codes.get(text).copied()))).collect()
             }
             (Interner::Integers { table, codes, .. }, Keys::Whole(keys)) => {
-                let code = |key: i64| match usize::try_from(key).ok().filter(|_| key < TABLE) {
-                    Some(small) => table.get(small).copied().filter(|code| *code != NULL),
+                let code = |key: i64| match usize::try_from(key).ok().filter(|key| *key < table.len()) {
+                    Some(small) => Some(table[small]).filter(|code| *code != NULL),
                     None => codes.known.get(&key).copied(),
                 };
                 keys.into_iter().map(|key| key.map_or(NULL, |key| found(code(key)))).collect()
@@ -178,7 +185,7 @@ fn each_text(texts: &StringChunked, mut code: impl FnMut(&str) -> u32) -> Vec<u3
     all
 }
 
-/// The values of a column as they are told apart.
+/// The values of a column as they are distinguished.
 enum Keys {
     /// Nulls only.
     None(usize),
@@ -231,13 +238,21 @@ fn unlike(column: &Series) -> Error {
     Error::cannot_run(format!("column '{}' is {}, whose values cannot be compared here", column.name(), column.dtype()))
 }
 
+/// The code of an integer. Those within the table are in it, and all others in the map.
 fn integer(table: &mut Vec<u32>, codes: &mut Codes<i64>, key: i64) -> u32 {
-    if !(0..TABLE).contains(&key) {
-        return codes.of(key);
-    }
-    let small = key as usize;
+    let Ok(small) = usize::try_from(key) else { return codes.of(key) };
     if small >= table.len() {
+        if small >= TABLE.max(codes.values.len() * SPARSE) {
+            return codes.of(key);
+        }
         table.resize((small + 1).next_power_of_two(), NULL);
+        // What was too large for the table so far.
+        codes.known.retain(|key, code| {
+            let place = usize::try_from(*key).ok().and_then(|key| table.get_mut(key));
+            let is_left = place.is_none();
+            place.into_iter().for_each(|place| *place = *code);
+            is_left
+        });
     }
     if table[small] == NULL {
         table[small] = codes.values.len() as u32;
@@ -328,6 +343,36 @@ mod tests {
             }
         }
         assert_eq!(texts.len(), plain.len());
+    }
+
+    /// Codes follow the first appearance, whether a number is in the table, in the map, or moves from one to the other.
+    #[test]
+    fn a_table_that_grows_knows_the_numbers_of_the_map() {
+        let mut random = spec::random::Random::new(11, 1);
+        let mut integers = Interner::new(Form::Whole);
+        let mut plain: std::collections::HashMap<i64, u32> = std::collections::HashMap::new();
+        let (mut moved, mut before) = (0, 0);
+        for _ in 0..60 {
+            let key = |random: &mut spec::random::Random| match random.below(20) {
+                0 => -(random.below(1000) as i64),
+                1 => i64::MAX - random.below(100) as i64,
+                // Beyond the first table, and within the one that two million distinct numbers are worth.
+                _ => random.below(9_000_000) as i64,
+            };
+            let keys: Vec<Option<i64>> =
+                (0..40_000).map(|_| (random.below(50) > 0).then(|| key(&mut random))).collect();
+            let column = Series::new("a".into(), &keys);
+            let codes = integers.encode(&column).unwrap();
+            for (key, code) in keys.iter().zip(&codes) {
+                let next = plain.len() as u32;
+                assert_eq!(*code, key.map_or(NULL, |key| *plain.entry(key).or_insert(next)), "{key:?}");
+            }
+            assert_eq!(integers.find(&column).unwrap(), codes);
+            let Interner::Integers { codes, .. } = &integers else { unreachable!() };
+            moved += u32::from(codes.known.len() < before);
+            before = codes.known.len();
+        }
+        assert!(moved > 0 && integers.len() == plain.len());
     }
 
     #[test]

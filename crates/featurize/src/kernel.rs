@@ -32,9 +32,9 @@ pub struct Bounds {
 /// A computed column.
 #[derive(Clone, Debug)]
 pub enum Lane {
-    /// The smallest integer stands for null.
+    /// The smallest integer means null.
     Integers(Vec<i64>),
-    /// NaN stands for null.
+    /// NaN means null.
     Floats(Vec<f64>),
     /// Codes of a column of words.
     Codes(Vec<u32>, usize),

@@ -1,6 +1,6 @@
 //! When a row, or a column of it, became known.
 //!
-//! As of a time T only that counts which became known before T: a row that arrived later is not there, a column that
+//! As of a time T only that counts which became known before T: a row that arrived later is missing, a column that
 //! was filled or changed later is null.
 
 use std::fmt;
@@ -17,7 +17,7 @@ use super::clock::Clock;
 use super::plan::dtype_of;
 use values::form::nanoseconds;
 
-/// Stands for a moment that never comes.
+/// A time that never comes.
 pub const NEVER: i64 = i64::MAX;
 
 /// When something became known: a column of dates or timestamps, or a span after the row's time.
@@ -53,7 +53,7 @@ impl Known {
         }
     }
 
-    /// Checks that it can be told of a table. `place` names the key, for errors.
+    /// Checks that it can be computed for a table. `place` names the key, for errors.
     pub fn fits(&self, schema: &Schema, clock: Clock, place: &str) -> Result<()> {
         match self {
             Known::After(span) => clock.measures(*span, place),
@@ -109,7 +109,7 @@ impl Knowledge {
     /// As written, for a table whose rows happened at `time`. `place` is where, for errors.
     ///
     /// A column that says when another became known is filled by the same event: it is late, too, and known at its own
-    /// moment.
+    /// instant.
     ///
     /// Errors (cannot run): unknown columns; columns that hold no time; spans that the clock cannot measure.
     pub fn new(
@@ -147,7 +147,7 @@ impl Knowledge {
         Ok(known)
     }
 
-    /// Notes that the column that says when another became known is known at its own moment, unless it is the row's time.
+    /// Notes that the column that says when another became known is known at its own time, unless it is the row's time.
     pub fn add_moment(&mut self, how: &Known, time: &str) {
         if let Known::At(moment) = how
             && moment != time
@@ -157,7 +157,7 @@ impl Knowledge {
         }
     }
 
-    /// Whether a row's own time may be too early to know a column of it. Of a row that is known, the moment since when it
+    /// Whether a row's own time may be too early to know a column of it. Of a row that is known, the instant since when it
     /// is known, too.
     pub fn is_late(&self, column: &str) -> bool {
         self.columns.iter().any(|(late, _)| late == column)
@@ -176,12 +176,12 @@ impl Knowledge {
         self.made.iter().find(|(made, _)| made == column).map(|(_, of)| of.as_str())
     }
 
-    /// Refuses columns that clean made of one that changed: nobody can say what they were before.
+    /// Refuses columns that clean made of one that changed: their earlier values are unknown.
     pub fn can_be_read<'a>(&self, reads: impl IntoIterator<Item = &'a String>, place: &str) -> Result<()> {
         match reads.into_iter().find_map(|column| Some((column, self.made_of(column)?))) {
             None => Ok(()),
             Some((column, of)) => Err(Error::cannot_run(format!(
-                "{place} reads '{column}', which clean makes of '{of}', whose changes are known, but not its own"
+                "{place} reads '{column}', which clean computes from '{of}': the changes of '{of}' are known, but not those of '{column}'"
             ))
             .hint(format!("read '{of}' and compute the rest in SQL here"))),
         }
@@ -214,14 +214,14 @@ pub fn known_at_name(label: &str) -> String {
     format!("{label}_known_at")
 }
 
-/// The last day of the calendar: a label that counts a row of which nobody says when it became known is known no sooner.
+/// The last day of the calendar: a label that counts a row that has no time of becoming known is not known earlier.
 pub const LAST_DAY: NaiveDate = match NaiveDate::from_ymd_opt(9_999, 12, 31) {
     Some(day) => day,
     None => NaiveDate::MAX,
 };
 
 /// When something became known, for rows whose times a clock counts: it is known at every time that is larger. Null is
-/// never; the smallest time stands for null and is never known.
+/// never; the smallest time means null and is never known.
 pub fn known(how: &Known, frame: &DataFrame, times: &[i64], clock: Clock) -> Result<Vec<i64>> {
     match how {
         Known::At(column) => {
@@ -233,7 +233,7 @@ pub fn known(how: &Known, frame: &DataFrame, times: &[i64], clock: Clock) -> Res
 }
 
 /// Dates or timestamps as a clock counts them. A timestamp becomes the day or tick in which it lies. A date counts as its
-/// end where the clock knows the time of day: nobody can say how early on that day it was.
+/// end where the clock knows the time of day: the time on that day is unknown.
 fn moments(column: &Series, clock: Clock) -> Result<Vec<i64>> {
     let doing = format!("column '{}'", column.name());
     let values = values::form::whole(column)?;
@@ -266,7 +266,7 @@ mod tests {
         let day = Series::new("d".into(), [Some(19_723i32), None]).cast(&DataType::Date).unwrap();
         let [days, ticks] = [Count::Days, Count::Ticks(1_000)].map(|count| Clock::new(count, None));
         assert_eq!(moments(&day, days).unwrap(), [19_723, NEVER]);
-        // Known at every later moment than the last millisecond of that day.
+        // Known at every later instant than the last millisecond of that day.
         assert_eq!(moments(&day, ticks).unwrap(), [19_724 * 86_400_000 - 1, NEVER]);
         let moment = Series::new("m".into(), [19_723i64 * 86_400_000_000 + 1_999, -1]);
         let moment = moment.cast(&DataType::Datetime(TimeUnit::Microseconds, None)).unwrap();

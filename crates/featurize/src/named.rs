@@ -9,7 +9,7 @@ use spec::Map;
 
 /// How a feature of some shape is made.
 pub trait Feature: Sized {
-    /// One that can be written, for whoever names none.
+    /// One that can be written, for anyone who names none.
     const EXAMPLE: &'static str;
     /// A column that every example has, and no feature can be called.
     const TAKEN: Option<&'static str> = None;

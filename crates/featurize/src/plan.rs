@@ -232,7 +232,7 @@ impl Plan {
                 return Err(Error::cannot_run(format!(
                     "{place}: '{column}' is the name of the column that says when it is known"
                 ))
-                .hint("name the feature or the label otherwise"));
+                .hint("give the feature or the label another name"));
             }
             plan.label_known = Some(LabelKnown { column, late, reads_changes });
         }

@@ -1,4 +1,4 @@
-//! Features of single entities or rows, now: for whoever answers while somebody waits.
+//! Features of single entities or rows, now: for anyone who answers while somebody waits.
 
 use chrono::{DateTime, NaiveDate, Utc};
 use polars::prelude::{DataFrame, SchemaRef};
@@ -89,10 +89,8 @@ impl Prepared {
     pub fn for_rows(&self, rows: &DataFrame, now: DateTime<Utc>) -> Result<DataFrame> {
         match &self.0 {
             Shape::Rows(prepared) => prepared.rows(rows, now),
-            Shape::Keys(_) => {
-                Err(Error::cannot_run("features are those of entities here, so a row by itself has none")
-                    .hint("ask with the keys of entities"))
-            }
+            Shape::Keys(_) => Err(Error::cannot_run("features belong to entities here, so a row alone has none")
+                .hint("ask with the keys of entities")),
         }
     }
 }

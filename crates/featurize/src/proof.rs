@@ -129,13 +129,13 @@ pub fn prove(
     Ok(proof)
 }
 
-/// Refuses a published table that lacks a column of the spec, or has one that the spec does not make: nobody could say
+/// Refuses a published table that lacks a column of the spec, or has one that the spec does not make: it would not be known
 /// what it shows.
 pub(super) fn same_columns(published: &LazyFrame, expected: &[&str]) -> Result<()> {
     let schema = published.clone().collect_schema().during("reading published features")?;
     let differs = |what: String| {
         Err(Error::cannot_run(format!("the published table does not have the columns of the spec: {what}"))
-            .hint("features.yaml has changed since, or somebody else wrote the table; run features again"))
+            .hint("features.yaml has changed since, or another program wrote the table; run features again"))
     };
     if let Some(missing) = expected.iter().find(|name| !schema.contains(name)) {
         return differs(format!("'{missing}' is missing"));
@@ -161,7 +161,7 @@ pub(super) fn with_slack(table: &DataFrame, known: &Answers) -> Result<Answers> 
     Ok(answers)
 }
 
-/// Refuses a table in which an entity is missing at a cutoff, or stands twice: who has a row must not depend on what came
+/// Refuses a table in which an entity is missing at a cutoff, or occurs twice: who has a row must not depend on what came
 /// after, either.
 fn same_entities(plan: &Plan, published: &LazyFrame, prepared: &Keyed) -> Result<()> {
     let keys = published.clone().select([col(plan.entity.as_str()), col(CUTOFF)]);
@@ -178,7 +178,7 @@ fn same_entities(plan: &Plan, published: &LazyFrame, prepared: &Keyed) -> Result
         if let Some((count, entity)) = counts.into_values().find(|(count, _)| *count != 0) {
             let what = if count > 0 { "is missing from the published table" } else { "was published once too often" };
             return Err(Error::refused(format!("{} {entity}, cutoff {day}: it {what}", plan.entity)).hint(
-                "the clean tables or features.yaml changed since, or somebody else wrote the table: run features again",
+                "the clean tables or features.yaml changed since, or another program wrote the table: run features again",
             ));
         }
     }
@@ -272,7 +272,7 @@ impl Facts<'_> {
     }
 
     /// Since when the rows of a lookup hold and when they became known, and what a cutoff is beside those. Where there are
-    /// timestamps, rows of one day are told apart by them.
+    /// timestamps, rows of one day are distinguished by them.
     fn held(&self, of: &ByKey, table: &DataFrame, day: NaiveDate) -> Result<Held> {
         let mut almanac = self.almanac();
         for column in of.times() {

@@ -45,7 +45,7 @@ impl FeaturesSpec {
         }
     }
 
-    /// The day at a moment, in the spec's zone; without one, in UTC.
+    /// The day at a time, in the spec's zone; without one, in UTC.
     pub fn today(&self, now: DateTime<Utc>) -> NaiveDate {
         let shown = self.zone().and_then(|zone| zone.local(now.timestamp_micros()));
         shown.and_then(DateTime::from_timestamp_micros).unwrap_or(now).date_naive()

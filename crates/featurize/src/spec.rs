@@ -124,9 +124,9 @@ impl<'de> Deserialize<'de> for Cutoffs {
                     }
                 }
                 match (every, count, at) {
-                    (Some(every), Some(count), None) if every.unit == spec::Unit::Hour => Err(de::Error::custom(
-                        format!("cutoffs every {every}, {count} times: cutoffs are days; write days, such as 1d"),
-                    )),
+                    (Some(every), Some(count), None) if every.is_of_clock() => Err(de::Error::custom(format!(
+                        "cutoffs every {every}, {count} times: cutoffs are days; write days, such as 1d"
+                    ))),
                     (Some(_), Some(0), None) => Err(de::Error::custom("a count of 0 cutoffs; at least 1 is needed")),
                     (Some(every), Some(count), None) => Ok(Cutoffs::Every(Every { every, count, newest })),
                     (None, None, Some(at)) if at.is_empty() => {

@@ -1,6 +1,6 @@
 //! The rows before the newest cutoff, once, in compact columns sorted by entity and time.
 //!
-//! A row costs 4 bytes for its time (8 if it is not a whole second), 4 or 8 per number (see [`super::compact`]), 1 to 4 per
+//! A row costs 4 bytes for its time (8 if it is not a whole second), 1, 4 or 8 per number (see [`super::compact`]), 1 to 4 per
 //! word (a code as wide as the column has distinct values) and a bit per condition; until it is placed it costs 8 more.
 //! Rows are placed by a counting sort over the entities in the order of their keys, so ties in time keep the
 //! order of the table.
@@ -13,13 +13,17 @@ use artifact::{PolarsResultExt, stream};
 
 use super::changes::History;
 use super::chunk::{Chunk, Columns};
-use super::compact::{Reals, Times};
+use super::compact::{Reals, Reorder, Times};
 use super::interner::{Interner, NULL, restore, restore_wide};
 use super::known::NEVER;
 use super::plan::Plan;
 use super::target::Target;
 use super::words::{FEW, rows_before};
 use values::form::{Form, whole};
+
+/// Rows that are held together until they are placed, as many as 16 bits count. Fewer would make more runs of rows to place,
+/// and pieces of memory so small that the allocator keeps them once they are free.
+const CHUNK_ROWS: usize = 1 << 16;
 
 /// Codes, as wide as the number of distinct values needs. The largest number stands for null.
 pub enum Codes {
@@ -105,11 +109,24 @@ impl Store {
             plan.words.iter().map(|word| interner_of(&word.dtype, &word.column)).collect::<Result<_>>()?;
         let mut counts = Counts::default();
         let mut chunks = Vec::new();
-        for batch in stream(plan.read(input)?, &doing)? {
-            if let Some(rows) = keep(plan, batch?, bound, &mut counts)? {
+        let mut read = |rows: Option<DataFrame>| -> Result<()> {
+            if let Some(rows) = rows {
                 chunks.push(Chunk::read(plan, &rows, &mut entities, &mut words, histories)?);
             }
+            Ok(())
+        };
+        let mut waiting: Option<DataFrame> = None;
+        for batch in stream(plan.read(input)?, &doing)? {
+            let Some(rows) = keep(plan, batch?, bound, &mut counts)? else { continue };
+            if waiting.as_ref().is_some_and(|waiting| waiting.height() + rows.height() > CHUNK_ROWS) {
+                read(waiting.take())?;
+            }
+            match &mut waiting {
+                None => waiting = Some(rows),
+                Some(waiting) => _ = waiting.vstack_mut_owned(rows).during(&doing)?,
+            }
         }
+        read(waiting)?;
         Store::place(plan, chunks, entities, words, counts)
     }
 
@@ -146,10 +163,7 @@ impl Store {
             Times::Ticks(ticks) => sort_within(&offsets, ticks),
             Times::Steps(of) => sort_within(&offsets, &mut of.steps),
         };
-        let reals = |chunks: Vec<Reals>| match Reals::placed(chunks, &target) {
-            Reals::Narrow(values) => Reals::Narrow(swap(values, &swaps)),
-            Reals::Wide(values) => Reals::Wide(swap(values, &swaps)),
-        };
+        let reals = |chunks: Vec<Reals>| Reals::placed(chunks, &target).each(Swaps(&swaps));
         let numbers = numbers.into_par_iter().map(reals).collect();
         let conditions = conditions.into_par_iter().map(|chunks| swap(target.scatter(chunks), &swaps)).collect();
         let has_versions = !plan.known.changes.is_empty();
@@ -265,11 +279,12 @@ fn sorted(entities: Interner, dtype: &DataType, name: &str) -> Result<(Series, V
             let keys = polars::prelude::StringChunked::from_iter_values(PlSmallStr::from_str(name), keys);
             keys.into_series().strict_cast(dtype).during(format!("column '{name}'"))?
         }
-        Interner::Integers { codes, .. } => {
-            restore(in_order(codes.values, &mut ranks), dtype, PlSmallStr::from_str(name))?
+        Interner::Integers { codes, table, .. } => {
+            drop(table);
+            restore(in_order(codes.into_values(), &mut ranks), dtype, PlSmallStr::from_str(name))?
         }
         Interner::Wide { codes, .. } => {
-            restore_wide(&in_order(codes.values, &mut ranks), dtype, PlSmallStr::from_str(name))?
+            restore_wide(&in_order(codes.into_values(), &mut ranks), dtype, PlSmallStr::from_str(name))?
         }
     };
     Ok((keys, ranks))
@@ -277,10 +292,11 @@ fn sorted(entities: Interner, dtype: &DataType, name: &str) -> Result<(Series, V
 
 /// Keys ascending, by code until now; writes down their ranks.
 fn in_order<K: Copy + Ord + Send + Sync>(keys: Vec<K>, ranks: &mut [u32]) -> Vec<K> {
-    let mut order: Vec<u32> = (0..keys.len() as u32).collect();
-    order.par_sort_unstable_by_key(|code| keys[*code as usize]);
-    order.iter().enumerate().for_each(|(rank, code)| ranks[*code as usize] = rank as u32);
-    order.iter().map(|code| keys[*code as usize]).collect()
+    // Keys and codes side by side: to look each key up while sorting would touch memory all over.
+    let mut order: Vec<(K, u32)> = keys.into_iter().zip(0..).collect();
+    order.par_sort_unstable();
+    order.iter().zip(0..).for_each(|((_, code), rank)| ranks[*code as usize] = rank);
+    order.into_iter().map(|(key, _)| key).collect()
 }
 
 /// The new order of the rows from `start` on, relative to it.
@@ -304,6 +320,14 @@ fn sort_within<T: Copy + Ord + Send + Sync>(offsets: &[usize], times: &mut [T]) 
         .collect();
     apply(times, &swaps);
     swaps
+}
+
+struct Swaps<'a>(&'a [Swap]);
+
+impl Reorder for Swaps<'_> {
+    fn of<T: Copy>(&self, values: Vec<T>) -> Vec<T> {
+        swap(values, self.0)
+    }
 }
 
 fn swap<T: Copy>(mut column: Vec<T>, swaps: &[Swap]) -> Vec<T> {
@@ -330,7 +354,7 @@ pub fn take(values: &Series, codes: &[u32]) -> Result<Series> {
     values.take(&index).during(format!("column '{}'", values.name()))
 }
 
-/// Integers of which the smallest stands for null.
+/// Integers of which the smallest means null.
 pub fn integers(name: &str, values: Vec<i64>) -> Series {
     let name = PlSmallStr::from_str(name);
     if values.contains(&i64::MIN) {

@@ -147,7 +147,7 @@ impl Keyed {
     /// Errors: a cutoff later than the newest; entities of another kind (cannot run).
     pub fn rows(&self, entities: &Series, cutoff: NaiveDate) -> Result<OfKeys> {
         if cutoff > self.newest {
-            return Err(Error::cannot_run(format!("rows after {} are not at hand", self.newest))
+            return Err(Error::cannot_run(format!("rows after {} are not available", self.newest))
                 .hint("ask for an earlier cutoff, or prepare the features again with a later newest one"));
         }
         if Form::of_both(&self.plan.entity_type, entities.dtype()) != Some(form_of(&self.plan)?) {

@@ -8,8 +8,8 @@
 use rayon::prelude::*;
 use spec::{Error, Result};
 
-/// Rows of a bucket, but for an entity that alone has more: 256 KiB of 8-byte values.
-const BUCKET: usize = 1 << 15;
+/// Rows of a bucket, up to the rows of one entity more: so many that 16 bits number them even so, unless the entity has many.
+const BUCKET: usize = 60_000;
 
 /// Where each row goes.
 pub struct Target {

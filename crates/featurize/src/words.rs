@@ -12,7 +12,7 @@ pub const FEW: usize = 1 << 12;
 
 /// A code of any width.
 trait Code: Copy + Sync {
-    /// The code, unless it stands for null.
+    /// The code, unless it means null.
     fn value(self) -> Option<u32>;
 }
 
@@ -29,7 +29,7 @@ macro_rules! code {
 code!(u8, u16, u32);
 
 /// For each row the row of the same entity before it that has the same code; [`NULL`] if there is none. Where a window begins,
-/// a value of many thousands is told apart by it without a table of all of them: a table would have to be cleared for
+/// a value of many thousands is distinguished by it without a table of all of them: a table would have to be cleared for
 /// each entity, or looked into all over memory for each row.
 pub fn rows_before(codes: &Codes, distinct: usize, offsets: &[usize]) -> Vec<u32> {
     match codes {

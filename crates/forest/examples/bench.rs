@@ -1,9 +1,9 @@
 //! The forest beside LightGBM, in one run: scores of many rows, of single rows, and contributions.
 //!
 //! `cargo run --release -p forest --example bench [THREADS] [LEAVES] [TREES] [ROWS] [FOLDER]` on made-up data of 26 features;
-//! 1 thread, 31 leaves, 200 trees and a million rows unless it is said otherwise. The model and the rows that are explained
+//! 1 thread, 31 leaves, 200 trees and a million rows by default. The model and the rows that are explained
 //! are written into the folder, if there is one, for other libraries to explain (`scripts/bench/forest.py`); then the categories
-//! are numbers, for fasttreeshap knows no others. Times are the least of some rounds, taken in turn, for
+//! are numbers, because fasttreeshap supports no others. Times are the least of some rounds, taken in turn, for
 //! other programs may be running. With one thread on Linux it is the thread's own time on the processor that counts.
 
 #[path = "../tests/lightgbm/library.rs"]

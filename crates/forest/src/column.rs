@@ -1,4 +1,4 @@
-//! Columns as they lie in a table. A forest reads them in blocks of rows; nobody copies the table first.
+//! Columns as they lie in a table. A forest reads them in blocks of rows; the table is not copied first.
 
 use spec::{Error, Result};
 

@@ -1,4 +1,4 @@
-//! Trees that are given node by node, by whoever grew them.
+//! Trees that are given node by node.
 
 use spec::{Error, Result};
 
@@ -30,7 +30,7 @@ pub enum Node {
 /// Which rows go left.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Rule {
-    /// Values up to the threshold, and missing ones if so said.
+    /// Values up to the threshold, and missing ones if requested.
     AtMost { threshold: f64, missing_left: bool },
     /// Rows of these categories. Others go right, those that no split knows and missing ones too.
     Among(Vec<u32>),

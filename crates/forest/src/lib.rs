@@ -5,7 +5,7 @@
 //! equal LightGBM's `LGBM_BoosterPredictForMat` bit by bit, on x86-64 and with the same C library for `exp`. Contributions
 //! (SHAP values) equal its `pred_contrib` to rounding errors.
 //!
-//! Tables are read as they lie, column by column:
+//! Tables are read as stored, column by column:
 //!
 //! ```no_run
 //! use forest::{Column, Forest, Score, Values};
@@ -25,7 +25,7 @@
 //! XGBoost's models are read, too, JSON and UBJSON ([`Forest::read_xgboost`]): equal to its `Booster.predict` bit by bit.
 //! Trees that were grown elsewhere come in node by node ([`Forest::of_trees`]).
 //!
-//! It knows no tables of others and prints nothing. How it computes: `docs/adr/0012-forest.md`.
+//! It is independent of other table types and prints nothing. How it computes: `docs/adr/0012-forest.md`.
 
 mod checked;
 mod column;

@@ -1,4 +1,4 @@
-//! A model, whoever wrote it: every index points to something, and the nodes of each tree are a tree. Readers of formats make
+//! A model from any source: every index points to something, and the nodes of each tree are a tree. Readers of formats make
 //! sure of that, so that what follows from here need not check again.
 
 use crate::checked::Checked;

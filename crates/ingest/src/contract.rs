@@ -1,7 +1,9 @@
-//! Columns are not those of the last run: whether the table goes on is what `schema` in ingest.yaml says.
+//! Columns differ from the last run: `schema` in ingest.yaml decides whether the run continues.
+
+use std::path::PathBuf;
 
 use artifact::{Evidence, FILE, Kind, ROW, Snapshot, evidence_of, schema_changes, type_name, typed};
-use polars::prelude::Schema;
+use polars::prelude::{DataType, Schema, TimeZone};
 use sources::{SchemaContract, TableSpec};
 use spec::{Error, Result};
 use stage::Job;
@@ -16,6 +18,8 @@ pub struct Contract {
     says: SchemaContract,
     /// Names and types of the last run's columns; none if there was none.
     was: Option<Vec<(String, String)>>,
+    /// Their types, as far as the artifact is here: names of types leave out time zones.
+    types: Schema,
     is_accepted: bool,
 }
 
@@ -28,16 +32,20 @@ impl Contract {
             SchemaContract::Refuse | SchemaContract::RefuseColumns => job.published()?,
         };
         let paths = snapshot.into_iter().flat_map(|snapshot| snapshot.paths).map(|path| job.root.join(path));
-        let evidence: Vec<Evidence> =
-            paths.filter(|path| path.is_file()).filter_map(|path| evidence_of(&path).ok().flatten()).collect();
-        let of_table = evidence.iter().filter(|evidence| evidence.kind == Kind::Table && evidence.table == name);
-        let newest = of_table.max_by_key(|evidence| evidence.time);
+        let evidence: Vec<(PathBuf, Evidence)> = paths
+            .filter(|path| path.is_file())
+            .filter_map(|path| evidence_of(&path).ok().flatten().map(|evidence| (path, evidence)))
+            .collect();
+        let of_table = evidence.iter().filter(|(_, evidence)| evidence.kind == Kind::Table && evidence.table == name);
+        let newest = of_table.max_by_key(|(_, evidence)| evidence.time);
+        let types = newest.and_then(|(path, _)| artifact::scan_files(&[path]).ok()?.collect_schema().ok());
         let owned = |(name, dtype): (&str, &str)| (name.to_owned(), dtype.to_owned());
         Ok(Contract {
             table: name.to_owned(),
             who: format!("ingest {}", job.pipeline),
             says: table.schema,
-            was: newest.map(|evidence| typed(&evidence.columns).into_iter().map(owned).collect()),
+            types: types.map(|types| types.as_ref().clone()).unwrap_or_default(),
+            was: newest.map(|(_, evidence)| typed(&evidence.columns).into_iter().map(owned).collect()),
             is_accepted: job.flags.accept_schema,
         })
     }
@@ -54,7 +62,8 @@ impl Contract {
             columns.iter().filter(|(name, _)| is_own(name)).cloned().collect()
         };
         let (was, is) = (pairs(was), pairs(&types));
-        let changes = schema_changes(&borrowed(&was), &borrowed(&is));
+        let mut changes = schema_changes(&borrowed(&was), &borrowed(&is));
+        changes.extend(found.iter().filter_map(|(name, dtype)| moved(name, dtype, self.types.get(name)?)));
         if changes.is_empty() {
             return Ok(());
         }
@@ -80,6 +89,50 @@ impl Contract {
     }
 }
 
+/// What is said of times that are of another zone than they were: the same digits mean another time.
+fn moved(name: &str, is: &DataType, was: &DataType) -> Option<String> {
+    let (DataType::Datetime(_, new), DataType::Datetime(_, old)) = (is, was) else { return None };
+    let shown = |zone: &Option<TimeZone>| match zone {
+        None => "without time zone".to_owned(),
+        Some(zone) => format!("in {}", zone.as_str()),
+    };
+    (new != old).then(|| format!("'{name}' is datetime {}, was {}", shown(new), shown(old)))
+}
+
 fn borrowed(columns: &[(String, String)]) -> Vec<(&str, &str)> {
     columns.iter().map(|(name, dtype)| (name.as_str(), dtype.as_str())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use polars::prelude::{Field, TimeUnit};
+
+    use super::*;
+
+    #[test]
+    fn another_time_zone_is_another_type() {
+        let schema =
+            |unit, zone: Option<TimeZone>| Schema::from_iter([Field::new("at".into(), DataType::Datetime(unit, zone))]);
+        let plain = schema(TimeUnit::Milliseconds, None);
+        let contract = Contract {
+            table: "orders".to_owned(),
+            who: "ingest shop".to_owned(),
+            says: SchemaContract::Refuse,
+            was: Some(vec![("at".to_owned(), "datetime".to_owned())]),
+            types: plain.clone(),
+            is_accepted: false,
+        };
+        assert!(contract.check(&plain).is_ok());
+        // The unit is a matter of storage.
+        assert!(contract.check(&schema(TimeUnit::Microseconds, None)).is_ok());
+        let zoned = schema(TimeUnit::Milliseconds, Some(TimeZone::UTC));
+        let error = contract.check(&zoned).unwrap_err().to_string();
+        let words = "table 'orders': its columns are not those of the last run: 'at' is datetime in UTC, was without time zone; ";
+        assert!(error.starts_with(words), "{error}");
+        assert!(Contract { is_accepted: true, ..contract.clone() }.check(&zoned).is_ok());
+        assert!(
+            Contract { types: Schema::default(), ..contract }.check(&zoned).is_ok(),
+            "what is not here is not compared"
+        );
+    }
 }

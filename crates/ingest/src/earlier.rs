@@ -16,7 +16,7 @@ pub struct Earlier(Vec<(Kept, Evidence)>);
 pub struct Table<'a>(Vec<&'a (Kept, Evidence)>);
 
 impl Earlier {
-    /// Nothing if all is to be read anew.
+    /// Nothing if everything is to be read again.
     pub fn of(job: &Job<Ingest>) -> Result<Earlier> {
         let mut artifacts = Vec::new();
         if reads_all_anew(job)? {
@@ -67,7 +67,7 @@ impl Table<'_> {
         self.0.iter().any(|(_, evidence)| evidence.notes.backfill.as_ref() == Some(&window))
     }
 
-    /// What the columns of the newest artifact mean, if it says so.
+    /// The definitions of the newest artifact's columns, if it has them.
     pub fn definitions(&self) -> Option<&Definitions> {
         self.0.last().and_then(|(_, evidence)| evidence.definitions.as_ref())
     }

@@ -28,7 +28,7 @@ pub struct Spec {
 #[derive(Args, Debug)]
 pub struct Flags {
     /// Read these days of incremental sources and add them, month by month: `2023-01..2023-06` or
-    /// `2023-01-15..2023-02-10`. What is read is published at once: an interrupted backfill, called again, goes on with
+    /// `2023-01-15..2023-02-10`. What is read is published at once: an interrupted backfill, called again, continues with
     /// the first month that is missing. --force reads all of them again
     #[arg(long, value_name = "FROM..TO", help_heading = "Incremental sources")]
     backfill: Option<Window>,
@@ -71,6 +71,11 @@ impl Stage for Ingest {
         "Data files or addresses such as s3://bucket/key, read instead of the path in ingest.yaml; `-` reads the data itself from \
          stdin",
     );
+    /// Programs that are sources hear nothing of it.
+    const CLEAN_UP: fn() = || {
+        sources::end_programs();
+        artifact::discard_all();
+    };
     type Spec = Spec;
     type Flags = Flags;
 
@@ -203,7 +208,7 @@ fn incremental(
     let kept = earlier.kept().filter(|_| adds).map(Output::Kept);
     let new = TableOutput { empty, notes: earlier::noted(read.notes.clone(), window), ..read };
     let finish = new.finish;
-    // A backfill goes back: it says nothing of how far the source came.
+    // A backfill reads the past, so it does not move the bookmark.
     let forgets = window.is_some();
     let finish = Box::new(move || {
         let facts = finish();

@@ -76,7 +76,7 @@ pub struct Backup<'a> {
 }
 
 impl<'a> Backup<'a> {
-    /// Looks at what is there already.
+    /// Lists what exists already.
     pub fn begin(root: &'a Root, cloud: &'a Cloud, to: &'a Url) -> Result<Backup<'a>> {
         let last = last(cloud, to, None)?;
         let objects = cloud.list(&to.join("objects"), Depth::All)?;
@@ -285,7 +285,7 @@ fn is_here(root: &Root, entry: &Entry) -> Result<bool> {
 }
 
 /// Brings back what is missing or differs. Artifacts come first and each `latest` last, so that a restore that is cut short
-/// leaves nothing that names what is not there.
+/// leaves nothing that names what is missing.
 ///
 /// Errors: an object that is missing, or is not what was sent: nothing takes its name then.
 pub fn restore(root: &Root, cloud: &Cloud, from: &Url, list: &List, progress: &dyn Fn(&str)) -> Result<Restored> {

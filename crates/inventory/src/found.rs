@@ -265,7 +265,7 @@ fn read(
     let meta = match std::fs::metadata(&whole) {
         Ok(meta) => meta,
         // Pruned a moment ago, or its evidence outlived it.
-        Err(_) => return problem("is missing, though its evidence is there".to_owned()),
+        Err(_) => return problem("is missing, though its evidence exists".to_owned()),
     };
     let bytes = if meta.is_dir() { bytes_below(&whole) } else { meta.len() };
     // Only footers are in the index: evidence beside a file can change without it.

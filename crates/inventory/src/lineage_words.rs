@@ -20,8 +20,8 @@ impl Graph {
         out += "\nmakes\n";
         tree(&mut out, &node, &made, "  ", &mut BTreeSet::new());
         if self.is_coarse(&table.id) {
-            out += "\nIts evidence does not say which columns it comes from: an earlier version wrote it, or a stage that does not \
-                    say. Run the stage again with --force.\n";
+            out += "\nIts evidence does not say which columns it was computed from: an earlier version wrote it, or a stage that \
+                    does not record this. Run the stage again with --force.\n";
             return out;
         }
         let row = |column: &String| {
@@ -34,7 +34,7 @@ impl Graph {
         }
         let deciding: Vec<String> = self.row_sources(&table.id).into_iter().flatten().map(shown).collect();
         if !deciding.is_empty() {
-            let _ = writeln!(out, "\n  which rows there are is decided by {}", deciding.join(", "));
+            let _ = writeln!(out, "\n  its rows are selected by {}", deciding.join(", "));
         }
         out
     }
@@ -119,7 +119,7 @@ fn tree<N: Display + Clone + Ord>(
 ) {
     let all = next(of);
     if all.is_empty() && seen.is_empty() {
-        let _ = writeln!(out, "{indent}nothing that is known here");
+        let _ = writeln!(out, "{indent}nothing known here");
         return;
     }
     for node in all {

@@ -47,7 +47,7 @@ impl Pruning {
     }
 }
 
-/// What is older than `before` and needed by nobody. Kept are: all that a `latest` or a pending snapshot names, and what that was
+/// Files that are older than `before` and not needed. Kept are: all that a `latest` or a pending snapshot names, and what that was
 /// made of, step by step; the versions of models in use ([`versions`]) with what they learned from; sealed journals of a server,
 /// which nothing can make again; and the artifacts that a check or `monitor` looks back on. `also` are paths that others name, such
 /// as the snapshots in a store.
@@ -93,7 +93,7 @@ fn beside(evidence: &artifact::Evidence) -> impl Iterator<Item = &Path> {
     [&evidence.refused, &evidence.changes].into_iter().flatten().map(Path::new)
 }
 
-/// What is needed and not here, such as artifacts that other machines wrote: whoever prunes a store brings them before, because only
+/// What is needed and not here, such as artifacts that other machines wrote: they are fetched before a store is pruned, because only
 /// they say what they were made of.
 pub fn wanting(inventory: &Inventory, before: DateTime<Utc>, also: &[PathBuf]) -> Result<Vec<PathBuf>> {
     let mut wanting: BTreeSet<PathBuf> = BTreeSet::new();
@@ -144,7 +144,7 @@ fn needed(inventory: &Inventory, before: DateTime<Utc>, also: &[PathBuf]) -> Res
         let Some(found) = inventory.at(&path) else { continue };
         for input in found.read().map(Path::to_owned) {
             if inventory.at(&input).is_some() && !needed.contains_key(&input) {
-                needed.insert(input.clone(), "behind something that stays");
+                needed.insert(input.clone(), "input of something that is kept");
                 open.push(input);
             }
         }
@@ -176,7 +176,7 @@ fn versions(
                 used.entry(version).or_insert("version that waits for a decision");
             }
             _ if decisions.iter().any(is_recent) => {
-                used.entry(version).or_insert("version that was decided on lately");
+                used.entry(version).or_insert("version with a recent decision");
             }
             _ => {}
         }

@@ -16,7 +16,7 @@ const RUNS: usize = 10;
 /// What a column means, in words.
 pub type Said<'a> = &'a dyn Fn(&str) -> Option<String>;
 
-/// As JSON. `said` gives the descriptions of columns.
+/// As JSON. `said` has the descriptions of columns.
 pub fn as_json(inventory: &Inventory, table: &Table<'_>, said: Said<'_>) -> Value {
     let evidence = table.evidence();
     let columns: Vec<Value> = table

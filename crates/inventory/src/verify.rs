@@ -127,7 +127,7 @@ fn hashed(found: &Found, whole: &Path) -> spec::Result<()> {
     }
 }
 
-/// A message without the path that stands beside it.
+/// A message without the path that is shown beside it.
 fn without(message: &str, root: &Root, path: &Path) -> String {
     let whole = root.join(path).display().to_string();
     let short = path.display().to_string();

@@ -28,7 +28,7 @@ impl Chain {
         lines.extend_from_slice(b"\"}\n");
     }
 
-    /// The object of a line, without its newline, if the line follows from what came before; the chain then goes on from it.
+    /// The object of a line, without its newline, if the line follows from what came before; the chain then continues from it.
     pub fn follow(&mut self, line: &[u8]) -> Option<Vec<u8>> {
         let tail = KEY.len() + 2 * BYTES + 2;
         let at = line.len().checked_sub(tail)?;

@@ -31,7 +31,7 @@ impl Disk {
         Disk { file, at: length, room: length }
     }
 
-    /// Writes zeros behind the entries. A disk without space for them has none: entries go on as long as they fit.
+    /// Writes zeros behind the entries. A disk without space for them has none: entries are written as long as they fit.
     fn make_room(&mut self) -> io::Result<()> {
         let mut missing = self.at.clamp(LEAST, MOST);
         while missing > 0 {

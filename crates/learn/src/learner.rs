@@ -17,7 +17,7 @@ pub trait Learner: Send + Sync {
     /// The learner as YAML names it, such as `lightgbm`.
     fn name(&self) -> &'static str;
 
-    /// Its settings as they are in force, defaults included, for whoever compares experiments.
+    /// Its settings as they are in force, defaults included, for anyone who compares experiments.
     fn settings(&self) -> serde_json::Value {
         serde_json::Value::Null
     }
@@ -25,6 +25,12 @@ pub trait Learner: Send + Sync {
     /// Whether a regression predicts the mean of the label, not its median or another quantile.
     fn learns_mean(&self) -> bool {
         true
+    }
+
+    /// The features of which it predicts the first that is not missing; none of a learner that learns. Where all are missing, its
+    /// prediction is no plain forecast.
+    fn repeats(&self) -> &[String] {
+        &[]
     }
 
     /// Learns from `train`; `valid` may stop it early but is not learned from.

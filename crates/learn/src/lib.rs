@@ -1,6 +1,7 @@
 //! Learners, each library wrapped once behind the object-safe trait [`Learner`], and what surrounds them: splits,
 //! experiments, plots and model cards. Fitted models, and all that scores with them, are in the crate [`score`].
 
+mod allowed;
 mod card;
 mod experiment;
 mod intervals;
@@ -13,6 +14,7 @@ mod plain_names;
 pub mod plots;
 mod random;
 mod retrain;
+mod rounds;
 mod runs_table;
 mod search;
 mod split;
@@ -31,7 +33,7 @@ pub use retrain::{RetrainRule, RetrainWhen, Since};
 pub use runs_table::{RunsQuery, measure_text, runs_table, runs_text};
 pub use score::metrics;
 pub use search::{Between, Choices, Scale, SearchSpec, WrittenSpace};
-// All of it, so that whoever trains need not know which crate has what. Whoever only scores uses `score` alone.
+// All of it, so that training needs one crate only. Scoring uses `score` alone.
 pub use score::{
     Action, Bounds, Contributions, Decision, Encoder, Entry, Feature, FeatureKind, FeatureSummary, FoldsSummary,
     GateResult, IntervalMethod, IntervalRecord, Intervals, LabelTransform, Likeness, LikenessSpec, LoadedVersion, Log,

@@ -109,6 +109,7 @@ fn age(age: TimeDelta) -> String {
 fn after(time: DateTime<Utc>, span: Span) -> Option<DateTime<Utc>> {
     let count = u64::from(span.count);
     match span.unit {
+        Unit::Minute => time.checked_add_signed(TimeDelta::minutes(span.count.into())),
         Unit::Hour => time.checked_add_signed(TimeDelta::hours(span.count.into())),
         Unit::Day => time.checked_add_days(Days::new(count)),
         Unit::Week => time.checked_add_days(Days::new(7 * count)),

@@ -1,4 +1,4 @@
-//! From what a model said to the rows of an answer.
+//! From a model's text to the rows of an answer.
 
 use serde_json::{Map, Value};
 

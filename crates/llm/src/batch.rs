@@ -1,7 +1,7 @@
 //! OpenAI's Batch API: the same questions at half the price, answered within a day.
 //!
-//! One run does as much as it can and may end at any moment: the manifest in the ledger (`batches`, `batch_items`)
-//! says what was submitted, and the next run goes on from there. One row travels in each line, whatever `batch_rows`
+//! One run does as much as it can and may end at any time: the manifest in the ledger (`batches`, `batch_items`)
+//! says what was submitted, and the next run continues from there. One row travels in each line, whatever `batch_rows`
 //! says. Only the task's first model is asked.
 
 use std::collections::{HashMap, HashSet};
@@ -203,7 +203,7 @@ impl Run<'_> {
         over.then(|| Stop::Cap("the daily limit does not allow more (UTC day, all runs)".to_owned()))
     }
 
-    /// Looks at all open batches until they have ended, `wait` is over or the caller wants an end.
+    /// Looks at all open batches until they have ended, `wait` is over or the caller stops.
     async fn look_after(
         &mut self,
         worklist: &mut Worklist,
@@ -324,7 +324,7 @@ impl Run<'_> {
         }))
     }
 
-    /// Takes what is in the ledger by now, whoever put it there.
+    /// Takes what is in the ledger by now, also from other runs.
     fn settle(&mut self, worklist: &mut Worklist) -> Result<()> {
         let open = worklist.open();
         let keys: Vec<Key> = open.iter().map(|unit| worklist.units[*unit].keys[0]).collect();

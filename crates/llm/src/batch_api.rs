@@ -162,7 +162,7 @@ impl Api {
     async fn pause(&self, tries: &mut u32, doing: &str, why: &str) -> Result<()> {
         if *tries >= self.limits.retries {
             return Err(Error::try_again(format!("provider '{}': cannot {doing}: {why}", self.provider.name))
-                .hint("what was submitted is written down; run again later"));
+                .hint("what was submitted is recorded; run again later"));
         }
         *tries += 1;
         tokio::time::sleep(self.limits.backoff().pause(*tries)).await;

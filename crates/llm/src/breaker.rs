@@ -8,7 +8,7 @@ use crate::settings;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Gate {
     Open,
-    /// Not before this moment.
+    /// Not before this time.
     ShutUntil(Instant),
     /// One request is out to try; wait for its fate.
     Trying,

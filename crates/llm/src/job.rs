@@ -72,7 +72,7 @@ impl Work<'_> {
         }
     }
 
-    /// Time until the first breaker lets somebody try; None if all models are given up.
+    /// Time until the first breaker allows a request; None if all models are given up.
     fn next_opening(self) -> Option<Duration> {
         let now = Instant::now();
         let pauses = self.candidates.iter().filter_map(|(_, candidate)| match candidate.breaker.borrow().look(now) {
@@ -176,7 +176,7 @@ impl Work<'_> {
     }
 }
 
-/// What the ledger's thread says; it says nothing only if it died.
+/// The reply of the ledger's thread; there is none only if it died.
 pub async fn heard<T>(done: Done<T>) -> Result<T> {
-    done.await.unwrap_or_else(|_| Err(Error::cannot_run("the thread that writes the ledger ended")))
+    done.await.unwrap_or_else(|_| Err(Error::cannot_run("the thread that writes the ledger has ended")))
 }

@@ -13,7 +13,7 @@ use crate::ledger::Key;
 pub struct Answer {
     /// Value of each output column.
     pub values: Map<String, Value>,
-    /// The model that said it, by the provider's name for it.
+    /// The model that answered, by the provider's name for it.
     pub model: String,
     /// See [`crate::Task::prompt_hash`].
     pub prompt_hash: String,
@@ -21,7 +21,7 @@ pub struct Answer {
     pub time: DateTime<Utc>,
     /// What it cost; none if the model has no price.
     pub cost: Option<f64>,
-    /// Where it stands in the ledger.
+    /// Its place in the ledger.
     pub key: Key,
     /// Whether it was known already.
     pub cached: bool,
@@ -40,11 +40,11 @@ pub struct Failure {
 pub enum FailureKind {
     /// The template cannot be rendered with this input.
     Prompt,
-    /// The answer does not fit its schema, even after the model was told of the fault.
+    /// The answer does not fit its schema, even after the model was sent the error.
     Invalid,
     /// The model, or its provider, will not answer this input.
     Refused,
-    /// It was not asked, or in vain: another run may succeed.
+    /// It was not asked, or failed for a passing reason: another run may succeed.
     Unasked,
 }
 
@@ -159,7 +159,7 @@ impl Asked {
         let first = left.first()?;
         let why = self.stopped.as_ref().map_or_else(|| first.reason.clone(), Stop::to_string);
         let text = format!("{} of {} inputs have no answer yet: {why}", left.len(), self.outcomes.len());
-        Some(Error::try_again(text).hint("what was answered is kept; run again later"))
+        Some(Error::try_again(text).hint("the answers so far are kept; run again later"))
     }
 }
 

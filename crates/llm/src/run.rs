@@ -1,5 +1,5 @@
 //! The loop of a run: claims inputs a little ahead, keeps as many requests in flight as allowed, settles what comes
-//! back, and ends when all is settled, a cap is reached, nobody can be reached, or the caller wants it.
+//! back, and ends when all is settled, a cap is reached, no provider can be reached, or the caller stops it.
 //!
 //! A slot is free again only when its answer is committed. So a killed run loses at most one paid answer per slot.
 
@@ -28,7 +28,7 @@ use crate::worklist::Worklist;
 const TICK: Duration = Duration::from_millis(100);
 /// How often inputs that others are asking are looked at again.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
-/// How long requests in flight may go on after the caller wants an end.
+/// How long requests in flight may continue after the caller stops the run.
 const GRACE: Duration = Duration::from_millis(1000);
 /// How many inputs are claimed ahead, for each slot.
 const AHEAD: usize = 2;
@@ -169,7 +169,7 @@ impl State {
         Ok(self.stop.take().or(self.in_batch.take()))
     }
 
-    /// Tells the caller, and asks whether to go on.
+    /// Tells the caller, and asks whether to continue.
     fn look(&mut self, work: Work<'_>, watch: &dyn Watch) {
         if self.told.is_some_and(|told| told.elapsed() < TICK) {
             return;

@@ -24,7 +24,7 @@ use crate::canonical;
 use crate::prompt::{Message, Prompts, Rendered, Role};
 use crate::schema::Schema;
 
-/// A task as written. The file has no version: the hash of what it says is its version.
+/// A task as written. The file has no version: the hash of its content is its version.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TaskSpec {

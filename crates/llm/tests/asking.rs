@@ -154,7 +154,7 @@ fn a_daily_cap_keeps_what_was_done_and_names_the_rest() {
     assert_eq!(
         error.to_string(),
         "4 of 9 inputs have no answer yet: the daily limit of 5 requests is reached (UTC day, all runs); \
-         what was answered is kept; run again later"
+         the answers so far are kept; run again later"
     );
     // The cap is of the day, not of the run; what is known costs nothing.
     let again = ask(&task, &inputs(9), &settings, &bench.ledger, &()).unwrap();

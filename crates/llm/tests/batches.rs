@@ -39,7 +39,7 @@ fn a_batch_that_takes_long_is_left_and_found_again() {
     assert!(matches!(first.stopped, Some(Stop::InBatch(_))));
     assert_eq!(
         first.try_again().unwrap().to_string(),
-        "4 of 4 inputs have no answer yet: they wait in batch_1; what was answered is kept; run again later"
+        "4 of 4 inputs have no answer yet: they wait in batch_1; the answers so far are kept; run again later"
     );
     // Asking directly does not pay for what waits in a batch.
     let direct = ask(&task, &inputs(4), &settings, &bench.ledger, &()).unwrap();

@@ -39,7 +39,7 @@ pub fn init(arguments: &Arguments) -> Result<Exit> {
     let folder = &arguments.folder;
     // All is looked at before anything is written.
     if let Some((path, _)) = files.iter().find(|(path, _)| std::fs::symlink_metadata(folder.join(path)).is_ok()) {
-        return Err(Error::cannot_run(format!("{}: is there already", folder.join(path).display()))
+        return Err(Error::cannot_run(format!("{}: exists already", folder.join(path).display()))
             .hint("name a new folder, or move the file away"));
     }
     for (path, content) in &files {
@@ -168,7 +168,7 @@ mod tests {
         assert!(read(".env.example").contains("#CHURN_PURCHASES=200000\n"));
         assert!(read("README.md").starts_with("# myshop\n") && read("README.md").contains("millrace run churn"));
         assert!(!read("README.md").contains('@'), "{}", read("README.md"));
-        // Each YAML file names its schema, which lies where it says.
+        // Each YAML file names its schema, which exists at that path.
         for (file, text) in pipeline("churn").unwrap().1 {
             let text = String::from_utf8_lossy(text);
             let schema = text.lines().next().and_then(|line| line.strip_prefix("# yaml-language-server: $schema="));
@@ -183,7 +183,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("README.md"), "mine").unwrap();
         let error = init(&arguments(folder.path(), &["churn"])).unwrap_err().to_string();
-        assert!(error.ends_with("README.md: is there already; name a new folder, or move the file away"), "{error}");
+        assert!(error.ends_with("README.md: exists already; name a new folder, or move the file away"), "{error}");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 

@@ -32,7 +32,7 @@ pub fn link_all(folder: &Path) -> Result<()> {
         let link = folder.join(name);
         match std::fs::symlink_metadata(&link) {
             Ok(found) if !found.is_symlink() => {
-                return Err(Error::cannot_run(format!("{}: is there and is not a link", link.display()))
+                return Err(Error::cannot_run(format!("{}: exists and is not a link", link.display()))
                     .hint("remove it, or name another folder"));
             }
             _ => {}

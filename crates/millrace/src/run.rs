@@ -2,6 +2,7 @@
 //! how it went. cron, systemd and the pages of `serve` call it.
 
 mod log;
+mod memory;
 mod outcome;
 mod slots;
 mod stage;
@@ -15,9 +16,10 @@ use spec::{Error, Exit, Name, Result, Tool};
 use tool::Project;
 
 use log::Log;
+use memory::Memory;
 use outcome::Outcome;
 use slots::Slots;
-use stage::{Ended, Stages};
+use stage::Stages;
 
 /// The stages of a pipeline, in order.
 const STAGES: [Tool; 6] = [Tool::Ingest, Tool::Clean, Tool::Features, Tool::Train, Tool::Predict, Tool::Export];
@@ -44,11 +46,20 @@ pub struct Arguments {
     /// Keep to the pipeline's schedule.yaml: retry what ended with 75, within its limits of time; monitor and release come last
     #[arg(long, conflicts_with_all = ["last", "only"])]
     scheduled: bool,
+    /// Run nothing: send the alert of schedule.yaml that another scheduler gave up at this stage
+    #[arg(long, value_name = "STAGE", requires = "because", conflicts_with_all = ["last", "only", "scheduled"])]
+    gave_up: Option<String>,
+    /// With --gave-up: why
+    #[arg(long, value_name = "TEXT", requires = "gave_up")]
+    because: Option<String>,
 }
 
 pub fn run(arguments: &Arguments) -> Result<Exit> {
     let started = Instant::now();
     let project = Project::open()?;
+    if let (Some(stage), Some(because)) = (&arguments.gave_up, &arguments.because) {
+        return gave_up(&project, &Name::new(arguments.pipeline.as_str())?, stage, because);
+    }
     let outcome = Name::new(arguments.pipeline.as_str()).and_then(|name| attempt(arguments, &project, name, started));
     let outcome = outcome.unwrap_or_else(|error| Outcome::of_error(&error));
     let line = outcome.line(&arguments.pipeline, started.elapsed());
@@ -83,24 +94,36 @@ fn attempt(arguments: &Arguments, project: &Project, pipeline: Name, started: In
     };
     log.rotate()?;
     let slots = Slots::new(project)?;
+    let memory = Memory::new(project)?;
     let mut stages = Stages::new(&pipeline, &log, project)?;
     stages.until = manner.time_out.run.map(|limit| started + limit.duration());
-    let outcome = stages_of(&todo, &mut stages, &slots, &manner, &log);
+    let outcome = stages_of(&todo, &mut stages, (&slots, &memory), &manner, &log);
     let outcome = outcome.unwrap_or_else(|error| Outcome::of_error(&error));
     log.note(&outcome.line(pipeline.as_str(), started.elapsed()))?;
     if let (Some(schedule), Some(message)) = (&manner.schedule, &outcome.gave_up) {
-        alert(project, &pipeline, schedule, &outcome, message);
+        alert(project, &pipeline, schedule, outcome.stage.unwrap_or(Tool::Ingest), message);
     }
     Ok(outcome)
 }
 
-fn stages_of(todo: &[Tool], stages: &mut Stages, slots: &Slots, manner: &Manner, log: &Log) -> Result<Outcome> {
+fn stages_of(
+    todo: &[Tool],
+    stages: &mut Stages,
+    (slots, memory): (&Slots, &Memory),
+    manner: &Manner,
+    log: &Log,
+) -> Result<Outcome> {
     for tool in todo {
         let mut retry = 0;
         let ended = loop {
-            let Some(slot) = slots.take(stages)? else { break Ended::Interrupted };
-            let ended = stages.run(*tool, manner.time_out.stage)?;
+            let share = memory.share(memory.known(stages.pipeline, *tool));
+            let slot = match slots.take(stages, memory, share, log)? {
+                Ok(slot) => slot,
+                Err(ended) => break ended,
+            };
+            let (ended, needed) = stages.run(*tool, manner.time_out.stage)?;
             drop(slot);
+            memory.keep(stages.pipeline, *tool, needed)?;
             if !ended.is_worth_another_try() || retry == manner.retries.times {
                 break ended;
             }
@@ -124,22 +147,16 @@ fn todo(arguments: &Arguments, project: &Project, pipeline: &Name) -> Result<Vec
     if !project.root.join(&folder).is_dir() {
         return Err(Error::cannot_run(format!("no folder {}", folder.display())));
     }
-    let find = |name: &str, among: &[Tool]| {
-        among.iter().copied().find(|tool| tool.name() == name).ok_or_else(|| {
-            let names: Vec<&str> = among.iter().map(|tool| tool.name()).collect();
-            Error::cannot_run(format!("no stage '{name}'")).hint(format!("choose one of: {}", names.join(" ")))
-        })
-    };
     let every: Vec<Tool> = STAGES.into_iter().chain(AFTERWARDS).collect();
     if let Some(only) = &arguments.only {
-        let tool = find(only, &every)?;
+        let tool = named(only, &every)?;
         let file = folder.join(format!("{tool}.yaml"));
         return match project.root.join(&file).is_file() {
             true => Ok(vec![tool]),
             false => Err(Error::cannot_run(format!("no file {}", file.display()))),
         };
     }
-    let last = arguments.last.as_deref().map(|last| find(last, &STAGES)).transpose()?;
+    let last = arguments.last.as_deref().map(|last| named(last, &STAGES)).transpose()?;
     let wanted = match (last, arguments.scheduled) {
         (Some(last), _) => STAGES.into_iter().take_while(|tool| *tool != last).chain([last]).collect(),
         (None, true) => every,
@@ -153,6 +170,14 @@ fn todo(arguments: &Arguments, project: &Project, pipeline: &Name) -> Result<Vec
     }
 }
 
+/// The stage of this name.
+fn named(name: &str, among: &[Tool]) -> Result<Tool> {
+    among.iter().copied().find(|tool| tool.name() == name).ok_or_else(|| {
+        let names: Vec<&str> = among.iter().map(|tool| tool.name()).collect();
+        Error::cannot_run(format!("no stage '{name}'")).hint(format!("choose one of: {}", names.join(" ")))
+    })
+}
+
 fn scheduled(project: &Project, pipeline: &Name) -> Result<Manner> {
     let schedule = Schedule::load(&project.root, &project.env, pipeline)?.ok_or_else(|| {
         Error::cannot_run(format!("no file resources/{pipeline}/{}, which --scheduled needs", schedule::FILE))
@@ -160,9 +185,20 @@ fn scheduled(project: &Project, pipeline: &Name) -> Result<Manner> {
     Ok(Manner { retries: schedule.retries, time_out: schedule.time_out, schedule: Some(schedule) })
 }
 
-fn alert(project: &Project, pipeline: &Name, schedule: &Schedule, outcome: &Outcome, message: &str) {
+/// What a scheduler that calls the stages by itself cannot say otherwise: time ran out, or retries did not help.
+fn gave_up(project: &Project, pipeline: &Name, stage: &str, because: &str) -> Result<Exit> {
+    let every: Vec<Tool> = STAGES.into_iter().chain(AFTERWARDS).collect();
+    let tool = named(stage, &every)?;
+    let schedule = Schedule::load(&project.root, &project.env, pipeline)?.ok_or_else(|| {
+        Error::cannot_run(format!("no file resources/{pipeline}/{}, which --gave-up needs", schedule::FILE))
+    })?;
+    alert(project, pipeline, &schedule, tool, &format!("in {tool}: {}", spec::text::cut(because, outcome::LONGEST)));
+    Ok(Exit::Done)
+}
+
+fn alert(project: &Project, pipeline: &Name, schedule: &Schedule, tool: Tool, message: &str) {
     let source = tool::Source {
-        tool: outcome.stage.unwrap_or(Tool::Ingest),
+        tool,
         pipeline,
         run: &uuid::Uuid::now_v7().to_string(),
         started: chrono::Utc::now(),

@@ -79,9 +79,8 @@ impl Stage for Monitor {
     const ABOUT: About = About {
         short: "Monitor a pipeline: drift, performance, runs, disk and spend",
         long: "Compares the newest features with those that the production model learned from, reads the run log, and writes \
-               data/output/<PIPELINE>/monitor/: a table for each key of resources/<PIPELINE>/monitor.yaml. What is not as it \
-               should be warns or, with `severity: hard`, ends the run with exit code 1 and an alert; the tables are \
-               kept in any case. ARTIFACT names feature tables to look at instead of the `latest` ones.",
+               data/output/<PIPELINE>/monitor/: a table for each key of resources/<PIPELINE>/monitor.yaml. A finding causes \
+               a warning or, with `severity: hard`, ends the run with exit code 1 and an alert; the tables are kept in any case. ARTIFACT names feature tables to look at instead of the `latest` ones.",
         examples: &[
             ("monitor churn", "look once; call it by cron after predict"),
             ("monitor churn --log-format json", "with messages for machines"),
@@ -168,7 +167,7 @@ impl Stage for Monitor {
     fn cause(job: &Job<Self>) -> Option<String> {
         let is_drift = |table: &String| [DRIFT, DRIFT_REQUESTS].contains(&table.as_str());
         let only_drift = Monitor::tables(&job.spec).iter().all(is_drift);
-        (!only_drift).then(|| "it looks at things as they are now".to_owned())
+        (!only_drift).then(|| "it measures the present state".to_owned())
     }
 
     fn run(job: &Job<Self>) -> Result<Vec<Output>> {
@@ -244,7 +243,7 @@ fn of_pipeline(job: &Job<Monitor>) -> Result<Vec<Found>> {
     let mut found = Vec::new();
     if let Some(spec) = &spec.runs {
         let stages = watch::stage_runs(&log_of(job)?, job.pipeline.as_str(), spec, now);
-        let fine = format!("{} as they should be", count(stages.len() as u64, "stage"));
+        let fine = format!("{} without problems", count(stages.len() as u64, "stage"));
         let check = judged(RUNS, spec.severity, watch::findings(&stages), fine);
         found.push(Found::new(RUNS, watch::runs_table(&stages, now), check, spec.priority)?);
     }
@@ -318,7 +317,7 @@ mod tests {
             ("drift: {request_days: 0}\n", "1:9: drift.request_days: found 0, expected a whole number from 1 to 3650"),
             (
                 "drift: {served: homes_served}\n",
-                "1:9: drift.served: names requests that nothing reads; write `request_days`, too: the features of so many days of \
+                "1:9: drift.served: names requests that are not read; write `request_days`, too: the features of so many days of \
                  requests are compared",
             ),
             ("performance: {weeks: 0}\n", "1:15: performance.weeks: found 0, expected a whole number from 1 to 5000"),

@@ -139,7 +139,7 @@ impl Connection {
 
     /// Answers what the server asks until it lets us in.
     fn prove(&mut self, address: &Address) -> Result<()> {
-        // Each step is asked for once; a server that goes on asking is none.
+        // Each step is requested once; a server that repeats its request is not MySQL.
         for _ in 0..4 {
             let answer = self.receive()?;
             match answer.first() {
@@ -154,7 +154,7 @@ impl Connection {
                 }
                 // The server knows the password from before.
                 Some(&MORE) if answer.get(1) == Some(&3) => {}
-                // It wants the password itself.
+                // It requests the password itself.
                 Some(&MORE) if answer.get(1) == Some(&4) => {
                     if matches!(self.stream, Stream::Plain(_)) {
                         return Err(Error::cannot_run(
@@ -213,7 +213,7 @@ impl Connection {
         match self.ask(sql)? {
             Answer::Done(rows) => Ok(rows),
             Answer::Columns(count) => {
-                // Rows that nobody wants are read all the same: the next answer follows them.
+                // Rows that are not needed are still read, because the next answer follows them.
                 let mut rows = self.columns(count)?;
                 while rows.next_row()?.is_some() {}
                 Ok(0)
@@ -262,7 +262,7 @@ impl Connection {
         match answer.first() {
             Some(&OK) => Ok(Answer::Done(whole(Parts(&answer[1..]).number())?)),
             Some(&ERROR) => Err(of_server(&answer, self.key)),
-            // Nobody asked for a file of this machine.
+            // No file of this machine was requested.
             Some(&LOCAL_FILE) => {
                 Err(Error::cannot_run("the server asks for a file of this machine")
                     .hint("check host and port in 'url'"))

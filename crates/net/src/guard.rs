@@ -15,9 +15,9 @@ use spec::{Error, Result, Root};
 pub enum Guard {
     /// Not, even if the server could.
     Disable,
-    /// If the server can; whoever it is.
+    /// If the server supports it; its identity is not checked.
     Prefer,
-    /// Always; whoever the server is.
+    /// Always; the server's identity is not checked.
     Require,
     /// Always, and the server must prove its name by a certificate that these roots (PEM) vouch for.
     VerifyFull { roots: PathBuf },
@@ -82,7 +82,7 @@ impl Guard {
     }
 }
 
-/// Takes every certificate, as `sslmode=require` means it: encrypted, but with nobody known on the other side.
+/// Takes every certificate, as `sslmode=require` means it: encrypted, but without checking who is on the other side.
 #[derive(Debug)]
 struct Anyone(Arc<CryptoProvider>);
 

@@ -1,10 +1,10 @@
-//! Runtimes for whoever is not asynchronous itself.
+//! Runtimes for code that is not asynchronous.
 
 use spec::text::root_cause;
 use spec::{Error, Result};
 use tokio::runtime::{Builder, Runtime};
 
-/// A runtime on the thread that drives it. It is made where it is needed and not before: a run that asks nobody does not pay
+/// A runtime on the thread that drives it. It is made where it is needed and not before: a run without network calls does not pay
 /// for it.
 pub fn runtime() -> Result<Runtime> {
     let runtime = Builder::new_current_thread().enable_all().build();

@@ -1,4 +1,4 @@
-//! States as badges: a sign and a word, so that nobody needs the colour.
+//! States as badges: a sign and a word, so that the colour is not needed.
 
 use crate::{Element, el};
 

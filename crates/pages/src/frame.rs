@@ -37,7 +37,7 @@ pub struct Page {
 }
 
 impl Page {
-    /// `site` stands in the head of each page, and behind each title.
+    /// `site` is in the head of each page, and after each title.
     pub fn new(site: impl Into<String>, title: impl Into<String>, style: Style) -> Page {
         Page {
             title: title.into(),

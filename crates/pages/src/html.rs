@@ -89,7 +89,7 @@ impl From<Element> for Html {
     }
 }
 
-/// Appends `text` so that it is text wherever it stands: between tags and in quoted attributes.
+/// Appends `text` so that it is text wherever it occurs: between tags and in quoted attributes.
 ///
 /// Characters that HTML does not allow become U+FFFD. So do those that reverse the direction of what follows: with them a name
 /// could be shown as another one.

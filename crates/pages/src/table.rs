@@ -66,7 +66,7 @@ impl Table {
         self
     }
 
-    /// What stands in place of a table without rows.
+    /// The text in place of a table without rows.
     pub fn or_else(mut self, text: impl Into<Html>) -> Table {
         self.empty = text.into();
         self

@@ -12,7 +12,7 @@ use stage::engine::{Carrier, Merged, Order, PLACE, PartsMade, Task, files_of, pa
 
 use crate::wiring::{Predict, SCORES};
 
-/// What a kernel is told.
+/// The task of a kernel.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Told {

@@ -183,7 +183,7 @@ fn text_of(spec: &CompareSpec, found: &Judgement) -> String {
     text
 }
 
-/// Four decimals: a reader wants to know whether it is small.
+/// Four decimals: what matters is whether it is small.
 fn probability(p: f64) -> String {
     if p < 0.0001 { "below 0.0001".to_owned() } else { format!("{p:.4}") }
 }

@@ -110,7 +110,7 @@ impl FromStr for Expression {
             month: read(month, MONTH)?,
             weekday: read(weekday, WEEKDAY)?,
         };
-        // cron takes `*/2` as "any day" here and then wants both; Airflow takes it as a list and wants either.
+        // cron takes `*/2` as "any day" here and then requires both; Airflow takes it as a list and requires either.
         let is_stepped = |field: &str| field.starts_with('*') && field.len() > 1;
         if (is_stepped(day) && !expression.weekday.is_any) || (is_stepped(weekday) && !expression.day.is_any) {
             return Err(wrong("programs differ on a step of '*' beside another limit of the day".to_owned())

@@ -1,5 +1,5 @@
 //! When pipelines run. `resources/<pipeline>/schedule.yaml` is read once, here; cron, systemd and Airflow get what is
-//! derived from it, so that a pipeline runs at the same times whoever starts it.
+//! derived from it, so that a pipeline runs at the same times whatever starts it.
 //!
 //! This crate must not know about tables or terminals, and starts nothing.
 

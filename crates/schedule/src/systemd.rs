@@ -15,7 +15,7 @@ pub struct Unit {
     pub text: String,
 }
 
-/// The units of one pipeline, run as `user`, or as whoever the manager runs as.
+/// The units of one pipeline, run as `user`, or as the manager's own user.
 pub fn units(pipeline: &Name, schedule: &Schedule, called: &Called, user: Option<&str>) -> Vec<Unit> {
     let unit = |kind: &str, text: String| Unit { name: format!("millrace-{pipeline}.{kind}"), text };
     let mut units = vec![unit("service", service(pipeline, schedule, called, user))];
@@ -94,7 +94,7 @@ fn path(pipeline: &Name, schedule: &Schedule, called: &Called) -> String {
     )
 }
 
-/// The expression in systemd's words; either of several times. Day and weekday are both required there, and cron wants either.
+/// The expression in systemd's words; either of several times. Day and weekday are both required there, and cron requires either.
 fn calendar(cron: &Expression, zone: TimeZone) -> Vec<String> {
     let listed = |field: &Field, width: usize| match field.is_any {
         true => "*".to_owned(),

@@ -52,7 +52,7 @@ impl Feature {
     }
 
     /// What the columns `names` of `df` are: text is categorical, with all its values sorted; numbers, booleans,
-    /// dates and timestamps are numeric. A type that no model can use, a column that is not there and text with more
+    /// dates and timestamps are numeric. A type that no model can use, a column that is missing and text with more
     /// than [`MAX_CATEGORIES`] values are errors.
     pub fn infer(df: &DataFrame, names: &[String]) -> Result<Vec<Feature>> {
         names.iter().map(|name| infer_one(df, name)).collect()

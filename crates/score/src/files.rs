@@ -1,4 +1,4 @@
-//! The files of a version: their hashes are in `model.json`, whose own hash is in the log of decisions. So whoever
+//! The files of a version: their hashes are in `model.json`, whose own hash is in the log of decisions. So anyone who
 //! follows the log knows each byte that a model is read from.
 
 use std::collections::BTreeMap;

@@ -68,7 +68,7 @@ mod tests {
         let identity = one.identity();
         assert!(identity.is(&one.clone()) && !identity.is(&other));
         drop(one);
-        // The place in memory is not given away while somebody remembers it.
+        // The place in memory is not reused while it is referenced.
         assert!((0..100).map(|_| Kept::default()).all(|new| !identity.is(&new)));
     }
 

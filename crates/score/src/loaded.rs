@@ -15,7 +15,7 @@ pub struct LoadedVersion {
 }
 
 impl LoadedVersion {
-    /// Whether the columns of `table`, which mean `now`, mean what the model learned. `Some` says why nobody knows: the
+    /// Whether the columns of `table`, which mean `now`, mean what the model learned. `Some` says why it is unknown: the
     /// version, or the table, does not say how its columns are made. `of_training`: what the columns of the table mean today
     /// that the model learned from, if it is available; rows to score need not have the label themselves.
     ///
@@ -31,13 +31,13 @@ impl LoadedVersion {
             (Some(was), Some(now)) => (was, now),
             (None, Some(_)) => {
                 return Ok(Some(format!(
-                    "{version} does not say how its features are made, so nobody knows whether those of table '{table}' \
+                    "{version} does not say how its features are made, so it is unknown whether those of table '{table}' \
                      still mean the same; train again to be sure"
                 )));
             }
             (Some(_), None) => {
                 return Ok(Some(format!(
-                    "table '{table}' does not say how its columns are made, so nobody knows whether they mean what \
+                    "table '{table}' does not say how its columns are made, so it is unknown whether they mean what \
                      {version} learned"
                 )));
             }

@@ -10,15 +10,14 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::ffi::{FFI_ArrowArray, FFI_ArrowSchema, from_ffi};
 use arrow_array::{
     Array, ArrayRef, ArrowPrimitiveType, BooleanArray, Float64Array, Int32Array, PrimitiveArray, RecordBatch,
-    RecordBatchOptions, make_array, types,
+    RecordBatchOptions, types,
 };
 use arrow_schema::{DataType as ArrowType, Field, Schema};
 use artifact::PolarsResultExt;
-use polars::prelude::{CompatLevel, DataFrame, DataType, Series, TimeUnit};
-use spec::{Error, Result};
+use polars::prelude::{DataFrame, DataType, Series, TimeUnit};
+use spec::{Error, Result, ResultExt};
 
 use crate::narrow::narrowed;
 use crate::{Feature, Kept};
@@ -139,7 +138,7 @@ impl Matrix {
     /// The rows at these positions, in this order. A copy.
     ///
     /// # Panics
-    /// If a row is not there, as with a slice.
+    /// Panics if there is no such row, as a slice does.
     pub fn take(&self, rows: &[usize]) -> Matrix {
         let count = self.rows();
         assert!(rows.iter().all(|row| *row < count), "a row beyond the {count} of the matrix");
@@ -349,22 +348,7 @@ fn without_infinite(column: ArrayRef) -> ArrayRef {
 
 /// The series' memory as one Arrow array. Only a series of several chunks is copied, into one.
 fn share(series: &Series, place: &str) -> Result<ArrayRef> {
-    let series = series.rechunk();
-    let array = series.to_arrow(0, CompatLevel::newest());
-    let field = polars_arrow::datatypes::Field::new(series.name().clone(), array.dtype().clone(), true);
-    let mut schema = polars_arrow::ffi::export_field_to_c(&field);
-    let mut array = polars_arrow::ffi::export_array_to_c(array);
-    // SAFETY: polars and arrow both declare these structs after the Arrow C data interface, with `repr(C)`, so
-    // the pointers may be cast. `from_raw` moves the contents out and leaves an empty struct behind, whose drop
-    // releases nothing: each has one owner. The array matches the schema, which was made from its own type, and
-    // keeps the series' buffers alive until it is released.
-    let imported = unsafe {
-        let schema = FFI_ArrowSchema::from_raw((&raw mut schema).cast());
-        let array = FFI_ArrowArray::from_raw((&raw mut array).cast());
-        from_ffi(array, &schema)
-    };
-    let data = imported.map_err(|error| Error::cannot_run(format!("{place}: {error}")))?;
-    Ok(make_array(data))
+    artifact::ipc::share(series).context(place)
 }
 
 /// The values at these positions, in this order. A copy.

@@ -160,7 +160,7 @@ impl Scorer {
         let columns: Vec<&Column> =
             features.iter().map(|feature| rows.column(&feature.name).during("reasons")).collect::<Result<_>>()?;
         // A category that the model does not know, and an infinite number, are missing values to it, but not to
-        // whoever reads the reason.
+        // the reader of the reason.
         let in_the_row = |feature: usize, row: usize| match columns[feature].get(row).ok()? {
             AnyValue::Null => None,
             value if value.is_primitive_numeric() => value.try_extract::<f64>().ok().map(|number| number.to_string()),

@@ -30,7 +30,7 @@ pub struct Totals {
 impl Totals {
     /// Totals of rows with the columns `rows`, which a version with this manifest has scored.
     ///
-    /// Errors (cannot run): classes, which do not add up; a level of a column that is not there, or of numbers that are not whole.
+    /// Errors (cannot run): classes, which do not add up; a level of a column that is missing, or of numbers that are not whole.
     pub fn new(levels: &[Vec<String>], manifest: &Manifest, rows: &Schema) -> Result<Totals> {
         if manifest.task != Task::Regression {
             return Err(Error::cannot_run("totals: only predictions of numbers add up").hint("remove 'totals'"));

@@ -25,7 +25,7 @@ pub struct Arguments {
     /// Address and port to listen on; port 0 takes one that is free. Without tokens only this machine may be answered
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080", value_parser = address)]
     listen: SocketAddr,
-    /// Requests that are worked on at once; more are answered with 503
+    /// Requests in progress at once; more are answered with 503
     #[arg(long, value_name = "COUNT", default_value_t = 256, value_parser = tool::whole_number::<usize>)]
     in_flight: usize,
     /// Longest body of a request, in MiB
@@ -63,8 +63,8 @@ impl Program for Serve {
         short: "Answer over HTTP: results, predictions, the state of pipelines",
         long: "Serves every pipeline that has a resources/<PIPELINE>/serve.yaml, from its artifacts alone. Each request is \
                appended to a journal before its answer leaves; journals become Parquet under data/raw/<PIPELINE>_served/. A \
-               promotion, a rollback or a new snapshot is noticed within a second. Prints the address that it listens on. TERM \
-               stops it once the requests that are worked on are answered.",
+               promotion, a rollback or a new snapshot is noticed within a second. Prints its address. TERM \
+               stops it once the requests in progress are answered.",
         examples: &[
             ("serve", "serve all pipelines on 127.0.0.1:8080"),
             ("serve housing --listen 127.0.0.1:0", "serve one, on a port that is free"),

@@ -30,7 +30,7 @@ pub struct App {
     pub env: Environment,
     pub options: Options,
     pub pipelines: BTreeMap<String, Arc<Pipeline>>,
-    /// Pipelines that cannot be served, and why: the others go on.
+    /// Pipelines that cannot be served, and why: the others continue.
     pub broken: BTreeMap<String, String>,
     pub metrics: Metrics,
     pub access: Access,
@@ -119,7 +119,7 @@ impl App {
     /// as they are.
     fn look(&self, pipeline: &Pipeline, part: &'static str, look: impl FnOnce() -> Option<Error>) {
         let found = catch_unwind(AssertUnwindSafe(look)).unwrap_or_else(|_| {
-            let error = Error::cannot_run(format!("an internal error while it looked at: {part}"))
+            let error = Error::cannot_run(format!("an internal error in: {part}"))
                 .hint("this is a defect; please report it with the log");
             pipeline.problems.failed(part, error.to_string()).then_some(error)
         });
@@ -139,7 +139,7 @@ impl App {
     /// The pipeline of this name.
     pub fn pipeline(&self, name: &str) -> std::result::Result<&Arc<Pipeline>, Refusal> {
         if let Some(why) = self.broken.get(name) {
-            return Err(Refusal::unavailable("broken", why).way_out("put it right and start the server again"));
+            return Err(Refusal::unavailable("broken", why).way_out("correct it and restart the server"));
         }
         self.pipelines.get(name).ok_or_else(|| {
             let refusal = Refusal::not_found(format!("no pipeline '{}' is served", spec::text::cut(name, 64)));

@@ -131,7 +131,7 @@ fn column(name: &str, dtype: &DataType, cells: &[&Cell<'_>], several: bool) -> R
             micros.cast(&DataType::Datetime(TimeUnit::Microseconds, None)).during(name)?
         }
         other => {
-            let message = format!("column '{name}' is {}, which a request cannot give", type_name(other));
+            let message = format!("column '{name}' is {}, which a request cannot contain", type_name(other));
             return Err(Refusal::wrong("wrong_type", name, message));
         }
     };

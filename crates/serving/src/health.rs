@@ -41,7 +41,7 @@ fn sample(scorer: &Scorer, registry: &Registry, most: usize, root: &Root) -> Res
     let (version, manifest) = (scorer.loaded().version, &scorer.loaded().manifest);
     let file = registry.folder(version).join(PREDICTIONS);
     if !file.is_file() {
-        return Ok(Err(format!("{} is not there", root.relative(&file).display())));
+        return Ok(Err(format!("{} is missing", root.relative(&file).display())));
     }
     let mut artifacts = Vec::new();
     for input in &manifest.origin.inputs {
@@ -95,7 +95,7 @@ fn sample(scorer: &Scorer, registry: &Registry, most: usize, root: &Root) -> Res
 /// The artifact that an input of the training was, if it is still there.
 fn same(root: &Root, input: &Input) -> std::result::Result<artifact::Artifact, String> {
     let path = std::path::Path::new(&input.path);
-    let artifact = artifact::open(root, path).map_err(|_| format!("{} is not there any more", input.path))?;
+    let artifact = artifact::open(root, path).map_err(|_| format!("{} no longer exists", input.path))?;
     match artifact::fingerprint(&artifact.file) {
         Ok(now) if now == input.fingerprint => Ok(artifact),
         _ => Err(format!("{} changed since", input.path)),

@@ -145,7 +145,7 @@ fn wait(mut child: std::process::Child, mut output: std::fs::File) -> Ended {
     }
 }
 
-/// A file without a name for what the script says: it is there as long as somebody writes or reads it.
+/// A file without a name for what the script says: it exists as long as it is open.
 fn output(root: &Root) -> std::io::Result<std::fs::File> {
     let folder = root.join("data/logs");
     std::fs::create_dir_all(&folder)?;

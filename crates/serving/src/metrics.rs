@@ -91,11 +91,11 @@ impl Default for Metrics {
             certificate.clone(),
         );
         let in_flight = Gauge::default();
-        registry.register("in_flight", "Requests that are worked on", in_flight.clone());
+        registry.register("in_flight", "Requests in progress", in_flight.clone());
         let turned_away = Counter::default();
         registry.register(
             "turned_away",
-            "Requests answered with 503 because too many were worked on",
+            "Requests answered with 503 because too many were in progress",
             turned_away.clone(),
         );
         let swaps: Family<Labels, Counter> = Family::default();
@@ -262,7 +262,7 @@ mod tests {
             let unknown: Vec<&&str> = named.difference(&exported).collect();
             assert!(unknown.is_empty(), "{file} names {unknown:?}; there are {exported:?}");
         }
-        // What is exported is on the dashboard, too: somebody wants to see it.
+        // What is exported is on the dashboard, too.
         let shown = names(include_str!("../../../docs/operations/grafana.json"));
         let is_part = |name: &&str| name.ends_with("_sum") || name.ends_with("_count");
         let hidden: Vec<&&str> = exported.difference(&shown).filter(|name| !is_part(name)).collect();

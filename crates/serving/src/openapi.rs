@@ -41,12 +41,12 @@ fn paths(pipelines: &[&str]) -> Value {
             json!({"type": "integer", "minimum": 1, "maximum": 10_000}),
             "Rows of a page. Default: 100",
         ),
-        parameter("sort", json!({"type": "string"}), "A column; with - in front, falling"),
+        parameter("sort", json!({"type": "string"}), "A column; with - in front, descending"),
         parameter("fields", json!({"type": "string"}), "The columns of the answer, with commas between them"),
     ];
     let found = [(200, "application/json", None), (304, "", None), (406, "application/json", Some("Error"))];
     json!({
-        "/healthz": {"get": operation("Whether the process lives", &[], None, &[(200, "text/plain", None)])},
+        "/healthz": {"get": operation("Whether the process is running", &[], None, &[(200, "text/plain", None)])},
         "/readyz": {"get": operation("Whether everything that is served can be answered", &[], None,
             &[(200, "text/plain", None), (503, "application/json", None)])},
         "/metrics": {"get": operation("What Prometheus reads", &[], None,
@@ -63,7 +63,7 @@ fn paths(pipelines: &[&str]) -> Value {
         "/api/v1/pipelines/{pipeline}/runs": {
             "get": operation("The newest run that was started here: who started it, and how it ended", std::slice::from_ref(&pipeline), None,
                 &with_errors(&[(200, "application/json", None)])),
-            "post": operation("Starts the pipeline, or one stage of it, as cron does (operator)", std::slice::from_ref(&pipeline), Some("Start"),
+            "post": operation("Starts the pipeline, or one stage of it, as cron would (operator)", std::slice::from_ref(&pipeline), Some("Start"),
                 &with_errors(&[(202, "application/json", None), (409, "application/json", Some("Error"))]))},
         "/api/v1/pipelines/{pipeline}/versions": {"get": operation("The versions of the model, and every decision", std::slice::from_ref(&pipeline), None,
             &with_errors(&[(200, "application/json", None)]))},
@@ -79,7 +79,7 @@ fn paths(pipelines: &[&str]) -> Value {
             &with_errors(&found)))},
         "/api/v1/results/{key}": {"get": in_tables(operation("The newest results of one key",
             &[key.clone(), of_query.clone(), page[4].clone()], None, &with_errors(&found)))},
-        "/api/v1/results/{key}/history": {"get": operation("What each snapshot said of one key, newest first", &[key, of_query],
+        "/api/v1/results/{key}/history": {"get": operation("The results of one key in each snapshot, newest first", &[key, of_query],
             None, &with_errors(&[(200, "application/json", None)]))},
     })
 }
@@ -166,11 +166,11 @@ fn reason(status: u16) -> &'static str {
         404 => "it does not exist",
         406 => "no format of the answer is accepted",
         408 => "the body took too long to arrive",
-        409 => "it cannot be done as things are now",
+        409 => "it cannot be done in the present state",
         413 => "the body is too long",
-        415 => "the body comes in another format than those of the request",
+        415 => "the body has a format that is not accepted",
         422 => "a value is wrong: `column`, `value` and `nearest` say which",
-        503 => "not now; Retry-After says when",
+        503 => "not now; the header Retry-After says when",
         _ => "a defect of the server",
     }
 }
@@ -198,7 +198,7 @@ fn schemas() -> Value {
                 "features": {"anyOf": [row, {"type": "array", "items": row}]},
                 "row": row,
                 "rows": {"type": "array", "items": row},
-                "unit": {"type": ["string", "integer", "null"], "description": "Who asks: decides which arm answers"},
+                "unit": {"type": ["string", "integer", "null"], "description": "The unit that asks, such as a visitor: decides which arm answers"},
                 "reasons": {"type": ["integer", "boolean", "null"]}
             }},
         "PredictionAnswer": {"type": "object", "required": ["request_id", "pipeline", "predictions"], "properties": {

@@ -13,7 +13,7 @@ use crate::origin::PublicUrl;
 #[derive(Clone, Debug)]
 pub struct Options {
     pub listen: SocketAddr,
-    /// Requests that are worked on at once; more are answered with 503.
+    /// Requests in progress at once; more are answered with 503.
     pub in_flight: usize,
     /// Connections that are open at once; more wait.
     pub connections: usize,
@@ -23,7 +23,7 @@ pub struct Options {
     pub idle: Duration,
     /// For how long a request may be worked on.
     pub request: Duration,
-    /// For how long requests may go on once the server is to stop.
+    /// For how long requests may continue once the server is to stop.
     pub drain: Duration,
     /// Certificate chain and private key, as PEM files.
     pub tls: Option<(PathBuf, PathBuf)>,

@@ -1,4 +1,4 @@
-//! Which sites may speak to the server through somebody's browser: its own pages alone.
+//! Which sites may call the server from a browser: its own pages alone.
 //!
 //! A browser sends requests for any page that it shows. So a request that changes something must come from a page of ours: its
 //! `Origin` is the host that it is sent to. And where everybody on this machine has all rights, that host must be this
@@ -64,7 +64,7 @@ fn is_loopback(authority: &str) -> bool {
 
 /// Whether the request may come in at all. `speaks_tls`: by itself, without a proxy.
 ///
-/// Errors: 421 for a host that is not ours, 403 for a change that a page of another site wants.
+/// Errors: 421 for a host that is not ours, 403 for a change that a page of another site requests.
 pub fn check(
     request: &Request,
     has_tokens: bool,

@@ -44,7 +44,7 @@ pub struct Pipeline {
     /// The time until requests and outcomes are on disk, kept here.
     pub written: [Histogram; 2],
     current: RwLock<Option<Arc<Current>>>,
-    /// What is wrong, by part. What answered before goes on.
+    /// What is wrong, by part. What answered before continues to answer.
     pub problems: Problems,
     raw: RwLock<Option<Arc<Raw>>>,
     /// What the last try to read the clean tables was about, so that a failed one is not made over and over.
@@ -87,7 +87,7 @@ impl Pipeline {
             let (open, recovered) = Journal::open(&folder, journal)?;
             if recovered.cut > 0 {
                 tracing::warn!(
-                    "serve {name}: journal '{journal}': {} bytes of a line that was never finished were cut off",
+                    "serve {name}: journal '{journal}': {} bytes of an incomplete line were cut off",
                     recovered.cut
                 );
             }
@@ -147,7 +147,7 @@ impl Pipeline {
         self.has_rows.load(Ordering::Relaxed)
     }
 
-    /// Reads the clean tables anew if they, or the spec, changed: takes as long as the features stage on them.
+    /// Reads the clean tables again if they, or the spec, changed: takes as long as the features stage on them.
     pub fn refresh_raw(&self, root: &Root, env: &Environment) -> Option<Error> {
         let (spec, made_of) = match Raw::wanted(root, &self.name, env) {
             Ok(Some(wanted)) => wanted,
@@ -198,7 +198,7 @@ impl Pipeline {
         })
     }
 
-    /// Reads the results anew if there is another snapshot of them. What cannot be read leaves those before in place.
+    /// Reads the results again if there is another snapshot of them. What cannot be read leaves those before in place.
     pub fn refresh_results(&self, root: &Root) -> Option<Error> {
         if self.relation.is_some() {
             return None;

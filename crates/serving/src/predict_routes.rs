@@ -47,7 +47,7 @@ pub async fn body_of(app: &App, headers: &HeaderMap, body: Body, among: &[Format
         Ok(Ok(bytes)) => Ok((format, bytes)),
         // Either it was longer than allowed, or it broke off; the sender can only recognise the first.
         Ok(Err(error)) if spec::text::root_cause(&error).contains("length limit") => Err(too_long()),
-        Ok(Err(_)) => Err(Refusal::malformed("the body broke off")),
+        Ok(Err(_)) => Err(Refusal::malformed("the body was cut off")),
         Err(_) => Err(Refusal::new(StatusCode::REQUEST_TIMEOUT, "too_slow", "the body took too long to arrive")),
     }
 }
@@ -170,7 +170,7 @@ async fn answer(
             match work.await {
                 Ok(answered) => answered.and_then(|answered| answered.ok_or_else(|| panicked(&"it is large twice"))),
                 Err(failed) => {
-                    // A version that is taking over must not go on if it is at fault.
+                    // A version that is taking over must not continue if it is at fault.
                     if let Some(takeover) = &current.deployment.rollout {
                         current.deployment.arms[takeover.arm].arm.speed.answered(received.elapsed(), true);
                     }

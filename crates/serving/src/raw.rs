@@ -71,7 +71,7 @@ impl Raw {
         let made = definitions_of(&artifacts, spec.table())?;
         let spec = spec.inheriting(&made.unwrap_or_default());
         let FeaturesSpec::Rows(of_rows) = &spec else {
-            return Err(Error::cannot_run("features are those of entities here"));
+            return Err(Error::cannot_run("features belong to entities here"));
         };
         let optional = [of_rows.key.as_ref(), Some(&of_rows.time)].into_iter().flatten().cloned().collect();
         let schema = artifact::scan(&artifacts, spec.table())?.collect_schema().during(spec.table().to_string())?;

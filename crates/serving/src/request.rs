@@ -12,7 +12,7 @@ use crate::refusal::Refusal;
 #[derive(Debug)]
 pub struct Request<'a> {
     pub rows: Rows<'a>,
-    /// Who asks: decides which arm answers. Without it the key does.
+    /// The unit that asks, such as a visitor: decides which arm answers. Without it the key does.
     pub unit: Option<String>,
     /// How many reasons each prediction shall have.
     pub reasons: usize,
@@ -187,7 +187,7 @@ pub fn syntax(error: &serde_json::Error) -> Refusal {
     let message = match error.classify() {
         Category::Eof => "the body ends before its JSON does".to_owned(),
         Category::Data => format!("the body cannot be read at {place}"),
-        Category::Syntax | Category::Io => format!("the body is not JSON: it goes wrong at {place}"),
+        Category::Syntax | Category::Io => format!("the body is not JSON: error at {place}"),
     };
     Refusal::malformed(message)
 }
@@ -325,8 +325,8 @@ mod tests {
         for (body, status, code, message) in [
             ("", 400, "malformed", "the body ends before its JSON does"),
             ("{\"key\": \"a\"", 400, "malformed", "the body ends before its JSON does"),
-            ("{\"key\": }", 400, "malformed", "the body is not JSON: it goes wrong at line 1, column 9"),
-            ("{\"key\": 1e999}", 400, "malformed", "the body is not JSON: it goes wrong at line 1, column 13"),
+            ("{\"key\": }", 400, "malformed", "the body is not JSON: error at line 1, column 9"),
+            ("{\"key\": 1e999}", 400, "malformed", "the body is not JSON: error at line 1, column 13"),
             ("[]", 422, "wrong_type", "the body must be an object"),
             ("\"a\"", 422, "wrong_type", "the body must be an object"),
             ("{}", 422, "nothing_asked", "the request names no rows"),

@@ -94,7 +94,7 @@ impl Phase {
     }
 }
 
-/// Why a version must not go on, if so.
+/// Why a version must not continue, if so.
 pub fn judge(counted: Counted, spec: &Rollout) -> Option<String> {
     if counted.answers < spec.min_answers {
         return None;
@@ -144,7 +144,7 @@ pub fn watch(pipeline: &Pipeline) -> Option<Error> {
     };
     match decide() {
         Err(error) => {
-            // The numbers go on changing while it is tried again.
+            // The numbers keep changing while it is tried again.
             let error = error.context(format!("{bad} must not go on, but {good} cannot be put back"));
             let news = pipeline.problems.failed(ROLLBACK, error.to_string());
             news.then(|| error.context(why))

@@ -47,12 +47,12 @@ pub fn router(app: Arc<App>) -> Router {
 }
 
 async fn nothing_there(State(app): Shared, headers: HeaderMap) -> Response {
-    let refusal = Refusal::not_found("nothing is at this address").way_out("see /openapi.json for what there is");
+    let refusal = Refusal::not_found("there is nothing at this address").way_out("see /openapi.json for all addresses");
     site::nothing_there(&app, &headers, &refusal).unwrap_or_else(|| refusal.into_response())
 }
 
 async fn wrong_method() -> Refusal {
-    Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "method", "this address takes another method")
+    Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "method", "this address expects another method")
 }
 
 /// What a line of the journal may take that is written after a request's limit.
@@ -122,7 +122,7 @@ fn given_twice(headers: &HeaderMap) -> Option<Refusal> {
 async fn bounded(State(app): Shared, request: Request, next: Next) -> Response {
     let Ok(_permit) = app.in_flight.try_acquire() else {
         app.metrics.turned_away.inc();
-        let refusal = Refusal::unavailable("busy", "too many requests are worked on");
+        let refusal = Refusal::unavailable("busy", "too many requests are in progress");
         return refusal.way_out("try again in a second").into_response();
     };
     let _counted = Counted::begin(&app.metrics.in_flight);

@@ -169,7 +169,7 @@ fn publish(app: &App, pipeline: &Pipeline, name: &str, segment: &Path) -> Result
         writer.write(rows)?;
     }
     if lost > 0 {
-        tracing::warn!("serve {}: {lost} requests were answered that the disk did not take", pipeline.name);
+        tracing::warn!("serve {}: {lost} requests were answered but could not be written to disk", pipeline.name);
     }
     let Some((target, stamp, writer)) = writer else { return Ok(None) };
     let written = writer.finish()?;

@@ -30,7 +30,7 @@ const HEAD: usize = 32 << 10;
 pub fn listen(address: SocketAddr) -> Result<std::net::TcpListener> {
     let failed = |error: std::io::Error| {
         Error::cannot_run(format!("{address}: cannot listen: {}", spec::text::root_cause(&error)))
-            .hint("stop what listens there, or choose another address with --listen")
+            .hint("stop the program that listens there, or choose another address with --listen")
     };
     let listener = std::net::TcpListener::bind(address).map_err(failed)?;
     listener.set_nonblocking(true).map_err(failed)?;
@@ -82,7 +82,7 @@ pub async fn serve(app: Arc<App>, listener: std::net::TcpListener, stop: impl Fu
     }
     app.draining.store(true, Ordering::Release);
     drop(listener);
-    tracing::info!("serve: stops once the requests that are worked on are answered");
+    tracing::info!("serve: stops once the requests in progress are answered");
     if tokio::time::timeout(app.options.drain, graceful.shutdown()).await.is_err() {
         tracing::warn!("serve: some requests were cut off: they took longer than {} s", app.options.drain.as_secs());
     }
@@ -121,7 +121,7 @@ async fn connection<S>(
     if let Err(error) = watcher.watch(connection).await {
         // Clients that go, or are too slow, are not our fault.
         let slow = error.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_timeout);
-        tracing::debug!(slow, "a connection broke off: {error}");
+        tracing::debug!(slow, "a connection was cut off: {error}");
     }
 }
 

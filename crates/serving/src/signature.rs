@@ -356,7 +356,7 @@ fn whole(cell: &Cell<'_>) -> Option<i128> {
     match cell {
         Cell::Int(value) => Some((*value).into()),
         Cell::Unsigned(value) => Some((*value).into()),
-        // Beyond this a float stands for many whole numbers.
+        // Beyond this a float represents many whole numbers.
         Cell::Float(value) if value.fract() == 0.0 && value.abs() <= EXACT as f64 => Some(*value as i128),
         _ => None,
     }

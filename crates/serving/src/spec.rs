@@ -28,7 +28,7 @@ pub struct ServeSpec {
     /// Columns with personal data: how the journal keeps their values. `key` and `unit` may be named too.
     #[serde(default)]
     pub mask: Map<Mask>,
-    /// Mixed into the hashes of `mask`, so that nobody finds a value by trying all. Required if a column is hashed; give it
+    /// Mixed into the hashes of `mask`, so that values cannot be found by trying all. Required if a column is hashed; give it
     /// as `${NAME}`.
     #[serde(default)]
     pub mask_key: Option<String>,

@@ -1,4 +1,4 @@
-//! How fast and how well a version answers: counted without a lock, for the decision whether it may go on.
+//! How fast and how well a version answers: counted without a lock, for the decision whether it may continue.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};

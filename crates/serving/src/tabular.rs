@@ -17,7 +17,7 @@ use spec::Error;
 use crate::cell::Cell;
 use crate::refusal::Refusal;
 use crate::request::{Columns, Request, Rows, Values, too_many_rows, unit_of};
-use crate::results::{Format, share};
+use crate::results::Format;
 
 /// How much longer the pages of a Parquet file may be once they are unpacked than a body may be.
 const UNPACKED: u64 = 16;
@@ -119,7 +119,7 @@ impl Table {
                 let is_meant = |column: &&polars::prelude::Column| !artifact::is_origin(column.name());
                 let column = |column: &polars::prelude::Column| -> Result<_, Refusal> {
                     let name = column.name().to_string();
-                    let shared = share(column.as_materialized_series())
+                    let shared = artifact::ipc::share(column.as_materialized_series())
                         .map_err(|_| no_such_type(&name, "values of another type"))?;
                     Ok((name, vec![shared]))
                 };
@@ -127,7 +127,7 @@ impl Table {
                 Ok(Table { columns, rows: table.height() })
             }
             Format::Arrow => {
-                // Its reader panics at some bytes that are not as the format has them.
+                // Its reader panics at some bytes that do not follow the format.
                 let read = catch_unwind(AssertUnwindSafe(|| batches(body, most_rows)));
                 read.unwrap_or_else(|_| Err(not_a_stream()))
             }
@@ -181,12 +181,12 @@ fn unreadable(error: Error) -> Refusal {
 }
 
 fn not_a_stream() -> Refusal {
-    Refusal::malformed("the body is not a whole Arrow stream: its bytes are not as the format has them")
+    Refusal::malformed("the body is not a complete Arrow stream: its bytes do not follow the format")
         .way_out("write it with a stream writer (pyarrow.ipc.new_stream), without compression")
 }
 
 fn no_such_type(name: &str, kind: &str) -> Refusal {
-    let message = format!("column '{name}' holds {kind}, which a request cannot give");
+    let message = format!("column '{name}' holds {kind}, which a request cannot contain");
     Refusal::wrong("wrong_type", name, message).way_out("write numbers, texts, true or false, or datetimes")
 }
 

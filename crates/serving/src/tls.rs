@@ -64,10 +64,10 @@ impl Certificates {
         looks.read = now;
         match load(&self.chain, &self.key, SystemTime::now()) {
             Ok(loaded) => {
-                tracing::info!("serve: shows the certificate in {} that is new", self.chain.display());
+                tracing::info!("serve: uses the new certificate in {}", self.chain.display());
                 *self.current.write().unwrap_or_else(PoisonError::into_inner) = loaded;
             }
-            Err(error) => tracing::error!("serve: the certificate before is still shown: {error}"),
+            Err(error) => tracing::error!("serve: the previous certificate is still used: {error}"),
         }
     }
 

@@ -5,7 +5,7 @@ use spec::{Environment, Error, Result};
 
 use crate::refusal::Refusal;
 
-/// What somebody may do; each role may do what those before it may.
+/// The rights of a user; each role includes those before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
     /// Read results and pages.

@@ -92,7 +92,7 @@ async fn read<T: DeserializeOwned>(app: &App, headers: &HeaderMap, body: Body, f
     })
 }
 
-/// The role of a request that wants to change something. What is refused goes into the audit journal.
+/// The role of a request that changes something. What is refused goes into the audit journal.
 async fn may(
     app: &App,
     headers: &HeaderMap,

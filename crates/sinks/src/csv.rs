@@ -95,7 +95,7 @@ impl<'de> Deserialize<'de> for Separator {
     }
 }
 
-/// Judges the text while the parser stands on it, so that an error has its place.
+/// Checks the text while the parser is at it, so that an error has its place.
 struct OneCharacter;
 
 impl Visitor<'_> for OneCharacter {
@@ -255,7 +255,7 @@ impl Sink for CsvSink<'_> {
 }
 
 /// How CSV is written. Each of the engine's options is set here and on purpose, so that one which the engine adds must be
-/// looked at before this compiles again. `null` stands for a null.
+/// looked at before this compiles again. `null` represents a null.
 fn writer<W: Write>(out: W, options: &CsvOptions, null: &str) -> CsvWriter<W> {
     let CsvWriterOptions {
         include_bom,
@@ -324,7 +324,7 @@ fn shown_name(name: &str, options: &CsvOptions) -> PlSmallStr {
     }
 }
 
-/// The text that stands for a null, where it is one that a value could be written as.
+/// The text that represents a null, if a value could be written like that.
 struct Marker(String);
 
 impl Marker {

@@ -73,7 +73,7 @@ impl Kind for Excel {
 pub struct ExcelOptions {
     /// Sheets of several tables, in this order. Default: one sheet with the delivery's table.
     pub sheets: Vec<SheetSpec>,
-    /// What is said of the delivery's table and of its columns, under the names that they have in the file: notes of the header.
+    /// Descriptions of the delivery's table and of its columns, under the names that they have in the file: notes of the header.
     #[serde(skip)]
     pub described: Described,
 }
@@ -139,7 +139,7 @@ pub struct Sheet {
     /// As it is called.
     pub name: String,
     pub schema: Schema,
-    /// What is said of the table and of its columns, under the names that they have in the sheet.
+    /// Descriptions of the table and of its columns, under the names that they have in the sheet.
     pub described: Described,
     pub batches: Box<dyn Iterator<Item = Result<DataFrame>>>,
 }
@@ -247,7 +247,7 @@ fn begin_sheet(workbook: &mut Workbook, name: &str, schema: &Schema, described: 
     }
     for (at, (column, _)) in (0u16..).zip(schema.iter()) {
         sheet.write_string_with_format(0, at, column.as_str(), &bold)?;
-        // What is said of the whole table stands where people look first.
+        // The description of the whole table is where people look first.
         let of_table = if at == 0 { described.in_words() } else { String::new() };
         let of_column = described.columns.get(column.as_str()).map(DescribedColumn::in_words).unwrap_or_default();
         let words: Vec<String> = [of_table, of_column].into_iter().filter(|words| !words.is_empty()).collect();
@@ -296,7 +296,7 @@ fn convert(error: XlsxError, place: &str) -> Error {
     match error {
         XlsxError::IoError(error) => Error::io("write", Path::new(place), &error),
         other => {
-            // The ZIP writer wraps what the target said.
+            // The ZIP writer wraps the target's error.
             let closed = other.to_string().to_lowercase().contains("broken pipe");
             let error = Error::cannot_run(format!("{place}: cannot write the workbook: {other}"));
             if closed { error.closed_pipe() } else { error }
@@ -431,7 +431,7 @@ fn shown(times: Series, format: &str) -> PolarsResult<StringChunked> {
     Ok(table.columns()[0].as_materialized_series().str()?.clone())
 }
 
-/// The target as the ZIP writer wants it: of known size.
+/// The target for the ZIP writer, which needs a known size.
 struct Through<'a>(&'a mut (dyn Write + Send));
 
 impl Write for Through<'_> {

@@ -232,7 +232,7 @@ impl ExportFile {
 }
 
 impl ExportSpec {
-    /// The whole table in this format, with nothing else said.
+    /// The whole table in this format, with default settings.
     pub fn new(table: Name, format: Format) -> ExportSpec {
         ExportSpec {
             table,

@@ -14,7 +14,7 @@ use crate::plain::check_schema;
 const MOST_PARTS: usize = 500;
 /// Longest name of a folder, in bytes.
 const LONGEST: usize = 240;
-/// What stands for a null in the name of a folder.
+/// Represents a null in the name of a folder.
 const NULL: &str = "__HIVE_DEFAULT_PARTITION__";
 /// The empty file that says that all others are there: written last.
 pub const SUCCESS: &str = "_SUCCESS";

@@ -9,19 +9,33 @@
 
 mod arrange;
 mod columns;
-mod csv;
-mod database;
-mod excel;
 mod export_spec;
 mod hive;
-mod html;
-mod json_lines;
-mod parquet;
 mod plain;
 pub mod report;
 mod sink;
 #[cfg(test)]
 mod testing;
+
+// The kinds of sinks: a file each, and their list.
+mod csv;
+mod database;
+mod excel;
+mod html;
+mod json_lines;
+mod parquet;
+
+/// All kinds of sinks, in the order of help and errors.
+pub static KINDS: &[&dyn Kind] = &[
+    &csv::Csv,
+    &json_lines::JsonLines,
+    &parquet::Parquet,
+    &excel::Excel,
+    &html::Html,
+    &database::Postgres,
+    &database::Mysql,
+    &database::Sqlite,
+];
 
 use std::io::Write;
 
@@ -36,7 +50,7 @@ pub use self::database::{DatabaseSpec, Mode, load};
 pub use self::excel::{ExcelOptions, Sheet, SheetSpec, write_book};
 pub use self::export_spec::{ExportFile, ExportSpec, Upstream};
 pub use self::hive::{check_parts, write_parts};
-pub use self::sink::{Format, Goes, KINDS, Kind, Receipt, Sink, Target};
+pub use self::sink::{Format, Goes, Kind, Receipt, Sink, Target};
 use crate::plain::check_schema;
 
 /// The name of the exported file, with the time of the run in UTC: `churn_scores_20261121_014200.csv`.

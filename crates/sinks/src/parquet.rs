@@ -48,7 +48,7 @@ struct ParquetSink<'a> {
 }
 
 impl ParquetSink<'_> {
-    /// The engine reports a failed write as text only; what the target said is more help, and a closed pipe is not a failure.
+    /// The engine reports a failed write as text only; the target's error is more helpful, and a closed pipe is not a failure.
     fn checked<T>(&self, result: PolarsResult<T>) -> Result<T> {
         match self.failure.borrow_mut().take() {
             Some(cause) => Err(Error::io("write", Path::new(self.place), &cause)),
@@ -57,7 +57,7 @@ impl ParquetSink<'_> {
     }
 }
 
-/// What the target said when a write failed.
+/// The target's error when a write failed.
 type Failure = Rc<RefCell<Option<io::Error>>>;
 
 /// Keeps the cause of a failure before it is turned into text.

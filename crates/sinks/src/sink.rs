@@ -1,5 +1,5 @@
 //! What every sink is: it begins, takes batches, and commits. To add one, write a file with a [`Kind`] and its [`Sink`], and
-//! put the kind into [`KINDS`]: the spec's `format`, the flag `--format`, the schema, the documentation and the tests that
+//! add it to the list [`KINDS`] in `lib.rs`: the spec's `format`, the flag `--format`, the schema, the documentation and the tests that
 //! all sinks share follow from the list.
 
 use std::fmt;
@@ -10,19 +10,7 @@ use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use spec::{Result, did_you_mean};
 
-use crate::ExportSpec;
-
-/// All kinds of sinks, in the order of help and errors.
-pub const KINDS: [&dyn Kind; 8] = [
-    &crate::csv::Csv,
-    &crate::json_lines::JsonLines,
-    &crate::parquet::Parquet,
-    &crate::excel::Excel,
-    &crate::html::Html,
-    &crate::database::Postgres,
-    &crate::database::Mysql,
-    &crate::database::Sqlite,
-];
+use crate::{ExportSpec, KINDS};
 
 /// A kind of sink.
 pub trait Kind: Sync {

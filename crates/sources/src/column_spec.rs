@@ -25,7 +25,7 @@ pub struct ColumnSpec {
     pub optional: bool,
     /// How the source writes numbers.
     pub(crate) numerals: Numerals,
-    /// Who said what type it has.
+    /// Where its type is from.
     pub(crate) told: Told,
 }
 
@@ -197,7 +197,7 @@ impl JsonSchema for ColumnSpec {
                         "zone": {
                             "type": "string",
                             "description": "The time zone in which a datetime without offset was written down, such as \
-                                            Europe/Berlin: it becomes UTC. By default it is taken as it stands."
+                                            Europe/Berlin: it becomes UTC. By default it is not converted."
                         },
                         "dst": generator.subschema_for::<Dst>(),
                         "from": {

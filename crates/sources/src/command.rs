@@ -4,9 +4,10 @@
 //! source: {command: {run: [python3, scripts/orders.py], format: json_lines}}
 //! ```
 //!
-//! What it prints counts only if it ends with exit code 0: a program that fails, is killed or takes too long has said nothing.
+//! What it prints counts only if it ends with exit code 0: a program that fails, is killed or takes too long has delivered nothing.
 
 mod arrow;
+mod group;
 mod process;
 mod singer;
 mod types;
@@ -27,6 +28,7 @@ use crate::places::{Place, once};
 use crate::reading::{Settings, Target};
 use crate::source::{Located, Opened, Request, Source};
 
+pub use group::end_programs;
 pub(crate) use process::Program;
 
 /// A program that prints a table.
@@ -61,7 +63,8 @@ struct Written {
     /// to reach the network (`*_proxy`, `SSL_CERT_*`). Their values are in no file, log or error.
     #[serde(default)]
     environment: Map<Hidden>,
-    /// How long it may run: 3600 seconds by default, 1 to 86400. Then it is killed, and nothing is published.
+    /// How long it may run: 3600 seconds by default, 1 to 86400. Then it is ended with all that it started, and nothing is
+    /// published.
     #[serde(default = "an_hour")]
     timeout_seconds: u32,
     /// The character between the fields of a `csv`. Default `,`.
@@ -84,7 +87,7 @@ struct Written {
     /// afterwards, and passed as `--config FILE`. Their values are in no other file, log or error.
     #[serde(default)]
     config: Option<Config>,
-    /// Whether a `singer` tap goes on where it ended the last time: its state is kept with the table, and passed as
+    /// Whether a `singer` tap continues where it ended the last time: its state is kept with the table, and passed as
     /// `--state FILE`. `false` by default: every run reads all.
     #[serde(default)]
     incremental: bool,
@@ -187,7 +190,7 @@ impl TryFrom<Written> for CommandSpec {
             return Err("'run' names no program; write a list such as [python3, scripts/orders.py]".to_owned());
         }
         if !(1..=86_400).contains(&timeout_seconds) {
-            return Err("'timeout_seconds' goes from 1 to 86400".to_owned());
+            return Err("'timeout_seconds' ranges from 1 to 86400".to_owned());
         }
         for name in environment.names() {
             if name.is_empty() || name.contains(['=', '\0']) {
@@ -276,7 +279,7 @@ impl Source for CommandSpec {
 
     fn open(&self, located: Located, request: &Request<'_>) -> Result<Opened> {
         if let Reach::Days(..) = request.reach {
-            return Err(Error::cannot_run("a tap cannot be asked for days: its own state says where it goes on")
+            return Err(Error::cannot_run("a tap cannot read days again: its own state says where it continues")
                 .hint("read all of it again with 'ingest --full'"));
         }
         let program = Arc::new(self.program(request.root));

@@ -3,7 +3,7 @@
 //! A quote counts only at the start of a field. A record in which text follows a closing quote, or a quote
 //! never closes, is broken; only its first line is given up, so that one stray quote cannot swallow the
 //! records after it. Lines end with LF, CR LF or CR; empty lines are skipped. With an escape character the one after
-//! it stands for itself, within quotes and without; a field that is nothing but the escape and `N` has no value.
+//! it is literal, within quotes and without; a field that is nothing but the escape and `N` has no value.
 
 use spec::Result;
 
@@ -66,7 +66,7 @@ impl Csv {
         }
     }
 
-    /// The field whose text begins at `from`, and where it ends; nothing if it goes on beyond the buffer. `start` is where
+    /// The field whose text begins at `from`, and where it ends; nothing if it continues beyond the buffer. `start` is where
     /// it began, before its quote.
     #[expect(clippy::too_many_arguments, reason = "the state of one record")]
     fn escaped_field(
@@ -232,7 +232,7 @@ impl Cutter for Csv {
 
     fn overlong(&mut self, bytes: &[u8], at: usize) -> Option<Cut> {
         line_end(bytes, at, false)?;
-        Some(Csv::broken(bytes, at, "a quote is opened and not closed for a long way"))
+        Some(Csv::broken(bytes, at, "a quote is opened and not closed within a very long text"))
     }
 }
 

@@ -14,7 +14,7 @@ pub(crate) enum Cut {
     Blank { end: usize },
     /// A record that cannot be cut into cells, and why.
     Broken { end: usize, why: String },
-    /// The record goes on beyond the buffer.
+    /// The record continues beyond the buffer.
     More,
 }
 

@@ -63,7 +63,7 @@ impl Selection {
         }
     }
 
-    /// What stands behind `FROM`; `table` writes the name of a table.
+    /// The text after `FROM`; `table` writes the name of a table.
     pub(crate) fn from(&self, table: impl Fn(&str) -> String) -> String {
         match &self.rows {
             Rows::Table(name) => table(name),

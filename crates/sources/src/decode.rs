@@ -47,7 +47,7 @@ pub(crate) fn decoded(
 /// `Ã©` or `챕` without a word.
 struct Doubt {
     encoding: &'static Encoding,
-    /// The beginning of a character that goes on in the next bytes.
+    /// The beginning of a character that continues in the next bytes.
     rest: Vec<u8>,
     /// Characters of several bytes.
     characters: usize,

@@ -34,7 +34,7 @@ pub struct Finished {
 }
 
 impl Ending {
-    /// Of the batch taken last, these `rows` go on; it must be called before the next batch is taken. Fails if one of them
+    /// Of the batch taken last, these `rows` are accepted; it must be called before the next batch is taken. Fails if one of them
     /// stands where nothing can come after it.
     pub fn accept(&self, rows: &DataFrame) -> Result<()> {
         self.bookmark.accept(rows)

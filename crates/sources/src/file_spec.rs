@@ -87,14 +87,14 @@ struct Written {
     /// `error`. If no file has rows, that is an error in any case.
     #[serde(default)]
     empty_files: EmptyFiles,
-    /// The character of a `csv` or `tsv` after which the next one stands for itself, such as `\`; a field of nothing but
+    /// The character of a `csv` or `tsv` after which the next one is literal, such as `\`; a field of nothing but
     /// `\N` is missing then. By default there is none, and a quote within quotes is doubled.
     #[serde(default)]
     escape: Option<Character>,
-    /// What stands before the fraction of a number in text formats. Default `.`.
+    /// The character before the fraction of a number in text formats. Default `.`.
     #[serde(default)]
     decimal: Option<Mark>,
-    /// What stands between thousands in text formats, as `.` in `1.234,50`; a space stands for no-break spaces, too.
+    /// The character between thousands in text formats, such as `.` in `1.234,50`; a space includes no-break spaces.
     /// By default nothing does.
     #[serde(default)]
     thousands: Option<Mark>,
@@ -276,10 +276,12 @@ impl FileSpec {
                     .hint("write a dotted path from the root element on, such as 'records: catalog.product'"))
             }
             _ if self.records.is_some() && format != Format::Xml => wrong("records", "xml"),
-            _ if !self.explode.0.is_empty() && !matches!(format, Format::Xml | Format::Parquet) => {
-                wrong("explode", "xml and parquet")
+            _ if !self.explode.0.is_empty() && !is_json && !matches!(format, Format::Xml | Format::Parquet) => {
+                wrong("explode", "json, json_lines, xml and parquet")
             }
-            _ if self.skip_lines > 0 && format == Format::Xml => wrong("skip_lines", "text and sheets"),
+            _ if self.skip_lines > 0 && (format == Format::Xml || (is_json && !self.explode.0.is_empty())) => {
+                wrong("skip_lines", "text and sheets without 'explode'")
+            }
             _ if self.separator.is_some() && format == Format::Xml => wrong("separator", "csv"),
             _ if self.encoding.is_some() && !is_lines && !is_json && format != Format::Xml => wrong("encoding", "text"),
             _ if self.skip_lines > 0 && format == Format::Parquet => wrong("skip_lines", "text and sheets"),
@@ -327,7 +329,7 @@ impl Format {
         }
     }
 
-    /// What the extension says, if it says anything.
+    /// The format by the extension, if it has one.
     pub(crate) fn of_extension(extension: &str) -> Option<Format> {
         Some(match extension {
             "csv" => Format::Csv,

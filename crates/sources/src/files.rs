@@ -9,6 +9,7 @@ use spec::{Error, Result, did_you_mean};
 use crate::absent::Absent;
 use crate::csv::Csv;
 use crate::cut::Cutter;
+use crate::exploded::Exploded;
 use crate::file_spec::{FileSpec, Format};
 use crate::json::Json;
 use crate::lines::{FixedWidth, Whitespace};
@@ -179,7 +180,8 @@ impl Files {
                     Columns::Found(names) => (Some(names.clone()), true),
                     Columns::Unknown => (None, false),
                 };
-                let json = Json::new(self.format == Format::Json, declared);
+                // Records that are taken apart come as lines.
+                let json = Json::new(self.format == Format::Json && self.spec.explode.0.is_empty(), declared);
                 let json = if self.format == Format::Xml { json.untyped() } else { json };
                 Box::new(if settled { json.refusing_unknown() } else { json })
             }
@@ -196,6 +198,12 @@ impl Files {
         if let (Format::Xml, Some(records)) = (self.format, &self.spec.records) {
             let records = xml::Records::new(feed, encoding, records, &self.spec.explode);
             feed = Box::new(records.map_err(|error| feed_error(place.shown(), 1, &error))?);
+            encoding = None;
+        }
+        let is_json = matches!(self.format, Format::Json | Format::JsonLines);
+        if is_json && !self.spec.explode.0.is_empty() {
+            let exploded = Exploded::new(feed, encoding, self.format == Format::Json, &self.spec.explode);
+            feed = Box::new(exploded.map_err(|error| feed_error(place.shown(), 1, &error))?);
             encoding = None;
         }
         let Some(mut reader) = TextReader::new(feed, encoding, self.cutter(), place.shown())? else {
@@ -297,6 +305,12 @@ impl TextSource for Files {
                 self.emptiness.none(&shown, "there are no rows")?;
             }
             self.current = None;
+        }
+    }
+
+    fn take_back(&mut self, spent: TextBatch) {
+        if let Some(current) = &mut self.current {
+            current.reader.take_back(spent);
         }
     }
 }

@@ -44,6 +44,10 @@ impl TextSource for FillDown {
         self.carry.down(&mut batch);
         Ok(Some(batch))
     }
+
+    fn take_back(&mut self, spent: TextBatch) {
+        self.inner.take_back(spent);
+    }
 }
 
 impl Carry {

@@ -152,12 +152,10 @@ impl Order {
                     Error::cannot_run(format!(
                         "incremental: the bookmark of the last run is '{text}', which is not a value of '{column}'"
                     ))
-                    .hint("read all again with 'ingest --full', which sets it anew")
+                    .hint("read all again with 'ingest --full', which resets it")
                 })?;
                 self.when(&key, &text).map_err(|error| {
-                    error.hint(
-                        "read all again with 'ingest --full' when such rows are gone, which sets the bookmark anew",
-                    )
+                    error.hint("read all again with 'ingest --full' when such rows are gone, which resets the bookmark")
                 })?;
                 Ok(match past.edge {
                     Edge::Closed => Within::After(key),
@@ -181,7 +179,7 @@ impl Order {
         }
     }
 
-    /// Where a value stands to now. Fails for one that no later one can pass.
+    /// How a value relates to now. Fails for one that no later one can pass.
     fn when(&self, key: &Key, shown: &str) -> Result<When> {
         match key {
             Key::Int(micros) if self.is_of_moments() => {

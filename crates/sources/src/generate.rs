@@ -1,4 +1,4 @@
-//! Invented sources: what they are called, their columns, and their rows with the columns as a table wants them.
+//! Invented sources: what they are called, their columns, and their rows with the columns of a table.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -38,7 +38,7 @@ pub enum Generate {
     Days(Days),
 }
 
-/// The file that the shop's rows are said to come from.
+/// The file name that the shop's rows get.
 const SHOP: &str = "generate:shop";
 /// The same of the chain of stores.
 const MARKET: &str = "generate:market";
@@ -71,7 +71,7 @@ impl Source for Generate {
 }
 
 impl Generate {
-    /// What stands for the rows when runs are compared.
+    /// Represents the rows when runs are compared.
     fn input(&self) -> Input {
         let (path, identity, rows) = match self {
             Generate::Shop(shop) => (SHOP, shop.identity(), Some(shop.rows)),

@@ -17,9 +17,9 @@
 //! in flight is kept.
 
 mod budget;
-mod exchange;
+pub(crate) mod exchange;
 mod flight;
-mod json_page;
+pub(crate) mod json_page;
 mod paging;
 mod proof;
 mod ranges;
@@ -180,7 +180,7 @@ impl HttpSpec {
                 (columns, first, Box::new(rows))
             }
             (None, Some(first)) => {
-                // Later pages are held to the first: to read ahead would ask a service for pages that nobody may want.
+                // Later pages are held to the first: to read ahead would request pages that may not be needed.
                 let ahead = Ahead::only(first, Box::new(rows));
                 (ahead.columns(names, &missing, Numerals::default()), None, Box::new(ahead))
             }
@@ -191,7 +191,10 @@ impl HttpSpec {
         let batches = match follower {
             None => flow::flow(first, rest, typing)?,
             Some(follower) => {
-                let watch = Box::new(move |batch| follower.hand_out(batch));
+                let watch = Box::new(move |batch| {
+                    follower.hand_out(batch);
+                    None
+                });
                 flow::watched(first, rest, typing, watch)?
             }
         };

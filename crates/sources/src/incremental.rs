@@ -24,8 +24,8 @@ pub enum Reach {
 /// How far an incremental source came, for the run after this one. Readers may be ahead of the batches taken from
 /// them, so it counts only after the last batch.
 ///
-/// A source that knows its rows by their own values moves it by rows that were accepted alone: whoever takes its batches
-/// says by [`Bookmark::accept`] which rows of each went on.
+/// A source that knows its rows by their own values moves it by accepted rows alone: whatever takes its batches
+/// reports by [`Bookmark::accept`] which rows of each were accepted.
 #[derive(Clone, Default)]
 pub struct Bookmark(Arc<Mutex<State>>);
 
@@ -64,7 +64,7 @@ impl Bookmark {
         self.state().value = Some(value);
     }
 
-    /// Of the batch taken last, these `rows` go on; it must be reported before the next batch is taken. Fails if one of them
+    /// Of the batch taken last, these `rows` are accepted; it must be reported before the next batch is taken. Fails if one of them
     /// stands where nothing can come after it.
     pub fn accept(&self, rows: &DataFrame) -> Result<()> {
         let Some(furthest) = self.state().batch.take() else { return Ok(()) };
@@ -92,10 +92,10 @@ impl fmt::Debug for Bookmark {
     }
 }
 
-/// A value further ahead of now than this many days is a mistake, or stands for "for ever".
+/// A value further ahead of now than this many days is a mistake, or means "for ever".
 const AHEAD: u64 = 366;
 
-/// Where a timestamp stands to now.
+/// How a timestamp relates to now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum When {
     Past,
@@ -104,7 +104,7 @@ pub(crate) enum When {
     Ahead,
 }
 
-/// Where `moment` stands to now. Fails for one so far ahead that it can be no time of a change.
+/// How `instant` relates to now. Fails for one so far ahead that it can be no time of a change.
 pub(crate) fn when(moment: DateTime<Utc>, shown: &str) -> Result<When> {
     let now = Utc::now();
     match (now.checked_add_days(Days::new(1)), now.checked_add_days(Days::new(AHEAD))) {

@@ -112,4 +112,8 @@ impl TextSource for Ahead {
             None => self.rest.next_batch(),
         }
     }
+
+    fn take_back(&mut self, spent: TextBatch) {
+        self.rest.take_back(spent);
+    }
 }

@@ -17,7 +17,7 @@ use crate::text::{Cell, readable};
 
 /// How the objects follow one another.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Shape {
+pub(crate) enum Shape {
     Lines,
     /// Before `[`.
     Outside,
@@ -246,15 +246,7 @@ impl Json {
         if let Err(error) = serde_json::from_slice::<IgnoredAny>(record) {
             return Err(Error::cannot_run(not_json(&error)).hint("correct the file, or fetch it again"));
         }
-        let next = match follows {
-            b',' => after + 1,
-            b']' => after,
-            other => {
-                let found = readable(&[*other]);
-                let error = Error::cannot_run(format!("not JSON: '{found}' follows a record instead of ',' or ']'"));
-                return Err(error.hint("correct the file, or fetch it again"));
-            }
-        };
+        let next = after_element(*follows, after)?;
         Ok(match self.cells(record, at, fields) {
             Ok(()) => Cut::Record { end: next },
             Err(why) => Cut::Broken { end: next, why },
@@ -276,13 +268,7 @@ impl Cutter for Json {
                         self.shape = Shape::Inside;
                         Ok(Cut::Blank { end: start + 1 })
                     }
-                    (Some(_), Shape::Outside) => {
-                        let found = kind(&bytes[start..]);
-                        Err(Error::cannot_run(format!("{found} instead of an array of objects"))
-                            .hint("for one object per line write 'format: json_lines'"))
-                    }
-                    (Some(_), _) => Err(Error::cannot_run("text follows the end of the array")
-                        .hint("for one object per line write 'format: json_lines'")),
+                    (Some(_), shape) => Err(shape.stray(&bytes[start..])),
                 }
             }
         }
@@ -315,13 +301,37 @@ impl Cutter for Json {
     }
 }
 
+impl Shape {
+    /// What is out of place before or after the array.
+    pub(crate) fn stray(self, rest: &[u8]) -> Error {
+        let what = match self {
+            Shape::Outside => format!("{} instead of an array of objects", kind(rest)),
+            Shape::Lines | Shape::Inside | Shape::Closed => "text follows the end of the array".to_owned(),
+        };
+        Error::cannot_run(what).hint("for one object per line write 'format: json_lines'")
+    }
+}
+
+/// Where the element after another begins, or the end of the array; `follows` is what is at `after`.
+pub(crate) fn after_element(follows: u8, after: usize) -> Result<usize> {
+    match follows {
+        b',' => Ok(after + 1),
+        b']' => Ok(after),
+        other => {
+            let found = readable(&[other]);
+            let error = Error::cannot_run(format!("not JSON: '{found}' follows a record instead of ',' or ']'"));
+            Err(error.hint("correct the file, or fetch it again"))
+        }
+    }
+}
+
 const BROKEN: &str = "not JSON";
 
-fn breaks_off() -> Error {
+pub(crate) fn breaks_off() -> Error {
     Error::cannot_run("the JSON is truncated").hint("the file was cut short, or is still being written; fetch it again")
 }
 
-fn not_json(error: &serde_json::Error) -> String {
+pub(crate) fn not_json(error: &serde_json::Error) -> String {
     // serde_json counts lines from the start of the record, which says nothing to the reader of the file.
     let text = error.to_string();
     let what = text.split(" at line ").next().unwrap_or_default();

@@ -1,8 +1,8 @@
 //! Where tables come from: files and objects of many formats, databases, REST services, and generated data.
 //!
 //! A [`TableSpec`] is opened into [`Opened`]: typed batches in the order of the source, with the rows that could
-//! not be read beside them, each with its original text and the reason. Each kind of source is a file of its own that
-//! implements `source::Source`; [`SourceSpec`] lists them. Memory stays flat whatever the size.
+//! not be read beside them, each with its original text and the reason. Each kind of source is a file that implements
+//! `source::Source`; [`SourceSpec`] lists them. Memory stays flat whatever the size.
 //! Text takes one way, whatever its format: a cutter finds records in a buffer, a thread gathers them as text,
 //! column by column, and the consumer makes them typed columns.
 //!
@@ -10,47 +10,91 @@
 
 mod absent;
 mod column_spec;
-mod command;
 mod csv;
 mod cut;
 mod database;
 mod decode;
 mod ending;
 mod excel;
+mod exploded;
 mod file_source;
-mod file_spec;
 mod files;
 mod fill_down;
 mod flow;
 mod folders;
 mod follower;
-mod generate;
 mod guess;
 mod gzip;
 mod hidden;
-mod http;
 mod incremental;
 mod infer;
 mod json;
 mod lines;
 mod memory;
-mod mysql;
 mod numerals;
 mod parquet;
 mod passed;
 mod places;
-mod postgres;
 mod reader;
 mod reading;
 mod recast;
 mod shape;
 mod source;
-mod sqlite;
 mod table_spec;
 mod text;
 mod typed;
 mod xml;
 mod zipped;
+
+// The kinds of sources: a file each, and their list.
+mod command;
+mod file_spec;
+mod generate;
+mod http;
+mod mysql;
+mod postgres;
+mod sqlite;
+mod web;
+
+/// Declares the kinds of sources: the variant, which YAML writes in lower case, and its settings.
+macro_rules! sources {
+    ($($(#[doc = $doc:literal])* $kind:ident($spec:ty),)*) => {
+        /// Where the rows of a table come from: the list of all kinds of sources.
+        #[derive(Clone, Debug, serde::Deserialize, schemars::JsonSchema)]
+        #[serde(rename_all = "snake_case")]
+        #[schemars(rename = "Source")]
+        pub enum SourceSpec {
+            $($(#[doc = $doc])* $kind($spec),)*
+        }
+
+        impl SourceSpec {
+            pub(crate) fn source(&self) -> &dyn source::Source {
+                match self {
+                    $(SourceSpec::$kind(spec) => spec,)*
+                }
+            }
+        }
+    };
+}
+
+sources! {
+    /// A file, several files, or standard input.
+    File(FileSpec),
+    /// Generated data: the same seed gives the same data on every machine.
+    Generate(Generate),
+    /// A table or query of an SQLite database.
+    Sqlite(Sqlite),
+    /// A table or query of a PostgreSQL server.
+    Postgres(Postgres),
+    /// A table or query of a MySQL or MariaDB server.
+    Mysql(Mysql),
+    /// A REST service that answers in pages of JSON or XML.
+    Http(Box<HttpSpec>),
+    /// Any program that prints CSV, JSON lines, an Arrow stream or Singer messages.
+    Command(Box<command::CommandSpec>),
+    /// Pages of a web site, read by CSS selectors.
+    Web(Box<WebSpec>),
+}
 
 use std::path::Path;
 
@@ -60,6 +104,7 @@ use store::Cloud;
 
 pub use self::mysql::Mysql;
 pub use column_spec::ColumnSpec;
+pub use command::end_programs;
 pub use ending::{Ending, Finished};
 pub use file_spec::{Compression, FileSpec, Format};
 pub use generate::Generate;
@@ -68,8 +113,9 @@ pub use incremental::Reach;
 pub use postgres::Postgres;
 pub use source::{Located, Opened};
 pub use sqlite::Sqlite;
-pub use table_spec::{RAW, SchemaContract, SourceSpec, TableSpec};
+pub use table_spec::{RAW, SchemaContract, TableSpec};
 pub use values::MomentFormat;
+pub use web::WebSpec;
 
 use source::Request;
 

@@ -46,7 +46,7 @@ impl Numerals {
         }
     }
 
-    /// What stands before the fraction, and between thousands.
+    /// The characters before the fraction, and between thousands.
     pub(crate) fn marks(&self) -> (char, Option<char>) {
         (self.decimal, self.thousands)
     }
@@ -62,7 +62,7 @@ impl Numerals {
             return None;
         }
         let is_float = matches!(column_type, ColumnType::Float32 | ColumnType::Float64);
-        // What is a number as it stands was refused for another reason.
+        // A text that is a number unchanged was refused for another reason.
         let is_plain = if is_float { numbers::float(text).is_some() } else { numbers::int(text).is_some() };
         if is_plain {
             return None;
@@ -132,7 +132,7 @@ impl Numerals {
         (behind || groups == 0 || group == 3).then_some(length)
     }
 
-    /// Whether this character stands between thousands. A space is any space that may be written there.
+    /// Whether this character separates thousands. A space is any space that may be written there.
     fn parts(&self, letter: char) -> bool {
         match self.thousands {
             None => false,
@@ -179,7 +179,7 @@ fn mark(text: &str) -> Result<Mark, Error> {
         (Some(letter), None) if !letter.is_alphanumeric() && !matches!(letter, '-' | '+' | '\n' | '\r' | '\0') => {
             Ok(Mark(letter))
         }
-        _ => Err(Error::cannot_run(format!("'{text}' does not stand within numbers"))
+        _ => Err(Error::cannot_run(format!("'{text}' cannot be part of a number"))
             .hint("write one character, such as ',', '.', ' ' or an apostrophe")),
     }
 }

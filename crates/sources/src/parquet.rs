@@ -1,4 +1,4 @@
-//! The `file` source for Parquet: columns by name, cast where `columns:` asks for another type. A file's footer stands
+//! The `file` source for Parquet: columns by name, cast where `columns:` asks for another type. A file's footer is
 //! at its end, so an object is copied to the disk while it is read.
 
 mod nested;
@@ -281,7 +281,7 @@ impl Parquet {
             return Ok(None);
         }
         self.emptiness.rows();
-        // The footer's count stands apart from the rows that are read; of elements it says nothing.
+        // The footer's count is independent of the rows that are read; it does not count elements.
         if self.explode.0.is_empty() {
             self.rows_in.fetch_add(rows, Ordering::Relaxed);
         }

@@ -191,7 +191,7 @@ impl PostgresBatches {
             let (known, chunk) = (Arc::clone(&self.known), chunk.bytes);
             self.bookmark.hand_out(Box::new(move |accepted| {
                 let bytes = |range: &Range<usize>| chunk.get(range.clone()).unwrap_or_default();
-                // What comes after everything is refused again with every run; that is not a way to go on.
+                // What comes after everything is refused again with every run; that is not a way to continue.
                 if let Some(row) = rows.last() {
                     check_end(bytes(&row.key))?;
                 }
@@ -320,7 +320,7 @@ fn take<const N: usize>(rest: &mut &[u8]) -> Result<[u8; N]> {
     Ok(*head)
 }
 
-/// Whole numbers as such, everything else as the server writes it; and where a timestamp stands to now. Fails for a value that
+/// Whole numbers as such, everything else as the server writes it; and how a timestamp relates to now. Fails for a value that
 /// no later one can pass.
 fn bookmark(key: &[u8], kind: KeyKind) -> Result<(Value, When)> {
     let text = check_end(key)?;
@@ -343,7 +343,7 @@ fn check_end(key: &[u8]) -> Result<&str> {
     }
 }
 
-/// Where a timestamp as the server writes it, in UTC, stands to now; to the day.
+/// How a timestamp as the server writes it, in UTC, relates to now; to the day.
 fn when_of(text: &str) -> Result<When> {
     let day = text.split(' ').next().unwrap_or_default();
     match day.parse::<NaiveDate>() {

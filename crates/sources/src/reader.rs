@@ -50,6 +50,8 @@ pub(crate) struct TextReader {
     records: u64,
     /// A last line that is cut short ends the run.
     whole: bool,
+    /// A batch whose memory the next one may use.
+    spent: Option<TextBatch>,
 }
 
 /// What comes next in a file.
@@ -93,11 +95,12 @@ impl TextReader {
             fields: Fields::default(),
             records: 0,
             whole: false,
+            spent: None,
         }))
     }
 
     /// From now on a last line that is broken and has no end is taken for a part of one, whose rest and successors are lost:
-    /// of a program nobody knows how much there was to be.
+    /// of a program the expected size is unknown.
     pub(crate) fn refuse_cut_short(&mut self) {
         self.whole = true;
     }
@@ -288,8 +291,11 @@ impl TextReader {
             Wanted::Fields { of_columns, .. } => of_columns.len(),
             Wanted::Keyed => self.cutter.keys().map_or(0, <[String]>::len),
         };
-        let mut batch = TextBatch::new(self.shown.clone(), columns);
-        self.start_over();
+        let mut batch = match self.spent.take() {
+            Some(spent) => spent.emptied(self.shown.clone(), columns),
+            None => TextBatch::new(self.shown.clone(), columns),
+        };
+        self.start_over(&mut batch);
         while batch.lines.len() + batch.broken.len() < BATCH_ROWS && self.at < BATCH_BYTES {
             let (step, end) = self.step()?;
             let line = self.row()?;
@@ -342,14 +348,26 @@ impl TextReader {
         Ok(Some(batch))
     }
 
-    /// Begins a buffer at the next record, so that cells' places fit it.
-    fn start_over(&mut self) {
+    /// Begins a buffer at the next record, so that cells' places fit it: that of `batch`, if it has one.
+    fn start_over(&mut self, batch: &mut TextBatch) {
         self.bytes.drain(..self.at);
         self.checked = self.checked.saturating_sub(self.at);
         self.at = 0;
         self.fields.side.clear();
+        if batch.bytes.capacity() > self.bytes.capacity() {
+            batch.bytes.extend_from_slice(&self.bytes);
+            std::mem::swap(&mut self.bytes, &mut batch.bytes);
+        }
+        if batch.side.capacity() > self.fields.side.capacity() {
+            std::mem::swap(&mut self.fields.side, &mut batch.side);
+        }
         let room = BATCH_BYTES.min(self.bytes.len() * 4);
         self.bytes.reserve(room);
+    }
+
+    /// The next batch is made in the memory of this one.
+    pub(crate) fn take_back(&mut self, spent: TextBatch) {
+        self.spent = Some(spent);
     }
 }
 

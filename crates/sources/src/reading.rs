@@ -3,7 +3,7 @@
 //! They belong to the meaning of the column, so that a model is not applied to rows that were read in another way. Settings
 //! that only say where the rows lie, which of them are fetched, or how (paths, hosts, ranges of days, retries) do not. Neither
 //! does the type, where it changes no value: the schema has it. Each source takes its spec apart key by key, so that a new
-//! key does not compile before somebody has decided what it does.
+//! key does not compile until its meaning is decided.
 
 use std::collections::BTreeMap;
 
@@ -173,6 +173,22 @@ mod tests {
             "who asks does not decide what is answered"
         );
         assert_eq!(tap("incremental: true"), tap("environment: {A: b}"));
+    }
+
+    #[test]
+    fn elements_of_pages_are_part_of_the_meaning() {
+        let web = |keys: &str, column: &str| {
+            let fields = "a: .x, b: {select: i, attribute: title, which: all}, c: {select: i, of: details}";
+            let text = format!(
+                "source: {{web: {{start: 'http://h/', rows: tr, details: a, fields: {{{fields}}}{keys}}}}}\ncolumns: {{a: int64, d: {{type: string, from: b}}, c: string}}\n"
+            );
+            reading(&text, column)
+        };
+        assert_eq!(web("", "a"), r#"{"rows":"tr","select":".x"}"#);
+        assert_eq!(web("", "d"), r#"{"attribute":"title","from":"b","rows":"tr","select":"i","which":"all"}"#);
+        assert_eq!(web("", "c"), r#"{"of":"a","rows":"tr","select":"i"}"#);
+        assert_eq!(web(", next: a.next, pages: 7", "a"), web("", "a"));
+        assert_ne!(web(", encoding: cp949", "a"), web("", "a"));
     }
 
     #[test]

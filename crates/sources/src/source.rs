@@ -37,6 +37,29 @@ pub(crate) trait Source {
     }
 }
 
+/// Settings of many keys are kept in a box.
+impl<S: Source> Source for Box<S> {
+    fn locate(&self, root: &Root, cloud: &Cloud) -> Result<Located> {
+        (**self).locate(root, cloud)
+    }
+
+    fn open(&self, located: Located, request: &Request<'_>) -> Result<Opened> {
+        (**self).open(located, request)
+    }
+
+    fn settings(&self, of: &Target<'_>) -> Settings {
+        (**self).settings(of)
+    }
+
+    fn is_incremental(&self) -> bool {
+        (**self).is_incremental()
+    }
+
+    fn may_lack_columns(&self) -> bool {
+        (**self).may_lack_columns()
+    }
+}
+
 /// What is requested of a source.
 pub(crate) struct Request<'a> {
     pub root: &'a Root,
@@ -67,7 +90,7 @@ impl From<Input> for Located {
 pub struct Opened {
     /// What is read, for the evidence.
     pub inputs: Vec<Input>,
-    /// Columns of the rows that go on: those of the table, then `_file` and `_row`.
+    /// Columns of the rows that are passed on: those of the table, then `_file` and `_row`.
     pub schema: Schema,
     /// Columns of refused rows: those of the table as text, then `_file`, `_row`, `_raw` (the whole record, where
     /// it could not be cut into columns) and `_reason`.
@@ -89,7 +112,7 @@ impl Opened {
 }
 
 impl Typing {
-    /// Those of the rows that go on, and of refused rows.
+    /// Those of the rows that are passed on, and of refused rows.
     pub(crate) fn schemas(&self) -> (Schema, Schema) {
         (self.schema(), self.refused_schema())
     }

@@ -164,7 +164,10 @@ impl Source for Sqlite {
         let batches = match follower {
             None => flow::flow(first, Box::new(rest), typing)?,
             Some(follower) => {
-                let watch = Box::new(move |batch| follower.hand_out(batch));
+                let watch = Box::new(move |batch| {
+                    follower.hand_out(batch);
+                    None
+                });
                 flow::watched(first, Box::new(rest), typing, watch)?
             }
         };
@@ -218,7 +221,7 @@ impl Sqlite {
         let Some(key) = &self.selection.incremental else {
             let (sql, places) = match &self.selection.rows {
                 Rows::Table(_) => (format!("SELECT {columns} FROM {from}"), (0..all.len()).collect()),
-                // As it stands: a query around it would be free to lose its order.
+                // Unchanged: a query around it could lose its order.
                 Rows::Query(query) => (query.clone(), all),
             };
             return Ok(Reading { sql, parameters: Vec::new(), places, keyed: None, shown: shown.into() });
@@ -344,7 +347,7 @@ fn day_before(micros: i128) -> Option<String> {
     (1..10_000).contains(&day.year()).then(|| day.to_string())
 }
 
-/// What a column's declaration in `CREATE TABLE` stands for here; nothing where it leaves the type open.
+/// The type of a column's declaration in `CREATE TABLE`; nothing where it leaves the type open.
 fn column_type(column: &Offered) -> Option<ColumnType> {
     let declared = column.declared.to_ascii_uppercase();
     let is_one_of = |words: &[&str]| words.iter().any(|word| declared.contains(word));

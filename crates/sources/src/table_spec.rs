@@ -4,16 +4,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use spec::{Error, Map, Result};
 
+use crate::SourceSpec;
 use crate::column_spec::ColumnSpec;
-use crate::command::CommandSpec;
-use crate::file_spec::{FileSpec, Paths};
-use crate::generate::Generate;
-use crate::http::HttpSpec;
+use crate::file_spec::Paths;
 use crate::incremental::Reach;
-use crate::mysql::Mysql;
-use crate::postgres::Postgres;
-use crate::source::Source;
-use crate::sqlite::Sqlite;
 
 /// A table: where its rows come from, and what its columns are.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -67,7 +61,7 @@ impl TableSpec {
         self.source.source().is_incremental()
     }
 
-    /// Fails if only a part is to be read of a source that knows no parts.
+    /// Fails if only a part is to be read of a source that can only be read as a whole.
     pub(crate) fn check_reach(&self, reach: &Reach) -> Result<()> {
         match *reach == Reach::All || self.is_incremental() {
             true => Ok(()),
@@ -120,7 +114,7 @@ impl TryFrom<Written> for TableSpec {
             }
             if let Some(taken) = columns.names().find(|name| RESERVED.contains(name)) {
                 return Err(format!(
-                    "the column name '{taken}' is taken by the row's origin; write 'other_name: {{from: {taken}}}'"
+                    "the column name '{taken}' is reserved for the row's origin; write 'other_name: {{from: {taken}}}'"
                 ));
             }
         }
@@ -141,39 +135,4 @@ pub(crate) const RESERVED: [&str; 4] = [artifact::FILE, artifact::ROW, artifact:
 /// Those of a source's columns that are left out.
 pub(crate) fn reserved<'a>(names: impl Iterator<Item = &'a str>) -> Vec<String> {
     names.filter(|name| RESERVED.contains(name)).map(str::to_owned).collect()
-}
-
-/// Where the rows of a table come from: the list of all kinds of sources.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-#[schemars(rename = "Source")]
-pub enum SourceSpec {
-    /// A file, several files, or standard input.
-    File(FileSpec),
-    /// Generated data: the same seed gives the same data on every machine.
-    Generate(Generate),
-    /// A table or query of an SQLite database.
-    Sqlite(Sqlite),
-    /// A table or query of a PostgreSQL server.
-    Postgres(Postgres),
-    /// A table or query of a MySQL or MariaDB server.
-    Mysql(Mysql),
-    /// A REST service that answers in pages of JSON or XML.
-    Http(Box<HttpSpec>),
-    /// Any program that prints CSV, JSON lines, an Arrow stream or Singer messages.
-    Command(Box<CommandSpec>),
-}
-
-impl SourceSpec {
-    pub(crate) fn source(&self) -> &dyn Source {
-        match self {
-            SourceSpec::File(file) => file,
-            SourceSpec::Generate(generate) => generate,
-            SourceSpec::Sqlite(sqlite) => sqlite,
-            SourceSpec::Postgres(postgres) => postgres,
-            SourceSpec::Mysql(mysql) => mysql,
-            SourceSpec::Http(http) => http.as_ref(),
-            SourceSpec::Command(command) => command.as_ref(),
-        }
-    }
 }

@@ -1,9 +1,10 @@
-//! Tables from files written for the purpose: what goes on, what is refused and why, and what errors say.
+//! Tables from files written for the purpose: what is passed on, what is refused and why, and what errors say.
 
 mod command;
 mod conversions;
 mod errors;
 mod excel;
+mod exploded;
 mod foreign_types;
 mod formats;
 mod generate;
@@ -19,6 +20,7 @@ mod postgres_growing;
 mod refusals;
 mod sqlite;
 mod sqlite_growing;
+mod web;
 mod whole;
 mod xml_files;
 
@@ -130,7 +132,7 @@ impl Read {
         self.bookmark.as_ref().and_then(|bookmark| crate::memory::Past::of(bookmark).value)
     }
 
-    /// The rows that go on, without their file.
+    /// The rows that are passed on, without their file.
     fn table(&self) -> Vec<String> {
         lines(&self.rows.drop("_file").unwrap())
     }

@@ -74,6 +74,17 @@ impl TextBatch {
         }
     }
 
+    /// A batch without records, in the memory of this one.
+    pub(crate) fn emptied(mut self, file: Arc<str>, columns: usize) -> TextBatch {
+        self.columns.iter_mut().for_each(Vec::clear);
+        self.columns.resize_with(columns, Vec::new);
+        self.bytes.clear();
+        self.side.clear();
+        self.lines.clear();
+        self.broken.clear();
+        TextBatch { file, ..self }
+    }
+
     #[inline]
     pub(crate) fn get(&self, cell: Cell) -> Option<&[u8]> {
         if cell.len == u32::MAX {
@@ -104,6 +115,10 @@ impl TextBatch {
 /// Something that hands out batches of records, in order.
 pub(crate) trait TextSource: Send {
     fn next_batch(&mut self) -> spec::Result<Option<TextBatch>>;
+
+    /// Gets back a batch that is no longer needed: whoever makes large ones may use its memory for the next, which costs the
+    /// kernel less than fresh memory.
+    fn take_back(&mut self, _: TextBatch) {}
 }
 
 /// `bytes` as text for people; what is not UTF-8 is written `\xNN`.

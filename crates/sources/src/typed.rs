@@ -36,7 +36,7 @@ impl Missing {
         Missing { empty: true, others: Vec::new() }
     }
 
-    /// No text stands for a missing value.
+    /// No text means a missing value.
     pub(crate) fn are_none(&self) -> bool {
         !self.empty && self.others.is_empty()
     }
@@ -144,7 +144,7 @@ fn told(name: &str, cell: &str, what: &str) -> String {
     format!("{name}: '{shown}' {what}")
 }
 
-/// Schema of the rows that go on: the columns, then where each row comes from.
+/// Schema of the rows that are passed on: the columns, then where each row comes from.
 pub(crate) fn with_origin<'a>(columns: impl Iterator<Item = (&'a str, DataType)>) -> Schema {
     let mut schema: Schema = columns.map(|(name, dtype)| Field::new(name.into(), dtype)).collect();
     schema.with_column(FILE.into(), DataType::String);
@@ -180,7 +180,7 @@ pub(crate) fn misfits(converted: &[Converted], reason: impl Fn(usize, usize) -> 
     misfits
 }
 
-/// Splits rows that go on from misfits, and joins the latter with broken records in the order of their lines.
+/// Splits rows that are passed on from misfits, and joins the latter with broken records in the order of their lines.
 /// `originals` hold, per column, the text of each misfit.
 pub(crate) fn assemble(
     converted: Vec<Converted>,

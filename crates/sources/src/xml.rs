@@ -13,15 +13,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use encoding_rs::{Encoding, UTF_8};
 use quick_xml::Reader;
 use quick_xml::XmlVersion;
+use quick_xml::errors::IllFormedError;
+use quick_xml::events::attributes::AttrError;
 use quick_xml::events::{BytesStart, Event};
 use spec::{Error, Result, did_you_mean};
 
 use crate::decode::decoded;
 use crate::http::tree::{DEEPEST, Explode, Node};
 
-/// Bytes of a record, at most: it stands in memory as a whole.
+/// Bytes of a record, at most: it is held in memory as a whole.
 const RECORD_BYTES: u64 = 64 << 20;
-/// Bytes at the beginning of a file in which it says its encoding.
+/// Bytes at the beginning of a file that declare its encoding.
 const HEAD: usize = 256;
 /// Paths of other elements that an error may name.
 const KNOWN: usize = 40;
@@ -38,9 +40,29 @@ pub(crate) fn configure(config: &mut quick_xml::reader::Config) {
 
 /// What the parser says of byte `at`, in words.
 pub(crate) fn broken(error: &quick_xml::Error, at: u64) -> String {
+    let what = match error {
+        quick_xml::Error::Syntax(_) | quick_xml::Error::IllFormed(IllFormedError::MissingEndTag(_)) => {
+            return BROKEN.to_owned();
+        }
+        quick_xml::Error::IllFormed(IllFormedError::MismatchedEndTag { expected, found }) => {
+            format!("'<{expected}>' ends with '</{found}>'")
+        }
+        quick_xml::Error::IllFormed(IllFormedError::UnmatchedEndTag(name)) => format!("'</{name}>' ends nothing"),
+        quick_xml::Error::IllFormed(IllFormedError::UnclosedReference) => {
+            "'&' without ';', which stands for itself only as '&amp;'".to_owned()
+        }
+        quick_xml::Error::Encoding(_) => "it is not UTF-8".to_owned(),
+        quick_xml::Error::InvalidAttr(error) => of_attribute(error).to_owned(),
+        _ => "a tag that cannot be read".to_owned(),
+    };
+    format!("it is not XML: {what} at byte {at}")
+}
+
+fn of_attribute(error: &AttrError) -> &'static str {
     match error {
-        quick_xml::Error::Syntax(_) => BROKEN.to_owned(),
-        other => format!("it is not XML: {other} at byte {at}"),
+        AttrError::Duplicated(..) => "an attribute is given twice",
+        AttrError::UnquotedValue(_) | AttrError::ExpectedQuote(..) => "the value of an attribute is not in quotes",
+        AttrError::ExpectedEq(_) | AttrError::ExpectedValue(_) => "an attribute has no value",
     }
 }
 
@@ -121,14 +143,18 @@ impl Element {
     fn begin(start: &BytesStart) -> Result<Element, String> {
         let mut element = Element::named(start.name().0.to_owned());
         for attribute in start.attributes() {
-            let attribute = attribute.map_err(|error| format!("it is not XML: {error} in '{}'", element.name))?;
+            let attribute =
+                attribute.map_err(|error| format!("it is not XML: {} in '{}'", of_attribute(&error), element.name))?;
             // What a prefix stands for is said for the parser.
             if attribute.key.0 == "xmlns" || attribute.key.0.starts_with("xmlns:") {
                 continue;
             }
-            let value = attribute
-                .normalized_value(XmlVersion::Implicit1_0)
-                .map_err(|error| format!("it is not XML: {error} in '{}'", element.name))?;
+            let value = attribute.normalized_value(XmlVersion::Implicit1_0).map_err(|_| {
+                format!(
+                    "it is not XML: '@{}' of '{}' holds '&' or '<' that stand for nothing",
+                    attribute.key.0, element.name
+                )
+            })?;
             element.add(format!("@{}", attribute.key.0), Node::Text(value.into_owned()));
         }
         Ok(element)
@@ -234,7 +260,7 @@ impl Records {
             event: Vec::new(),
             lines: Vec::new(),
             at: 0,
-            // Whoever reads it says so.
+            // The reader reports it.
             ended: is_empty,
         })
     }
@@ -288,7 +314,7 @@ impl Records {
                 }
                 Event::End(_) => drop(self.open.pop()),
                 Event::Eof => self.end()?,
-                // What stands between records is checked, and left out.
+                // Text between records is checked, and left out.
                 event => {
                     let mut outside = Tree::default();
                     if !self.open.is_empty() {
@@ -352,7 +378,7 @@ fn declared(head: &[u8]) -> Result<Option<&'static Encoding>, Error> {
     let Some(label) = declaration.split_once("encoding=").map(|(_, rest)| rest) else { return Ok(None) };
     let label = label.trim_start_matches(['"', '\'']).split(['"', '\'']).next().unwrap_or_default();
     match Encoding::for_label(label.as_bytes()) {
-        // A file that can be read so far as to its declaration is no UTF-16, whatever it says.
+        // A file that can be read so far as to its declaration is not UTF-16, whatever it declares.
         Some(encoding) if !encoding.is_ascii_compatible() => Ok(None),
         Some(encoding) => Ok(Some(encoding)),
         None => Err(Error::cannot_run(format!("its encoding '{}' is not known", spec::text::cut(label, 40)))

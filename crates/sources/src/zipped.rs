@@ -1,4 +1,4 @@
-//! Files in `.zip` archives, each read as it lies there: its bytes are checked against the archive's sum of them, and no more
+//! Files in `.zip` archives, each read as stored: its bytes are checked against the archive's sum of them, and no more
 //! come out than the archive says.
 
 use std::fs::File;

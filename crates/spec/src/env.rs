@@ -163,7 +163,7 @@ fn read_dotenv(text: &str, file: &Path, into: &mut BTreeMap<String, String>) -> 
     Ok(())
 }
 
-/// What stands between quotes, or else up to a comment. Nothing is replaced: a password may hold `$` and `\\`, which other
+/// The text between quotes, or else up to a comment. Nothing is replaced: a password may hold `$` and `\\`, which other
 /// readers of such files take for something else.
 fn dotenv_value(text: &str) -> Option<&str> {
     for quote in ['"', '\''] {

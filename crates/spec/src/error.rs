@@ -149,7 +149,7 @@ fn shown(keys: &[String]) -> String {
     if way.is_empty() { way } else { way + ": " }
 }
 
-/// An I/O error without the number that only a C programmer wants to see.
+/// An I/O error without its error number.
 fn plain(cause: &io::Error) -> String {
     let text = cause.to_string();
     match text.split_once(" (os error") {

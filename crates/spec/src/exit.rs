@@ -32,7 +32,7 @@ impl Exit {
             Exit::Refused => "the data failed a check; the previous output is unchanged",
             Exit::CannotRun => "could not run: command, YAML file, input or output",
             Exit::TryAgain => {
-                "try again later: network, rate limit, budget, lock or interruption; what was done is kept"
+                "try again later: network, rate limit, budget, lock or interruption; completed work is kept"
             }
         }
     }

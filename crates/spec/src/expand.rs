@@ -16,7 +16,7 @@ use crate::env::Variables;
 pub struct Expand<'e, D> {
     pub inner: D,
     pub env: &'e Variables<'e>,
-    /// Keys of the outermost struct that are not its own: somebody else reads them.
+    /// Keys of the outermost struct that are read elsewhere.
     pub others: &'static [&'static str],
 }
 
@@ -232,7 +232,7 @@ impl<'de, S: DeserializeSeed<'de>> DeserializeSeed<'de> for Seed<'_, S> {
     }
 }
 
-/// Reads a key; one that a struct does not have, and one that came before, fail here, where the parser still stands on it.
+/// Reads a key; one that a struct does not have, and one that came before, fail here, while the parser is at its place.
 struct KeyOf<'a> {
     fields: Option<&'static [&'static str]>,
     others: &'static [&'static str],

@@ -47,6 +47,6 @@ pub enum Severity {
     /// The run is refused: exit 1, the previous output is unchanged.
     #[default]
     Hard,
-    /// The run goes on with a warning.
+    /// The run continues with a warning.
     Soft,
 }

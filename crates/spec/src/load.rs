@@ -9,7 +9,7 @@ use crate::env::Variables;
 use crate::expand::Expand;
 use crate::{Environment, Error, Result, Root, words};
 
-/// A spec with the hash of all that it says: its text and the variables it read.
+/// A spec with the hash of its content: its text and the variables it read.
 #[derive(Debug)]
 pub struct Loaded<T> {
     pub spec: T,
@@ -113,7 +113,7 @@ fn without_colon(text: &str, line: usize) -> Option<(&str, usize)> {
     })
 }
 
-/// Whether a plain text in braces or brackets stands at this place, with a parenthesis that only what is behind the next
+/// Whether there is a plain text in braces or brackets at this place, with a parenthesis that only what is behind the next
 /// comma closes, or that was opened before the last one: `{is: GREATEST(a, b)}`.
 fn is_cut(text: &str, line: usize, column: usize) -> bool {
     let Some(line) = text.lines().nth(line - 1) else { return false };
@@ -314,7 +314,7 @@ mod tests {
     #[test]
     fn faults_of_yaml_are_placed_and_come_with_the_way_out() {
         for (text, error) in [
-            ("tables: {a: {steps: []}\n", "2:1: a map in braces goes wrong here"),
+            ("tables: {a: {steps: []}\n", "2:1: a map in braces is malformed here"),
             (
                 "tables: {a: {steps: [{trim: {columns: [x], patern: '(a', by: b}}]}}\n",
                 "1:44: tables.a.steps[0].trim: unknown key 'patern'; ",

@@ -62,7 +62,7 @@ impl<'de, V: Deserialize<'de>> Deserialize<'de> for Map<V> {
     }
 }
 
-/// Reads a key that was not there before; a twin fails here, where the parser still stands on it.
+/// Reads a key that was not there before; a twin fails here, while the parser is at its place.
 pub(crate) struct NewKey<F> {
     pub is_known: F,
 }

@@ -1,4 +1,4 @@
-//! Where a key or an item stands in a spec: for what is found wrong only once the whole file is read.
+//! The place of a key or an item in a spec, for errors that are found only once the whole file is read.
 
 use std::fmt;
 use std::path::Path;
@@ -98,7 +98,7 @@ impl<'de> DeserializeSeed<'de> for Item<'_> {
     }
 }
 
-/// Fails on whatever comes, where it stands.
+/// Fails on any value, with its place.
 struct Fail;
 
 impl<'de> Visitor<'de> for Fail {

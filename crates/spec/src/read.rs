@@ -1,10 +1,10 @@
-//! Reads values from text so that an error still stands on the value's own line and column.
+//! Reads values from text so that errors have the line and column of the value.
 
 use std::fmt;
 
 use serde::de::{self, Deserializer, Visitor};
 
-/// Reads a text by `read`, whose error is raised while the parser stands on the text. `what` says what is
+/// Reads a text by `read`, whose error is raised while the parser is at the text. `what` says what is
 /// expected, such as `a regular expression`.
 pub fn read_text<'de, D, T, E>(
     deserializer: D,

@@ -1,5 +1,5 @@
-//! Lengths of time as YAML writes them: a whole number and a unit. A [`Span`] follows the calendar (`24h`, `90d`, `12w`, `6mo`,
-//! `1y`); a [`Length`] always takes equally long (`500ms`, `30s`, `5m`, `24h`, `7d`, `4w`). Both read the same grammar, so that
+//! Lengths of time as YAML writes them: a whole number and a unit. A [`Span`] follows the calendar (`30min`, `24h`, `90d`, `12w`,
+//! `6mo`, `1y`); a [`Length`] always takes equally long (`500ms`, `30s`, `5m`, `24h`, `7d`, `4w`). Both read the same grammar, so that
 //! `6m` is never half a year in one place and six minutes in another: where it cannot be meant, the error says so.
 
 use std::fmt;
@@ -13,6 +13,7 @@ use crate::{Error, Result};
 /// A unit of calendar time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Unit {
+    Minute,
     Hour,
     Day,
     Week,
@@ -21,8 +22,14 @@ pub enum Unit {
 }
 
 impl Unit {
-    const ALL: [(&'static str, Unit); 5] =
-        [("h", Unit::Hour), ("d", Unit::Day), ("w", Unit::Week), ("mo", Unit::Month), ("y", Unit::Year)];
+    const ALL: [(&'static str, Unit); 6] = [
+        ("min", Unit::Minute),
+        ("h", Unit::Hour),
+        ("d", Unit::Day),
+        ("w", Unit::Week),
+        ("mo", Unit::Month),
+        ("y", Unit::Year),
+    ];
 
     /// The suffix as written in YAML.
     pub fn suffix(self) -> &'static str {
@@ -41,6 +48,23 @@ impl Span {
     pub const fn days(count: u32) -> Span {
         Span { count, unit: Unit::Day }
     }
+
+    /// Whether it is one of minutes or hours, which need a time of day.
+    pub fn is_of_clock(self) -> bool {
+        matches!(self.unit, Unit::Minute | Unit::Hour)
+    }
+
+    /// How many minutes it takes; none of months and years, which differ.
+    pub fn minutes(self) -> Option<i64> {
+        let each = match self.unit {
+            Unit::Minute => 1,
+            Unit::Hour => 60,
+            Unit::Day => 24 * 60,
+            Unit::Week => 7 * 24 * 60,
+            Unit::Month | Unit::Year => return None,
+        };
+        Some(i64::from(self.count) * each)
+    }
 }
 
 impl FromStr for Span {
@@ -52,11 +76,9 @@ impl FromStr for Span {
         let count = u32::try_from(count).map_err(|_| usual())?;
         match Unit::ALL.iter().find(|(known, _)| *known == suffix) {
             Some((_, unit)) => Ok(Span { count, unit: *unit }),
-            None if suffix == "m" => {
-                Err(wrong(&format!("the shortest unit here is the hour; write {count}mo for months")))
-            }
+            None if suffix == "m" => Err(wrong(&format!("write {count}min for minutes, {count}mo for months"))),
             None if EXACT.iter().any(|(known, _)| *known == suffix) => {
-                Err(wrong("the shortest unit here is the hour; write 1h or more"))
+                Err(wrong("the shortest unit here is the minute; write 1min or more"))
             }
             None => Err(usual()),
         }
@@ -168,8 +190,8 @@ impl schemars::JsonSchema for Span {
     }
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
         schemars::json_schema!({
-            "type": "string", "pattern": "^[1-9][0-9]*(h|d|w|mo|y)$",
-            "description": "A span of calendar time: 24h, 90d, 12w, 6mo or 1y."
+            "type": "string", "pattern": "^[1-9][0-9]*(min|h|d|w|mo|y)$",
+            "description": "A span of calendar time: 30min, 24h, 90d, 12w, 6mo or 1y."
         })
     }
 }
@@ -180,7 +202,7 @@ mod tests {
 
     #[test]
     fn reads_what_it_writes() {
-        for text in ["24h", "90d", "12w", "6mo", "1y"] {
+        for text in ["30min", "24h", "90d", "12w", "6mo", "1y"] {
             assert_eq!(text.parse::<Span>().unwrap().to_string(), text);
         }
     }
@@ -196,13 +218,20 @@ mod tests {
     }
 
     #[test]
+    fn spans_of_a_fixed_length_have_minutes() {
+        let minutes = |text: &str| text.parse::<Span>().unwrap().minutes();
+        assert_eq!([minutes("15min"), minutes("2h"), minutes("1d")], [Some(15), Some(120), Some(1_440)]);
+        assert_eq!([minutes("2w"), minutes("1mo"), minutes("1y")], [Some(20_160), None, None]);
+    }
+
+    #[test]
     fn minutes_are_never_months() {
         let failure = |text: &str| text.parse::<Span>().unwrap_err().to_string();
+        assert_eq!(failure("6m"), "'6m' is not a span of time; write 6min for minutes, 6mo for months");
         assert_eq!(
-            failure("6m"),
-            "'6m' is not a span of time; the shortest unit here is the hour; write 6mo for months"
+            failure("90s"),
+            "'90s' is not a span of time; the shortest unit here is the minute; write 1min or more"
         );
-        assert_eq!(failure("90s"), "'90s' is not a span of time; the shortest unit here is the hour; write 1h or more");
     }
 
     #[test]

@@ -57,7 +57,7 @@ pub fn aligned<Row: AsRef<[String]>>(names: &[&str], rows: &[Row]) -> String {
     rows.iter().fold(head, |text, row| text + &line((0..names.len()).map(|at| cell(row, at)).collect()))
 }
 
-/// The cause of all causes of an error, without the number that only a C programmer wants to see. What lies around it
+/// The cause of all causes of an error, without its error number. What surrounds it
 /// mostly repeats what we say ourselves.
 pub fn root_cause(error: &(dyn Error + 'static)) -> String {
     let causes = std::iter::successors(Some(error), |error: &&(dyn Error + 'static)| (*error).source());

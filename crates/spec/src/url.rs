@@ -57,7 +57,7 @@ impl Url {
         &self.bucket
     }
 
-    /// What stands after the bucket, without a slash in front.
+    /// The part after the bucket, without a leading slash.
     pub fn key(&self) -> &str {
         &self.key
     }

@@ -21,12 +21,12 @@ const SYNTAX: &[(&str, &str)] = &[
     ),
     (
         "did not find expected ',' or '}'",
-        "a map in braces goes wrong here; close it with '}', put ',' between its keys, and texts with brackets, quotes \
+        "a map in braces is malformed here; close it with '}', put ',' between its keys, and texts with brackets, quotes \
          or ': ' in quotes",
     ),
     (
         "did not find expected ',' or ']'",
-        "a list in brackets goes wrong here; close it with ']', put ',' between its items, and texts with brackets, \
+        "a list in brackets is malformed here; close it with ']', put ',' between its items, and texts with brackets, \
          quotes or ': ' in quotes",
     ),
     ("did not find expected '-' indicator", "a list item was expected here; begin each with '- ', in one column"),

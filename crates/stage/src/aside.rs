@@ -10,7 +10,7 @@ use crate::output::Accepted;
 use crate::refusals::Refusals;
 use crate::refused_rows::RefusedRows;
 
-/// What comes with a table's rows and does not go on with them.
+/// What comes with a table's rows and is not passed on with them.
 pub struct Aside {
     pub stage: &'static str,
     pub refused: RefusedRows,
@@ -21,7 +21,7 @@ pub struct Aside {
 }
 
 impl Aside {
-    /// Keeps what is not to go on, and returns the rows that are.
+    /// Keeps what is not passed on, and returns the rows that are.
     pub fn take(&mut self, batch: Batch) -> Result<DataFrame> {
         let Batch { rows, refused, removed, changes } = batch;
         if let (Some(writer), Some(rows)) = (&mut self.changes, changes) {
@@ -38,7 +38,7 @@ impl Aside {
         Ok(rows)
     }
 
-    /// Writes all rows that go on to a file that nobody sees. They are accepted as far as is known before row checks.
+    /// Writes all rows that are passed on to a temporary file. They are accepted as far as is known before row checks.
     pub fn spool(
         &mut self,
         batches: &mut Batches,

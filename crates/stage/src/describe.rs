@@ -36,7 +36,7 @@ struct Description {
     columns: Map<ColumnText>,
 }
 
-/// What is said of a column: a text, or a text with tags.
+/// The description of a column: a text, or a text with tags.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct ColumnText(DescribedColumn);
 
@@ -53,7 +53,7 @@ impl Descriptions {
     }
 }
 
-/// What is said of a table that is published with these columns; where they are not known, they are not compared.
+/// The description of a table that is published with these columns; where they are not known, they are not compared.
 ///
 /// Errors (cannot run): a column is described that the table does not have.
 pub(crate) fn described<S: Stage>(job: &Job<S>, table: &str, columns: Option<&Columns>) -> Result<Option<Described>> {

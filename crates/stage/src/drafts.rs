@@ -4,8 +4,9 @@ use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
 use artifact::{
-    Batch, Books, CheckResult, Evidence, Fate, Fingerprint, Input, Kind, Lineage, Notes, Quality, SchemaHistory,
-    TableWriter, TakenOut, Temporary, Verdict, WrittenTable, hash_file, history, open, scan_files, stream,
+    Batch, Books, CheckResult, Definitions, Evidence, Fate, Fingerprint, Input, Kind, Lineage, Notes, Quality,
+    SchemaHistory, TableWriter, TakenOut, Temporary, Verdict, WrittenTable, hash_file, history, open, scan_files,
+    stream,
 };
 use checks::{Check, Published, RowChecks};
 use polars::prelude::{LazyFrame, Schema};
@@ -149,7 +150,7 @@ impl<S: Stage> Drafting<'_, S> {
         let columns = written.summary.as_ref().map(artifact::Summary::finish).unwrap_or_default();
         let mut results = self.judge(&table, checks, &row_checks, &written, &output.schema, &columns)?;
         let judged = (output.judged)();
-        // A record of what failed stays: it is no less right for what it found.
+        // A record of what failed stays: it is still valid for what it found.
         let own = failed(&table, &judged.checks, &RowChecks::default());
         match judged.is_record {
             true => self.findings.borrow_mut().extend(own),
@@ -175,7 +176,7 @@ impl<S: Stage> Drafting<'_, S> {
             quality: Some(Quality::of(&books, &taken, &results, &columns)),
             checks: results,
             columns,
-            definitions: output.definitions,
+            definitions: output.definitions.map(|definitions| chosen(definitions, &row_checks)),
             lineage: output.lineage.map(|lineage| with_checks(lineage, &row_checks)),
             schema: Some(schema),
             described,
@@ -302,6 +303,15 @@ impl<S: Stage> Drafting<'_, S> {
 }
 
 /// Row checks decide which rows there are: so do the columns that theirs are made of.
+/// A check that sets rows aside is part of what the rows of the table are, as a filter is. The features of a row do not mean
+/// anything else where another row is missing.
+fn chosen(mut definitions: Definitions, row_checks: &RowChecks) -> Definitions {
+    if !definitions.of_features {
+        row_checks.choices().for_each(|(is, by)| definitions.choose_rows(is, &by));
+    }
+    definitions
+}
+
 fn with_checks(mut lineage: Lineage, row_checks: &RowChecks) -> Lineage {
     let checked = row_checks.columns();
     let more = lineage.of(checked.iter().map(String::as_str));

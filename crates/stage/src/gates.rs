@@ -123,7 +123,7 @@ pub fn order<S: Stage>(job: &Job<S>, outputs: &[Output]) -> Result<Vec<usize>> {
     for start in 0..outputs.len() {
         visit(start, &refers, &mut Vec::new(), &mut order).map_err(|circle| {
             let circle: Vec<String> = circle.iter().filter_map(|at| Some(format!("'{}'", names[*at]?))).collect();
-            Error::cannot_run(format!("{CHECKS}: the tables {} refer to each other in a circle", circle.join(" → ")))
+            Error::cannot_run(format!("{CHECKS}: the tables {} refer to each other in a cycle", circle.join(" → ")))
                 .hint("none of them can be checked first: take out one of these checks 'references'")
         })?;
     }

@@ -22,7 +22,7 @@ pub fn upstream(tool: Tool, pipeline: &Name, named: &[String], root: &Root, mirr
             return Err(Error::cannot_run("'-' cannot be mixed with other inputs")
                 .hint("name the files, or pipe their paths in and give '-' alone"));
         }
-        // Paths on the command line count from where the user stands.
+        // Paths on the command line count from the current folder.
         paths => paths.iter().map(|path| from_here(path, root)).collect(),
     };
     let artifacts = paths.iter().map(|path| input(path, root, mirror)).collect::<Result<Vec<Artifact>>>()?;
@@ -79,7 +79,7 @@ fn input(path: &Path, root: &Root, mirror: &Mirror) -> Result<Artifact> {
     open(root, path)
 }
 
-/// Data files named on the command line, for `ingest`: as given, counted from where the user stands.
+/// Data files named on the command line, for `ingest`: as given, counted from the current folder.
 pub fn data_arguments(named: &[String], root: &Root) -> Vec<String> {
     named
         .iter()
@@ -113,7 +113,7 @@ fn latest(before: Tool, pipeline: &Name, mirror: &Mirror) -> Result<Vec<PathBuf>
                     folder.join(LATEST).display(),
                     other.display()
                 ))
-                .hint(format!("run `bin/{before} {pipeline} --force`, which writes it anew"))),
+                .hint(format!("run `bin/{before} {pipeline} --force`, which writes it again"))),
             }
         }
         _ => Err(Error::cannot_run(format!("{}: no such file", folder.join(LATEST).display()))

@@ -17,7 +17,7 @@ impl Later {
         self.0.borrow_mut().push(Box::new(work));
     }
 
-    /// Does all of it; the first error stands for all.
+    /// Does all of it; the first error is returned.
     pub(crate) fn run(&self) -> Result<()> {
         let all = std::mem::take(&mut *self.0.borrow_mut());
         let results: Vec<Result<()>> = all.into_iter().map(|work| work()).collect();

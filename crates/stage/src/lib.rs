@@ -78,6 +78,9 @@ pub trait Stage: Sized {
     /// Files in the stage's folder to which it only ever appends, and which the project's store keeps too.
     const JOURNALS: &'static [&'static str] = &[];
 
+    /// What an interruption does first. Default: it removes what is half-done.
+    const CLEAN_UP: fn() = artifact::discard_all;
+
     /// The tables that it publishes: those that may have checks.
     fn tables(spec: &Self::Spec) -> Vec<String>;
 
@@ -150,7 +153,7 @@ pub trait Stage: Sized {
         Ok(false)
     }
 
-    /// What becomes of an error of a run. Default: it ends the tool. A stage of independent parts notes it, and goes on with
+    /// What becomes of an error of a run. Default: it ends the tool. A stage of independent parts notes it, and continues with
     /// what [`Stage::more`] says is left; once nothing is, `more` returns the error.
     fn failed(_job: &Job<Self>, error: Error) -> Result<()> {
         Err(error)
@@ -161,7 +164,7 @@ pub trait Stage: Sized {
         Ok(Vec::new())
     }
 
-    /// Another command that reads none of the project's data, and so takes no lock: such as `--test`. `None`: go on.
+    /// Another command that reads none of the project's data, and so takes no lock: such as `--test`. `None`: continue.
     fn beforehand(_job: &Job<Self>) -> Result<Option<Exit>> {
         Ok(None)
     }

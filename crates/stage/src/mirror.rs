@@ -136,7 +136,7 @@ impl Mirror {
         Ok(came)
     }
 
-    /// Makes sure that the newest artifacts of `table` in `folder` (relative to the root) are on disk, at most `most`: for whoever
+    /// Makes sure that the newest artifacts of `table` in `folder` (relative to the root) are on disk, at most `most`: for anyone who
     /// looks back over runs, which other machines made. Without a store nothing is done.
     pub fn bring_newest(&self, folder: &Path, table: &str, most: usize) -> Result<()> {
         let Some(store) = &self.store else { return Ok(()) };
@@ -318,7 +318,7 @@ impl Mirror {
     pub fn settle_journal(&self, folder: &Path, name: &str, may_go: &dyn Fn(&[u8]) -> bool) -> Result<()> {
         let Err(failed) = self.send_journal(folder, name) else { return Ok(()) };
         match self.both(folder, name) {
-            // It could not be sent, or another of our processes is faster: nobody else appended.
+            // It could not be sent, or another of our processes is faster: no other machine appended.
             Ok(Some(Journal { here, there, .. })) if here != there && here.starts_with(&there) => Err(failed),
             Ok(Some(_)) => self.take_journal_without(folder, name, may_go),
             _ => Err(failed),
@@ -383,7 +383,7 @@ impl Mirror {
 fn same_content(url: &Url, object: impl Read, hash: &str) -> Result<()> {
     match hash_reader(object).map_err(|error| Error::io("read", Path::new(&url.to_string()), &error))? == hash {
         true => Ok(()),
-        false => Err(Error::refused(format!("{url}: what is there is not what was sent"))
+        false => Err(Error::refused(format!("{url}: its content is not what was sent"))
             .hint("remove the object, and run again with --force")),
     }
 }
@@ -416,7 +416,7 @@ mod tests {
         for other in [&b"id\n2\n"[..], b"id\n1", b""] {
             assert_eq!(
                 same_content(&url, other, &hash).unwrap_err().to_string(),
-                "s3://bucket/out/orders.csv: what is there is not what was sent; remove the object, and run again with --force"
+                "s3://bucket/out/orders.csv: its content is not what was sent; remove the object, and run again with --force"
             );
         }
     }

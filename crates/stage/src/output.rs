@@ -79,7 +79,7 @@ pub struct TableOutput {
     pub empty: Empty,
     /// What the source says once the last batch was taken.
     pub finish: Box<dyn FnOnce() -> Facts>,
-    /// Gets the rows of each batch that go on, after the row checks and before the next batch is taken.
+    /// Gets the rows of each batch that are passed on, after the row checks and before the next batch is taken.
     pub accepted: Accepted,
     /// What takes its place if its batches end in an error after which another try may succeed.
     pub fallback: Option<Fallback>,
@@ -112,7 +112,7 @@ pub struct Judged {
     pub cells: u64,
     pub nulls: u64,
     /// Whether the table is the record of what was judged: then it keeps its name even if one of these checks refuses the
-    /// run, for whoever looks into it, beside the previous output.
+    /// run, for anyone who looks into it, beside the previous output.
     pub is_record: bool,
 }
 
@@ -127,7 +127,7 @@ pub enum Empty {
     Nothing,
 }
 
-/// Sees rows that go on.
+/// Sees rows that are passed on.
 pub type Accepted = Box<dyn FnMut(&DataFrame) -> Result<()>>;
 
 /// Makes another table in place of one that failed with this error.
@@ -135,7 +135,7 @@ pub type Fallback = Box<dyn FnOnce(&Error) -> Result<TableOutput>>;
 
 /// Where the books of a table come from.
 pub enum BooksOf {
-    /// Each row goes on or is removed by a rule; this many went in, counted apart from the batches.
+    /// Each row is passed on or removed by a rule; this many went in, counted apart from the batches.
     Rows(Arc<AtomicU64>),
     /// The stage aggregates and keeps the books itself.
     Given(Books),
@@ -219,7 +219,7 @@ pub struct FolderOutput {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Standing {
     Current,
-    /// Kept for whoever looks into it, but the previous output stands and the run is refused for this reason.
+    /// Kept for anyone who looks into it, but the previous output stands and the run is refused for this reason.
     Refused(String),
 }
 

@@ -38,7 +38,7 @@ pub fn publish<S: Stage>(
         };
         let draft = match output {
             Output::Derived(other) => {
-                return Err(Error::cannot_run(format!("table '{}' is made of itself", other.table)));
+                return Err(Error::cannot_run(format!("table '{}' is made from itself", other.table)));
             }
             Output::Table(table) => drafting.table(table, &drafts, &mut failures)?,
             Output::Rendered(table) => drafting.rendered(table, &drafts, &mut failures)?,
@@ -87,7 +87,7 @@ pub fn publish<S: Stage>(
 /// Makes `snapshot` the stage's output: sends it to where it has to be, then replaces `latest`, in the store first.
 /// `guard` keeps an interruption away while names change; it comes back so that the log's line is in its care, too.
 ///
-/// If sending fails, both `latest` stay as they are, and the next run goes on with what is pending.
+/// If sending fails, both `latest` stay as they are, and the next run continues with what is pending.
 pub fn release<S: Stage>(job: &Job<S>, who: &str, snapshot: &Snapshot, mut guard: Publishing) -> Result<Publishing> {
     let deliveries = S::deliveries(job, snapshot)?;
     if job.mirror.is_on() || !deliveries.is_empty() {
@@ -209,7 +209,7 @@ impl<S: Stage> Drafting<'_, S> {
         Ok(ChangeLog { path: self.job.root.relative(&target).to_owned(), rows })
     }
 
-    /// A gate said no: the refused rows are kept for whoever looks into it, all else is dropped.
+    /// A gate said no: the refused rows are kept for anyone who looks into it, all else is dropped.
     pub(crate) fn refuse(&self, drafts: Vec<Draft>, failures: &[String]) -> Error {
         let mut kept = Vec::new();
         for draft in drafts {

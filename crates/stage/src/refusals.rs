@@ -134,7 +134,7 @@ impl Refusals {
         Some(match share.allows(self.rows, rows_in) {
             true => Ok(format!("{what}: {reasons}")),
             false => Err(format!(
-                "table '{table}': {what}, but 'max_refused' allows {share}: {reasons}; if that is as it should be, raise \
+                "table '{table}': {what}, but 'max_refused' allows {share}: {reasons}; if that is expected, raise \
                  'max_refused'"
             )),
         })
@@ -160,7 +160,7 @@ impl Reason {
     }
 }
 
-/// A reason without its numbers and without what stands in quotes.
+/// A reason without its numbers and without quoted parts.
 fn kind(reason: &str) -> String {
     let mut kind = String::with_capacity(reason.len());
     let mut quoted = false;
@@ -233,8 +233,8 @@ mod tests {
         assert_eq!(
             judged(599),
             Some(Err(format!(
-                "table 't': 6 of 599 rows (1 %) refused, but 'max_refused' allows 1 %: {told}; if that is as it \
-                 should be, raise 'max_refused'"
+                "table 't': 6 of 599 rows (1 %) refused, but 'max_refused' allows 1 %: {told}; if that is expected, \
+                 raise 'max_refused'"
             )))
         );
         assert_eq!(Refusals::default().judge("t", 5, &MaxRefused::default()), None);

@@ -64,7 +64,7 @@ fn execute<S: Stage>(arguments: Arguments<S::Flags>, common: &Common) -> Result<
         false => Vec::new(),
     };
     for tool in S::also_reads(&body) {
-        // What is named stands for the stage before, and is there already.
+        // A named input replaces the stage before, and exists already.
         if !S::reads_upstream(&body) || root.upstream(&pipeline, S::TOOL) != Some(tool) {
             artifacts.extend(latest_of(tool, &pipeline, &root, &mirror)?);
         }
@@ -73,7 +73,7 @@ fn execute<S: Stage>(arguments: Arguments<S::Flags>, common: &Common) -> Result<
         verify(&artifacts)?;
     }
     let engine = match Engine::of(flags_of_run.engine, &env)? {
-        // The variable is for those that can; whoever names an engine wants an answer.
+        // The variable is for those that can; an engine that is named must be used or refused.
         engine if engine != Engine::Local && !S::IN_PARTS => match flags_of_run.engine {
             Some(_) => return Err(stays_here(S::TOOL)),
             None => Engine::Local,
@@ -104,7 +104,7 @@ fn execute<S: Stage>(arguments: Arguments<S::Flags>, common: &Common) -> Result<
         carrier: OnceCell::new(),
         warnings: RefCell::default(),
     };
-    watch(&who, INTERRUPTED)?;
+    watch(&who, Interrupted { clean_up: S::CLEAN_UP, ..INTERRUPTED })?;
     if let Some(exit) = S::beforehand(&job)? {
         return Ok(exit);
     }
@@ -129,7 +129,7 @@ fn execute<S: Stage>(arguments: Arguments<S::Flags>, common: &Common) -> Result<
 const INTERRUPTED: Interrupted = Interrupted {
     clean_up: artifact::discard_all,
     unfinished: "nothing was published",
-    while_sending: "while the store was being updated; the next run finds out whether the update was in time",
+    while_sending: "while the store was being updated; the next run checks whether the update succeeded",
 };
 
 /// Notifies people of how the run went.
@@ -275,9 +275,9 @@ fn summary(who: &str, publication: &Publication, began: Instant) {
 
 /// What a run has to do.
 enum Course {
-    /// Nothing: this is the stage's output. Why that is so: mostly, that the same would come out again.
+    /// Nothing: this is the stage's output, with the reason: mostly, that a run would give the same.
     UpToDate(Snapshot, String),
-    /// This would come out again, but it is not everywhere yet where it has to be.
+    /// A run would give this again, but it is not published everywhere yet.
     Release(Snapshot),
     /// All, for this reason.
     Run(String),
@@ -332,7 +332,7 @@ fn dry_run<S: Stage>(job: &Job<S>, who: &str) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// A time that no artifact in `folder` bears yet: nothing is ever overwritten.
+/// A time that no artifact in `folder` has yet: nothing is ever overwritten.
 fn free_stamp(folder: &Path) -> Stamp {
     let names: Vec<String> = std::fs::read_dir(folder)
         .into_iter()

@@ -43,7 +43,7 @@ pub fn answer(root: &Root, snapshot: Option<&Snapshot>, looked: Option<&Looked>,
             return Ok(Answer::Run(format!("{} is missing or damaged", path.display())));
         };
         if evidence.tool != key.tool || evidence.pipeline != key.pipeline {
-            return Ok(Answer::Run(format!("{} is not of this stage", path.display())));
+            return Ok(Answer::Run(format!("{} belongs to another stage", path.display())));
         }
         // A folder is small beside a table, and a model is read from it.
         let file = root.join(path);

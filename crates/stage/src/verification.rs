@@ -33,7 +33,7 @@ impl Verification {
         }
     }
 
-    /// Why the run failed: of a damaged input the engine says much that helps nobody.
+    /// Why the run failed: the engine's messages about damaged inputs are of no use.
     pub fn or_cause(&mut self, error: Error) -> Error {
         match error.class() {
             Class::TryAgain => error,

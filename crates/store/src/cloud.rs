@@ -143,13 +143,13 @@ impl Cloud {
             Ok(put) => Ok(Version(UpdateVersion { e_tag: put.e_tag, version: put.version })),
             Err(StoreError::AlreadyExists { .. } | StoreError::Precondition { .. }) => {
                 Err(Error::try_again(format!("{url}: another machine replaced it meanwhile"))
-                    .hint("run again: the run will see what is there now"))
+                    .hint("run again: the next run sees its present content"))
             }
             Err(error) => Err(failed(url, &error)),
         }
     }
 
-    /// Removes an object; one that is not there is removed already.
+    /// Removes an object; one that is missing is removed already.
     pub fn remove(&self, url: &Url) -> Result<()> {
         let (store, key) = self.reach(url)?;
         match wait_for(logged("delete", url, 0, store.delete(&key)))? {

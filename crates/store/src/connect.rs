@@ -122,7 +122,7 @@ fn check(url: &Url, variables: &Variables) -> Result<()> {
             _ => ("AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY", "AZURE_SKIP_SIGNATURE=true"),
         };
         return Err(Error::cannot_run(format!("{url}: no credentials"))
-            .hint(format!("set {set} in the environment or .env; {open} for what is open to all")));
+            .hint(format!("set {set} in the environment or .env; {open} for public objects")));
     }
     if url.scheme() == Scheme::S3 && get("AWS_ACCESS_KEY_ID").is_some() && get("AWS_SECRET_ACCESS_KEY").is_none() {
         return Err(Error::cannot_run(format!("{url}: AWS_ACCESS_KEY_ID is set, AWS_SECRET_ACCESS_KEY is not"))

@@ -47,7 +47,7 @@ pub(crate) fn no_bucket(url: &Url) -> Error {
         .hint(format!("make it, or check the address and {}", endpoint(url.scheme())))
 }
 
-/// Codes and sentences of the four kinds of store for a bucket that is not there.
+/// Codes and sentences of the four kinds of store for a bucket that is missing.
 pub(crate) fn names_no_bucket(text: &str) -> bool {
     ["NoSuchBucket", "ContainerNotFound", "The specified bucket does not exist"].iter().any(|word| text.contains(word))
 }

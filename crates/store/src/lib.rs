@@ -1,7 +1,7 @@
 //! Object stores: S3, Google Cloud Storage, Azure Blob Storage, and a folder that several machines share.
 //!
 //! [`Cloud`] holds the credentials that the environment gives and connects to a bucket when it is first named:
-//! whoever names none pays for no runtime and no client. All calls block. An object that is written is never
+//! without a store there is no runtime and no client. All calls block. An object that is written is never
 //! overwritten ([`Cloud::put`]); a pointer to objects is replaced only if it still is what the caller has read
 //! ([`Cloud::replace`]). Large objects go up in parts and come down in ranges, so memory stays flat.
 //!

@@ -93,7 +93,7 @@ fn an_object_is_never_overwritten() {
             assert_eq!(
                 error.to_string(),
                 format!(
-                    "{}: another object of this name is there already; another machine wrote it in the same second, or \
+                    "{}: another object of this name exists already; another machine wrote it in the same second, or \
                      millrace did not write it; run again with --force for a new name",
                     store.base.join(&name)
                 )
@@ -145,8 +145,8 @@ fn of_two_writers_the_second_is_refused() {
         assert_eq!(error.class(), Class::TryAgain);
         assert_eq!(
             error.to_string(),
-            "s3://bucket/some/prefix/latest: another machine replaced it meanwhile; run again: the run will see what is \
-             there now"
+            "s3://bucket/some/prefix/latest: another machine replaced it meanwhile; run again: the next run sees its \
+             present content"
         );
     }
     assert_eq!(store.cloud.read(&url).unwrap().unwrap().0, b"two");
@@ -177,7 +177,7 @@ fn a_missing_bucket_is_not_a_missing_object() {
     assert_eq!((put.class(), put.to_string()), (Class::CannotRun, format!("s3://nobody/k: {no_bucket}")));
 }
 
-/// What `read` says of a server that answers everything with this status and body; with none, of one that is not there.
+/// What `read` says of a server that answers everything with this status and body; with none, of one that is missing.
 fn failure(answer: Option<(u16, &str)>) -> Error {
     let (endpoint, _server) = match answer {
         Some((status, body)) => {
@@ -233,8 +233,7 @@ fn what_would_end_in_a_time_out_is_reported_at_once() {
     };
     assert_eq!(
         failure("gs://b/k", &[]),
-        "gs://b/k: no credentials; set GOOGLE_APPLICATION_CREDENTIALS in the environment or .env; \
-         GOOGLE_SKIP_SIGNATURE=true for what is open to all"
+        "gs://b/k: no credentials; set GOOGLE_APPLICATION_CREDENTIALS in the environment or .env; GOOGLE_SKIP_SIGNATURE=true for public objects"
     );
     assert_eq!(
         failure("s3://b/k", &[("AWS_ACCESS_KEY_ID", "AKIA")]),

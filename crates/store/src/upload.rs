@@ -57,7 +57,7 @@ fn there(store: &Arc<dyn ObjectStore>, key: &Key, url: &Url) -> Result<Option<Ob
 }
 
 /// What the error says if an object of other content has the name already.
-pub const NAME_IS_TAKEN: &str = "another object of this name is there already";
+pub const NAME_IS_TAKEN: &str = "another object of this name exists already";
 
 fn same(object: &Object, file: &mut File, size: u64, path: &Path) -> Result<Put> {
     let length = size.min(TAIL);

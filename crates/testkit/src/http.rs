@@ -2,7 +2,9 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
+
+use chrono::{DateTime, Utc};
 
 use crate::loopback::Ending;
 
@@ -125,7 +127,7 @@ fn head(status: u16, headers: &[(&str, &str)], length: usize) -> String {
     head
 }
 
-/// Writes a whole answer; says whether the connection goes on.
+/// Writes a whole answer; returns whether the connection stays open.
 pub fn write(mut stream: &TcpStream, status: u16, headers: &[(&str, &str)], body: &str) -> bool {
     let whole = head(status, headers, body.len()) + body;
     stream.write_all(whole.as_bytes()).is_ok()
@@ -152,27 +154,15 @@ pub fn cut(mut stream: &TcpStream, body: &str) -> bool {
     false
 }
 
-/// A date as HTTP writes it (RFC 9110, 5.6.7). Days to date: Howard Hinnant, "chrono-Compatible Low-Level Date
-/// Algorithms".
+/// A date as HTTP writes it (RFC 9110, 5.6.7).
 pub fn date(time: SystemTime) -> String {
-    let seconds = time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    let (days, clock) = (seconds / 86_400, seconds % 86_400);
-    let weekday = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"][(days % 7) as usize];
-    let shifted = days + 719_468;
-    let (era, of_era) = (shifted / 146_097, shifted % 146_097);
-    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
-    let year = year_of_era + era * 400 + u64::from(month <= 2);
-    let names = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-    let name = names[(month - 1) as usize];
-    format!("{weekday}, {day:02} {name} {year} {:02}:{:02}:{:02} GMT", clock / 3600, clock / 60 % 60, clock % 60)
+    DateTime::<Utc>::from(time).format("%a, %d %b %Y %H:%M:%S GMT").to_string()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::UNIX_EPOCH;
+
     use super::*;
 
     /// Reference: the example of RFC 9110, 5.6.7.

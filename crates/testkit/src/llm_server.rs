@@ -212,7 +212,7 @@ fn serve(shared: &Shared, stream: &TcpStream) {
     let _ = stream.shutdown(std::net::Shutdown::Both);
 }
 
-/// Answers one request; says whether the connection goes on.
+/// Answers one request; returns whether the connection stays open.
 fn answer(shared: &Shared, stream: &TcpStream, request: &http::Request) -> bool {
     if let Some(key) = lock(&shared.key).clone() {
         let came = request.header("authorization").unwrap_or_default();

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use crate::Random;
 use crate::fuzz::Rounds;
 
-/// How many texts are tried if nobody asks for a time.
+/// How many texts are tried if no time is given.
 const TEXTS: u64 = 3000;
 /// That of a program's first thread, on which a tool reads its spec.
 const STACK: usize = 8 << 20;
@@ -325,7 +325,7 @@ fn fault(file: &str, error: &str) -> Option<String> {
         return Some(format!("no place ({file}:LINE:COLUMN)"));
     }
     let is_part = |c: char| c.is_alphanumeric() || c == '_';
-    // What stands in quotes is repeated of the text that was read.
+    // Quoted parts are copied from the text that was read.
     let ours: Vec<&str> = error.split(['\'', '"']).step_by(2).collect();
     let mut words = ours.iter().flat_map(|part| part.split(|c: char| !is_part(c)));
     let foreign = words.find(|word| FOREIGN.contains(word));

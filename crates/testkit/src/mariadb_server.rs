@@ -115,7 +115,7 @@ fn socket(folder: &Path) -> PathBuf {
     folder.join("socket")
 }
 
-/// MariaDB runs as root only if it is told to.
+/// MariaDB runs as root only with this option.
 fn as_root() -> Option<&'static str> {
     let is_root = std::fs::metadata("/proc/self").is_ok_and(|meta| std::os::unix::fs::MetadataExt::uid(&meta) == 0);
     is_root.then_some("--user=root")
@@ -137,7 +137,7 @@ fn listen(program: &Path, folder: &Path, data: &Path, settings: &[&str]) -> Opti
     let mut log = String::new();
     while said.read_line(&mut log).is_ok_and(|length| length > 0) {
         if log.contains("ready for connections") {
-            // Whoever logs into a pipe that nobody reads stops when it is full.
+            // A program that logs into a pipe without a reader blocks when the pipe is full.
             std::thread::spawn(move || std::io::copy(&mut said, &mut std::io::sink()));
             return Some((server, port));
         }

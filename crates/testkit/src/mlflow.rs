@@ -40,7 +40,7 @@ impl Mlflow {
                 break rest.split_whitespace().next().expect("an address").to_owned();
             }
         };
-        // Whoever logs into a pipe that nobody reads stops when it is full.
+        // A program that logs into a pipe without a reader blocks when the pipe is full.
         std::thread::spawn(move || std::io::copy(&mut said, &mut std::io::sink()));
         Some(Mlflow { server, address, _folder: folder })
     }

@@ -23,7 +23,7 @@ pub enum Moment {
     Logged,
     /// A decision on a model is about to be logged. No moment of publishing.
     Deciding,
-    /// A decision on a model is logged, and nobody knows of it yet. No moment of publishing.
+    /// A decision on a model is logged, and not reported yet. No moment of publishing.
     Decided,
 }
 

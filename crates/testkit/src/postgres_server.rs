@@ -120,7 +120,7 @@ fn listen(owner: &Owner, postgres: &Path, data: &Path, settings: &[(&str, &str)]
     let mut log = String::new();
     while said.read_line(&mut log).is_ok_and(|length| length > 0) {
         if log.contains("ready to accept connections") {
-            // Whoever logs into a pipe that nobody reads stops when it is full.
+            // A program that logs into a pipe without a reader blocks when the pipe is full.
             std::thread::spawn(move || std::io::copy(&mut said, &mut std::io::sink()));
             return Some((server, port));
         }

@@ -85,7 +85,7 @@ impl Project {
         self.at(path).exists()
     }
 
-    /// The names in a folder that tools made, sorted; none if it is not there. Lock files do not count.
+    /// The names in a folder that tools made, sorted; none if it is missing. Lock files do not count.
     pub fn list(&self, folder: &str) -> Vec<String> {
         let entries = std::fs::read_dir(self.at(folder)).into_iter().flatten().flatten();
         let mut names: Vec<String> = entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();

@@ -28,7 +28,7 @@ impl S3 {
                 break address.trim().to_owned();
             }
         };
-        // Whoever logs into a pipe that nobody reads stops when it is full.
+        // A program that logs into a pipe without a reader blocks when the pipe is full.
         std::thread::spawn(move || std::io::copy(&mut said, &mut std::io::sink()));
         let s3 = S3 { server, address };
         s3.put(&format!("/{bucket}"), b"");

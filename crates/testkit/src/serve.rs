@@ -15,7 +15,7 @@ pub struct Serve {
 }
 
 impl Serve {
-    /// Starts it on a free port, with these further arguments, and waits until it listens. Panics with what it said if it
+    /// Starts it on a free port, with these further arguments, and waits until it listens. Panics with its output if it
     /// ends instead.
     #[track_caller]
     pub fn start(project: &Project, arguments: &[&str]) -> Serve {
@@ -44,12 +44,12 @@ impl Serve {
         HttpClient::connect(&self.url)
     }
 
-    /// What it said so far on stderr.
+    /// Its output so far on stderr.
     pub fn said(&self) -> String {
         self.said.lock().expect("no panic").clone()
     }
 
-    /// Waits until `is_so`, for at most ten seconds. Panics with `what` and what the server said.
+    /// Waits until `is_so`, for at most ten seconds. Panics with `what` and the server's output.
     #[track_caller]
     pub fn wait(&self, what: &str, is_so: impl FnMut() -> bool) {
         self.wait_for(10, what, is_so);

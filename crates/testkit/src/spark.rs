@@ -43,7 +43,7 @@ impl Sail {
         let mut address = String::new();
         said.read_line(&mut address).expect("stdout is text");
         assert!(address.starts_with("127.0.0.1:"), "Sail ended without an address");
-        // Whoever prints into a pipe that nobody reads stops when it is full.
+        // A program that prints into a pipe without a reader blocks when the pipe is full.
         std::thread::spawn(move || said.read_to_end(&mut Vec::new()));
         Sail { server, address: address.trim_end().to_owned() }
     }

@@ -8,7 +8,7 @@ use spec::Tool;
 
 use crate::{Program, args};
 
-/// One call: what stands before the name of the tool on the command line, and its arguments.
+/// One call: the part of the command line before the name of the tool, and its arguments.
 #[derive(Clone, Debug)]
 pub struct Call {
     /// Empty, or `millrace ` with its space.
@@ -23,7 +23,7 @@ impl Call {
         Call { before: "", arguments: std::env::args_os().skip(1).collect() }
     }
 
-    /// As a subcommand: `millrace ingest churn`, with what stands behind `ingest`.
+    /// As a subcommand: `millrace ingest churn`, with the part after `ingest`.
     pub fn as_subcommand(arguments: Vec<OsString>) -> Call {
         Call { before: "millrace ", arguments }
     }

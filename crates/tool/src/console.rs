@@ -15,7 +15,7 @@ use crate::args::LogFormat;
 
 static REDACTOR: OnceLock<Redactor> = OnceLock::new();
 
-/// Begins logging. Called once, before anything can be said.
+/// Starts logging. Called once, before the first message.
 pub fn begin(format: LogFormat, quiet: bool) {
     let level = if quiet { Level::ERROR } else { Level::INFO };
     let builder = tracing_subscriber::fmt().with_max_level(level).with_writer(Stderr).with_ansi(false);
@@ -66,7 +66,7 @@ impl Drop for Buffered {
     fn drop(&mut self) {
         let text = printable(redact(&String::from_utf8_lossy(&self.0)));
         crate::progress::suspended(|| {
-            // Nobody reads stderr any more: there is no one to report to.
+            // stderr is closed: there is nowhere to report to.
             let _ = io::stderr().lock().write_all(text.as_bytes());
         });
     }

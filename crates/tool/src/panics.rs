@@ -7,10 +7,10 @@ use std::sync::{Mutex, PoisonError};
 
 use spec::{Error, Result};
 
-/// What the first panic of this process said, and where. Later ones are its consequences.
+/// The message and place of the first panic of this process. Later ones are its consequences.
 static FIRST: Mutex<Option<String>> = Mutex::new(None);
 
-/// From now on panics print nothing by themselves. With `RUST_BACKTRACE` set they print as Rust does, for whoever
+/// From now on panics print nothing by themselves. With `RUST_BACKTRACE` set they print as Rust does, for anyone who
 /// looks for the defect.
 pub fn keep_quiet() {
     let usual = std::panic::take_hook();

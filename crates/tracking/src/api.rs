@@ -21,7 +21,7 @@ pub(crate) struct Api {
     settings: Settings,
 }
 
-/// What the server said instead of an answer.
+/// The server's error in place of an answer.
 struct Refusal {
     status: StatusCode,
     /// Such as `RESOURCE_DOES_NOT_EXIST`.

@@ -9,9 +9,9 @@ use spec::{Environment, Error, Result};
 pub const VARIABLES: [(&str, &str); 5] = [
     ("MLFLOW_TRACKING_URI", "address of the server; without it nothing is tracked"),
     ("MLFLOW_EXPERIMENT_NAME", "the experiment that runs go to; default: the pipeline"),
-    ("MLFLOW_TRACKING_USERNAME", "user, for servers that ask for one"),
+    ("MLFLOW_TRACKING_USERNAME", "user, for servers that require one"),
     ("MLFLOW_TRACKING_PASSWORD", "the user's password"),
-    ("MLFLOW_TRACKING_TOKEN", "a bearer token, for servers that ask for one"),
+    ("MLFLOW_TRACKING_TOKEN", "a bearer token, for servers that require one"),
 ];
 
 /// A server and the way in.

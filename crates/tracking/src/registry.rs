@@ -19,7 +19,7 @@ struct Registered {
     stage: Option<String>,
 }
 
-/// Registers what is missing, and makes tags and aliases say where each version stands.
+/// Registers what is missing, and sets the tags and aliases of each version's stage.
 pub(crate) async fn update(
     api: &Api,
     model: &str,
@@ -72,7 +72,7 @@ pub(crate) async fn update(
     Ok(())
 }
 
-/// The aliases of the registered model with the numbers of their versions; the model is made if it is not there.
+/// The aliases of the registered model with the numbers of their versions; the model is made if it is missing.
 async fn aliases(api: &Api, model: &str) -> Result<HashMap<String, String>> {
     let Some(found) = api.get("registered-models/get", &[("name", model)]).await? else {
         api.post("registered-models/create", &json!({ "name": model })).await?;

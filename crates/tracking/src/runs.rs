@@ -29,7 +29,7 @@ pub(crate) struct Known {
     pub deleted: bool,
 }
 
-/// What makes a run the same: its name and when its training began. A project that begins anew counts from `v1` again.
+/// What makes a run the same: its name and when its training began. A new project counts from `v1` again.
 pub(crate) type Key = (String, i64);
 
 pub(crate) fn key(version: &Tracked, run: &TrackedRun) -> Key {
@@ -64,7 +64,7 @@ pub(crate) async fn send(
     Ok(known)
 }
 
-/// The id of the experiment of this name, which is made if it is not there.
+/// The id of the experiment of this name, which is made if it is missing.
 async fn experiment(api: &Api, name: &str) -> Result<String> {
     const GET: &str = "experiments/get-by-name";
     const CREATE: &str = "experiments/create";
@@ -141,7 +141,8 @@ async fn create(api: &Api, experiment: &str, pipeline: &str, version: &Tracked, 
 }
 
 fn tags<'a>(tags: impl Iterator<Item = &'a (String, String)>) -> Vec<Value> {
-    tags.map(|(key, value)| json!({ "key": format!("{TAG}.{key}"), "value": cut(value, LONGEST_TAG) })).collect()
+    tags.map(|(key, value)| json!({ "key": format!("{TAG}.{key}"), "value": spec::text::cut(value, LONGEST_TAG) }))
+        .collect()
 }
 
 /// Sends all that belongs to a run and closes it. Doing so twice changes nothing.
@@ -154,7 +155,7 @@ async fn complete(api: &Api, there: &Known, version: &Tracked, run: &TrackedRun,
     let parameters: Vec<Value> = run
         .parameters
         .iter()
-        .map(|(key, value)| json!({ "key": key, "value": cut(value, LONGEST_PARAMETER) }))
+        .map(|(key, value)| json!({ "key": key, "value": spec::text::cut(value, LONGEST_PARAMETER) }))
         .collect();
     let tags = tags(run.tags.iter());
     let batches = metrics.len().max(parameters.len()).max(tags.len()).div_ceil(BATCH);
@@ -173,12 +174,4 @@ async fn complete(api: &Api, there: &Known, version: &Tracked, run: &TrackedRun,
     }
     let closed = json!({ "run_id": there.id, "status": "FINISHED", "end_time": version.began });
     api.post("runs/update", &closed).await.map(|_| ())
-}
-
-/// `text` cut to `most` characters.
-fn cut(text: &str, most: usize) -> String {
-    match text.char_indices().nth(most) {
-        None => text.to_owned(),
-        Some(_) => text.chars().take(most - 1).chain(['…']).collect(),
-    }
 }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 pub struct Tracked {
     /// Our name of it, such as `v3`.
     pub version: String,
-    /// Where it stands, such as `production`: a tag of the model version; `production` and `staging` are aliases too.
+    /// Its stage, such as `production`: a tag of the model version; `production` and `staging` are aliases too.
     pub stage: Option<String>,
     /// Whether its model is registered: one that was refused by its gate is not.
     pub registered: bool,

@@ -9,7 +9,7 @@ use spec::{Environment, Error, Name, Result};
 
 use crate::{Sent, Settings, Tracked, TrackedRun, VARIABLES};
 
-/// The file in the registry's folder that whoever speaks with the server holds.
+/// The lock file in the registry's folder of the process that talks to the server.
 const LOCK: &str = ".tracking.lock";
 
 /// The server that the environment names, for one pipeline.
@@ -56,7 +56,7 @@ impl Sent {
             .map(|(what, names)| format!("{what} {}", names.join(", ")))
             .collect();
         match said.is_empty() {
-            true => "the tracking server has everything".to_owned(),
+            true => "the tracking server is up to date".to_owned(),
             false => format!("tracked: {}", said.join("; ")),
         }
     }

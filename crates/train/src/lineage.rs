@@ -6,7 +6,7 @@ use learn::Trial;
 /// The name of the one column of a version's lineage.
 const MODEL: &str = "model";
 
-/// The lineage of a version: it has no columns, so all that it learned from stands under the name `model`.
+/// The lineage of a version: it has no columns, so everything that it learned from is under the name `model`.
 pub fn lineage(trial: &Trial) -> Lineage {
     let spec = &trial.spec;
     let of_spec = [Some(&spec.label), Some(&spec.entity), spec.time.as_ref(), spec.weight.as_ref()];

@@ -18,8 +18,8 @@ pub fn rebuild(job: &Job<Train>, trial: &Trial, champion: &LoadedVersion) -> Res
     let cannot = |why: String| Err(Error::cannot_run(why));
     let learned = match &champion.manifest.definitions {
         Some(learned) if learned.of_features => learned,
-        Some(_) => return cannot("they are columns of clean, which are at hand only as they are today".to_owned()),
-        None => return cannot("it does not say how they were made".to_owned()),
+        Some(_) => return cannot("they are columns of clean, of which only today's version is available".to_owned()),
+        None => return cannot("it does not record how they were computed".to_owned()),
     };
     let file = job.root.spec(&job.pipeline, Tool::Features)?;
     let now = stage::body_of::<FeaturesSpec>(&job.root, &file, &job.env)?;
@@ -72,7 +72,7 @@ fn again(
     let names = champion.model.features().iter().map(|feature| feature.name.as_str());
     let changed = learned.changed(&definitions(spec, &of_clean), names);
     if !changed.is_empty() {
-        return cannot(format!("what they are made of changed: {}", changed.join("; ")));
+        return cannot(format!("what they are computed from changed: {}", changed.join("; ")));
     }
     // As of the day on which the file was made.
     build(spec, &|table| artifact::scan(&sources, table), spec.today(evidence.time))

@@ -14,7 +14,7 @@ const DECIDED: [&str; 2] = ["GOMP_SPINCOUNT", "OMP_WAIT_POLICY"];
 /// How often a thread looks before it sleeps: what libgomp itself takes once it has more threads than cores.
 const LOOKS: &str = "1000";
 
-/// Starts the program anew with this setting, which the library reads only when it is loaded. A call that only asks for help, or the like, goes on
+/// Restarts the program with this setting, which the library reads only when it is loaded. A call that only asks for help, or the like, continues
 /// as it is, as does everything if this fails.
 pub fn let_others_work(call: &Call) {
     let learns = call.arguments.first().is_some_and(|first| !first.as_bytes().starts_with(b"-"));

@@ -64,7 +64,7 @@ impl Stage for Train {
         [PREDICTIONS, PARTS].map(str::to_owned).into()
     }
 
-    /// What was tried is answered from what is there: no rows are read.
+    /// The experiments are read from the registry: no rows are read.
     fn reads_inputs(flags: &Flags) -> bool {
         !(flags.runs || flags.track)
     }
@@ -236,7 +236,7 @@ fn say_how_they_did(job: &Job<Train>, trial: &Trial) {
         ));
     }
     for search in &trial.searches {
-        let ended = if search.out_of_time { "; the time was up" } else { "" };
+        let ended = if search.out_of_time { "; its time was up" } else { "" };
         tool::say(format!(
             "train {}: {}: the best of {} trials is number {}{ended}",
             job.pipeline,

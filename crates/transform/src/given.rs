@@ -18,13 +18,13 @@ pub struct Given {
     pub lookups: BTreeMap<usize, Lookup>,
     /// The files that steps `map_values` name, as read, by the path as written.
     pub mappings: BTreeMap<String, Mapping>,
-    /// Whether changes are logged, and which are taken back. Default: nothing is watched, at no cost.
+    /// Whether changes are logged, and which are undone. Default: nothing is logged, at no cost.
     pub changes: Option<Changes>,
     /// The other tables that steps name.
     pub tables: BTreeMap<OtherTable, Beside>,
     /// What is known of the table before the first step: which table it is, and how its columns came to be.
     pub columns: Option<Definitions>,
-    /// Who notes which rows become which. Default: nobody, at no cost.
+    /// Records which rows become which. Default: off, at no cost.
     pub witness: Option<Witness>,
 }
 
@@ -32,12 +32,12 @@ impl Given {
     /// A table that the step at `place` names.
     pub(crate) fn beside(&self, table: &OtherTable, place: &str) -> Result<&Beside> {
         self.tables.get(table).ok_or_else(|| {
-            Error::cannot_run(format!("{place}: the table '{table}' is not at hand here"))
+            Error::cannot_run(format!("{place}: the table '{table}' is not available here"))
                 .hint("only the tool 'clean' reads other tables")
         })
     }
 
-    /// Whether changes are logged or taken back.
+    /// Whether changes are logged or undone.
     pub(crate) fn is_watched(&self) -> bool {
         self.changes.as_ref().is_some_and(|changes| changes.log || !changes.undone.is_empty())
     }

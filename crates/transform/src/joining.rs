@@ -82,7 +82,7 @@ impl Joining {
         let keys = self.here.iter().cloned().zip(self.there.iter().cloned().map(Some));
         let beside = match &self.closeness {
             Closeness::Any => None,
-            // It is near, not equal: nobody finds the row by it.
+            // It is near, not equal, so rows are not found by it.
             Closeness::AsOf { here, .. } | Closeness::Between { here, .. } => Some((here.clone(), None)),
         };
         keys.chain(beside).collect()
@@ -198,7 +198,7 @@ impl Matcher {
                 Ordered::At(at)
             }
             Closeness::Between { from, to, form, .. } => {
-                // An interval without an end goes on, one without a beginning always was.
+                // An interval without an end continues, one without a beginning always was.
                 let open = |values: Vec<Option<i128>>, open: i128| -> Vec<i128> {
                     values.into_iter().map(|value| value.unwrap_or(open)).collect()
                 };

@@ -1,7 +1,7 @@
 //! Keys: the values by which rows are compared, in one column or several. What holds for all who compare rows by keys
 //! (`dedupe`, `outliers`, `unique`, `references`, lookups, groups and entities of features) is decided here:
 //!
-//! - A key with an empty cell equals no other key, not even one that is empty, too: nobody knows what stands there. NaN
+//! - A key with an empty cell equals no other key, not even one that is empty, too: its value is unknown. NaN
 //!   counts as empty, and so does a struct with an empty field. Only where the YAML says `nulls: equal`, and where whole
 //!   rows are compared, an empty cell is a value like others.
 //! - 0.0 and -0.0 are one value.
@@ -78,7 +78,7 @@ pub(crate) fn whole(columns: &[Column]) -> PolarsResult<Option<Int64Chunked>> {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Nulls {
-    /// Nobody knows what stands in an empty cell: a key with one equals no other.
+    /// The value of an empty cell is unknown, so a key with one equals no other.
     #[default]
     Differ,
     /// An empty cell is a value like others.

@@ -11,6 +11,8 @@ pub const PROMPT_HASH: &str = "prompt_hash";
 #[derive(Clone, Debug)]
 pub struct Lookup {
     task: String,
+    /// Of what is asked: other words, another model or another schema are another version.
+    version: String,
     inputs: Vec<String>,
     outputs: Vec<(String, DataType)>,
     asked: DataFrame,
@@ -45,19 +47,29 @@ impl Lookup {
         let asked: Schema = inputs.iter().map(|name| Field::new(name.as_str().into(), DataType::String)).collect();
         let answers = answer_schema(&outputs);
         let (asked, answers) = (DataFrame::empty_with_schema(&asked), DataFrame::empty_with_schema(&answers));
-        Ok(Lookup { task, inputs, outputs, asked, answers })
+        Ok(Lookup { task, version: String::new(), inputs, outputs, asked, answers })
+    }
+
+    /// Says what is asked of whom, in one word: the columns that the answers fill mean another thing where it differs.
+    pub fn of_version(self, version: String) -> Lookup {
+        Lookup { version, ..self }
+    }
+
+    /// What is asked of whom, in one word.
+    pub(crate) fn version(&self) -> &str {
+        &self.version
     }
 
     /// Gives the answers, one row per distinct input: `asked` holds the task's input columns, `answers` its output
     /// columns, then [`LLM_MODEL`] (string), [`PROCESSED_AT`] (datetime, microseconds) and [`PROMPT_HASH`] (string).
     ///
-    /// Errors: other columns or types, unequal heights, an input that is there twice.
+    /// Errors: other columns or types, unequal heights, an input that occurs twice.
     pub fn answer(mut self, asked: DataFrame, answers: DataFrame) -> Result<Lookup> {
         let task = &self.task;
         let wrong = |what: String| Error::cannot_run(format!("answers of task '{task}': {what}"));
         let names: Vec<&str> = asked.get_column_names().into_iter().map(|name| name.as_str()).collect();
         if names != self.inputs {
-            return Err(wrong(format!("asked were {}, not {}", names.join(", "), self.inputs.join(", "))));
+            return Err(wrong(format!("the columns sent were {}, not {}", names.join(", "), self.inputs.join(", "))));
         }
         let schema = answer_schema(&self.outputs);
         if answers.schema().as_ref() != &schema {
@@ -68,7 +80,7 @@ impl Lookup {
         }
         let repeated = asked.is_duplicated().during(format!("answers of task '{task}'"))?;
         if let Some(at) = repeated.first_true_idx() {
-            return Err(wrong(format!("input {} is there twice", at + 1)));
+            return Err(wrong(format!("input {} occurs twice", at + 1)));
         }
         self.asked = asked;
         self.answers = answers;
@@ -196,7 +208,7 @@ mod tests {
     fn answers_must_fit_the_task() {
         assert_eq!(
             failure(df!("other" => ["a"]).unwrap(), answers(1)),
-            "answers of task 'fix': asked were other, not text"
+            "answers of task 'fix': the columns sent were other, not text"
         );
         assert_eq!(
             failure(df!("text" => ["a"]).unwrap(), answers(2)),
@@ -204,7 +216,7 @@ mod tests {
         );
         assert_eq!(
             failure(df!("text" => ["b", "a", "a"]).unwrap(), answers(3)),
-            "answers of task 'fix': input 2 is there twice"
+            "answers of task 'fix': input 2 occurs twice"
         );
         assert_eq!(
             failure(df!("text" => ["a"]).unwrap(), df!("clean" => [1i64]).unwrap()),

@@ -1,4 +1,4 @@
-//! How the columns of a table came to be, and which rows it holds: which steps made, changed or chose each, for whoever
+//! How the columns of a table came to be, and which rows it holds: which steps made, changed or chose each, for anyone who
 //! learns from them.
 //!
 //! A column that no step touched is what was ingested under its name: it has the definition that ingest wrote, or none.
@@ -72,7 +72,9 @@ impl Made {
             let before = before.map(|before| format!("{}, ", before.is));
             let is_now = format!("{}{is}", before.unwrap_or_default());
             let read = value.reads();
-            let known = read.iter().filter_map(|read| self.of(read));
+            // Of other rows, a statistic is another.
+            let rows = self.rows.as_ref().filter(|_| value.looks_at_table());
+            let known = read.iter().filter_map(|read| self.of(read)).chain(rows);
             let mut reads: Vec<String> = known.clone().flat_map(|known| known.reads.iter().cloned()).collect();
             reads.extend(read.iter().filter(|read| !is_helper(read)).cloned());
             reads.sort_unstable();
@@ -133,12 +135,10 @@ impl Made {
         self.rows = Some(Definition::new(ROWS, is.clone(), &is, reads));
     }
 
-    /// The step at work chooses rows by what stands in some columns.
+    /// The current step chooses rows by the values of some columns.
     pub fn choose(&mut self, by: &[String]) {
         let is = self.is(&flow(&self.settings));
-        let before = self.rows.as_ref().map(|before| format!("{}, ", before.is)).unwrap_or_default();
-        let reads = by.iter().filter_map(|column| self.of(column)).chain(&self.rows);
-        self.rows = Some(Definition::new(ROWS, format!("{before}{is}"), &format!("{is}\n{}", by.join("\n")), reads));
+        self.rows = Some(Definition::of_rows(self.rows.as_ref(), &is, by, &self.columns));
     }
 
     /// A column keeps its meaning under another name.
@@ -251,6 +251,31 @@ mod tests {
     }
 
     #[test]
+    fn a_statistic_of_other_rows_is_another() {
+        let steps = [
+            "- fill_null: {columns: [a], with: mean}",
+            "- outliers: {columns: [a], method: iqr, action: clip}",
+            "- outliers: {columns: [a], method: iqr, action: 'null'}",
+            "- outliers: {columns: [a], method: mad, action: clip, group_by: [t]}",
+            "- fill_down: {columns: [a]}",
+            "- repair: {key: t, columns: [a], by: majority}",
+            "- window: {r: 'count(*) OVER (PARTITION BY t)'}",
+        ];
+        for step in steps {
+            let after = |filter: &str| format!("- filter: {filter}\n{step}");
+            let made = if step.contains("{r:") { "r" } else { "a" };
+            assert_eq!(changed(&after("b > 1"), &after("b > 2")), [made], "{step}");
+            assert_eq!(changed(&after("b > 1"), &after("b > 1")), [""; 0], "{step}");
+        }
+        for step in
+            ["- clip: {columns: [a], min: 1}", "- fill_null: {columns: [a], with: {value: 1}}", "- derive: {a: b}"]
+        {
+            let after = |filter: &str| format!("- filter: {filter}\n{step}");
+            assert_eq!(changed(&after("b > 1"), &after("b > 2")), [""; 0], "{step}");
+        }
+    }
+
+    #[test]
     fn rows_are_what_chose_them() {
         let hash = |steps: &str| definitions(steps).rows.map(|rows| rows.hash);
         assert_eq!(hash("- trim: {columns: [t]}"), None);
@@ -262,6 +287,14 @@ mod tests {
             "- trim: {columns: [t]}\n- dedupe: {keys: [t]}",
             "- drop_null: {columns: [t]}",
             "- outliers: {columns: [a], method: iqr, action: drop}",
+            "- explode: {column: t, separator: x}",
+            "- explode: {column: u, separator: x}",
+            "- unpivot: {columns: [a, b], name: n, value: v}",
+            "- sql: SELECT a, b, t, u FROM this WHERE a > 1",
+            "- sql: SELECT a, b, t, u FROM this LIMIT 1",
+            "- sql: SELECT a, b, t, u FROM this LIMIT 2",
+            "- sql: SELECT a, b, t, u FROM this ORDER BY a LIMIT 2",
+            "- sql: SELECT DISTINCT a, b, t, u FROM this",
         ];
         let mut hashes: Vec<_> = all.iter().map(|steps| hash(steps).unwrap()).collect();
         hashes.sort();

@@ -31,7 +31,7 @@ pub struct Mapped {
     pub before: String,
     /// None makes an empty cell.
     pub after: Option<String>,
-    /// Who or what decided so; empty if nobody said.
+    /// Who or what decided so; empty if unknown.
     pub accepted_by: String,
 }
 

@@ -38,7 +38,7 @@ pub fn with_needs<'a>(spec: &'a Tables, name: &'a str) -> Vec<&'a str> {
     all
 }
 
-/// What is wrong with the names of other tables: one that is not there, or a circle.
+/// What is wrong with the names of other tables: one that is missing, or a circle.
 pub fn fault(spec: &Tables) -> Option<Error> {
     for (name, table) in spec.tables.iter() {
         let known = || spec.tables.names().filter(|other| *other != name);

@@ -78,7 +78,7 @@ impl Review {
     }
 }
 
-/// Files about the table that this run does not write. One that cannot be removed harms nobody.
+/// Files about the table that this run does not write. One that cannot be removed does no harm.
 fn remove_others(folder: &Path, table: &str, written: &[String]) {
     let prefix = format!("{table}_step");
     let is_old = |path: &PathBuf| {

@@ -4,7 +4,7 @@
 //! a key in one part. So the plan is cut before each such step, unless the parts are by its key already: the rows leave with all
 //! that is known of them, the dead among them, and come back in other parts. Before a question to the whole of a column a round
 //! of its own collects what the answer follows from; the rounds after it begin where it began, and know the answer. From the first
-//! step on that makes other rows of the whole table, or compares rows across it, one process goes on with all rows.
+//! step on that makes other rows from the whole table, or compares rows across it, one process continues with all rows.
 //!
 //! Within a part the rows must be in the order of the table. Then each row comes out as it would of the whole table, bit for bit.
 
@@ -124,7 +124,7 @@ impl Rounds {
     pub fn key(&self, round: usize) -> Vec<String> {
         let range = self.range(round);
         let is_last = round == self.stops.len();
-        // A round that only asks, before anything needs the key, reads the rows as they lie.
+        // A round that only asks, before anything needs the key, reads the rows as stored.
         let asks = !is_last && self.end(round) == End::Question;
         if asks && !self.plan.actions[range.clone()].iter().any(needs_key) {
             return Vec::new();
@@ -174,7 +174,7 @@ impl Rounds {
             }
             Some(Why::Key(by)) => {
                 let mut state = carried.state()?;
-                let columns = by.iter().map(|key| state.column(key).cloned()).collect::<PolarsResult<Vec<_>>>();
+                let columns = by.iter().map(|key| as_text(state.column(key)?)).collect::<PolarsResult<Vec<_>>>();
                 let keys = columns.and_then(|columns| keys(&columns)).during("clean")?;
                 // A number that every engine has: not negative, in 64 bits.
                 let numbers =
@@ -227,6 +227,14 @@ impl Rounds {
             _ => None,
         });
         asked.ok_or_else(|| Error::cannot_run("a question is not in the plan").hint("please report it"))
+    }
+}
+
+/// A column by whose values any process can tell rows apart: categories are numbered differently in each.
+fn as_text(column: &Column) -> PolarsResult<Column> {
+    match column.dtype() {
+        dtype if dtype.is_categorical() || dtype.is_enum() => column.strict_cast(&DataType::String),
+        _ => Ok(column.clone()),
     }
 }
 
@@ -314,7 +322,7 @@ impl Looking {
                 _ => return Err("compares rows across the whole table".to_owned()),
             },
             Action::Answer { .. } => return Err("asks a language model, each input once".to_owned()),
-            Action::Reshape(_) => return Err("makes other rows of the whole table".to_owned()),
+            Action::Reshape(_) => return Err("makes other rows from the whole table".to_owned()),
         }
         Ok(())
     }

@@ -62,7 +62,7 @@ pub(crate) struct Contest {
     /// Rank and position of the best row so far.
     best: Vec<HashMap<u64, (Rank, IdxSize), FixedState>>,
     losers: Vec<bool>,
-    /// By position: for how many rows the row stands; `None` if nobody wants to know.
+    /// By position: for how many rows the row stands; `None` if it is not needed.
     counts: Option<Vec<u32>>,
 }
 

@@ -1,4 +1,4 @@
-//! The end of the pass: batches of the plan, split into rows that go on, rows refused and rows removed.
+//! The end of the pass: batches of the plan, split into rows that are passed on, rows refused and rows removed.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use crate::steps::Step;
 
 /// A cleaned table: runs while its batches are taken.
 pub struct Cleaned {
-    /// The columns of the rows that go on. Refused rows have these and [`REASON`], unless `refused` says otherwise.
+    /// The columns of the rows that are passed on. Refused rows have these and [`REASON`], unless `refused` says otherwise.
     pub schema: Schema,
     /// The columns of refused rows where table steps make other rows: a row is refused with the columns that it has then.
     pub refused: Option<Schema>,
@@ -41,7 +41,7 @@ pub struct Cleaned {
 /// the reason. Every row of the input is in exactly one of: rows, refused, counted in `removed` under the name
 /// of its rule. Steps that look at the whole table read it beforehand, restricted to the columns they need.
 ///
-/// If `given` asks for a change log, each batch has the changes of the rows that go on: `id` (what takes a change
+/// If `given` asks for a change log, each batch has the changes of the rows that are passed on: `id` (what takes a change
 /// back; empty where nothing can: masks, changes of type), `_file`, `_row`, `column` (as it is called in the end),
 /// `before` and `after` (text; empty of masked columns), `by` (the step, or the model, task and prompt).
 pub fn clean(input: LazyFrame, steps: &[Step], given: &Given) -> Result<Cleaned> {
@@ -92,7 +92,7 @@ fn refused_schema(earlier: &[Schema], last: &Schema) -> Schema {
     all
 }
 
-/// The plan of `steps` for a table of these columns; nothing is read for it. `table_follows`: whoever asks looks at the
+/// The plan of `steps` for a table of these columns; nothing is read for it. `table_follows`: the caller looks at the
 /// whole table behind the last step.
 ///
 /// Errors: whatever steps refuse of columns and their types.

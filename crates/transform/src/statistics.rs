@@ -170,7 +170,9 @@ pub(crate) fn counted_together(
 ) -> Result<DataFrame> {
     let mut counts: Option<DataFrame> = None;
     for batch in batches {
-        let of_batch = batch?.lazy().select([col(column), lit(1u64).alias(COUNT)]);
+        // A plain literal would be narrower.
+        let one = lit(1u64).cast(DataType::UInt64).alias(COUNT);
+        let of_batch = batch?.lazy().select([col(column), one]);
         let together = match counts {
             None => of_batch,
             Some(counts) => concat([counts.lazy(), of_batch], UnionArgs::default()).during(place)?,

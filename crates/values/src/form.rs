@@ -261,7 +261,7 @@ pub fn plain(column: Series, place: &str) -> Result<Series> {
         }
         dtype if dtype.is_integer() => column.strict_cast(&DataType::Int64).during(place)?,
         dtype if Kind::of(dtype).is_none() => {
-            return Err(Error::cannot_run(format!("{place} is {}, which no feature can be", type_name(dtype)))
+            return Err(Error::cannot_run(format!("{place} is {}, which cannot be a feature", type_name(dtype)))
                 .hint("derive plain values of it in clean.yaml"));
         }
         _ => column,

@@ -1,7 +1,7 @@
 //! How dates, datetimes and times are written, in strftime's letters: checked when the YAML is read.
 //!
 //! A number has as many digits as its letter says (`%Y` four, `%y` two) or, between other characters, one digit less
-//! (`1.3.2024`). Two numbers that touch need all their digits: nobody knows what `2024111` is.
+//! (`1.3.2024`). Two numbers that touch need all their digits: `2024111` would be ambiguous.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -429,14 +429,14 @@ fn read_letters(letters: &str, format: &str, pieces: &mut Vec<Piece>) -> Result<
             }
             "Z" => {
                 return Err(format!(
-                    "\"{format}\" has %Z, the name of a time zone, which says too little (CST is three zones); where it is \
+                    "\"{format}\" has %Z, the name of a time zone, which is ambiguous (CST is three zones); where it is \
                      always the same, write it into the format, such as \"%H:%M CET\", and add 'zone: Europe/Berlin'"
                 ));
             }
             "U" | "W" | "V" | "G" | "g" | "u" | "w" | "C" | "q" => {
                 return Err(format!(
-                    "\"{format}\" has %{letter}, of which no date is made here; keep the text, and make the date of it in \
-                     clean by SQL"
+                    "\"{format}\" has %{letter}, which is not supported; keep the text, and make the date from it in clean \
+                     by SQL"
                 ));
             }
             _ => match SHORTHANDS.iter().find(|(known, _)| *known == letter) {

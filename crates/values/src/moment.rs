@@ -15,7 +15,7 @@ pub enum Moment {
 }
 
 impl Moment {
-    /// The timestamp, a local one taken as it stands.
+    /// The timestamp; a local one is not converted.
     pub fn micros(self) -> i64 {
         match self {
             Moment::Local(micros) | Moment::Utc(micros) => micros,

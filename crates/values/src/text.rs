@@ -193,11 +193,11 @@ pub fn read_one(text: &str, reading: &Reading) -> String {
     match (reading.told, reading.column_type, iso_datetime(cell)) {
         (Told::Declared, ..) => {}
         (Told::Inferred, ColumnType::Datetime, Some(Moment::Utc(_))) => {
-            return "says how far it is from UTC, which the rows before it do not; declare the column under 'columns'"
+            return "has an offset from UTC, which the rows before it do not have; declare the column under 'columns'"
                 .to_owned();
         }
         (Told::InferredUtc, ColumnType::Datetime, Some(Moment::Local(_))) => {
-            return "does not say how far it is from UTC, as the rows before it do; declare the column under 'columns'"
+            return "has no offset from UTC, which the rows before it have; declare the column under 'columns'"
                 .to_owned();
         }
         _ if is_number && is_code(cell) && numbers::float(cell).is_some() => {

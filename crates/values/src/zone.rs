@@ -23,9 +23,9 @@ pub enum Dst {
     /// The row is refused.
     #[default]
     Refuse,
-    /// The earlier of the two moments that may be meant.
+    /// The earlier of the two instants that may be meant.
     Earlier,
-    /// The later of the two moments that may be meant.
+    /// The later of the two instants that may be meant.
     Later,
 }
 
@@ -74,8 +74,8 @@ impl Zone {
         utc.checked_add(i64::from(self.ahead(utc)?) * 1_000_000)
     }
 
-    /// The first moment from which on the clocks of the zone show `local` or a later time. It is unique: of a time that
-    /// they show twice it is the first of both moments, of one that they skip the moment of the change.
+    /// The first instant from which on the clocks of the zone show `local` or a later time. It is unique: of a time that
+    /// they show twice it is the first of both instants, of one that they skip the instant of the change.
     pub fn first(&self, local: i64) -> Option<i64> {
         let both = [Dst::Earlier, Dst::Later].map(|dst| LocalTime { zone: *self, dst }.utc(local));
         let [Some(earlier), Some(later)] = both else { return None };
@@ -96,7 +96,7 @@ impl Zone {
 }
 
 impl LocalTime {
-    /// The moment in UTC at which the clocks of the zone showed `local` (both in microseconds since 1970); nothing if
+    /// The instant in UTC at which the clocks of the zone showed `local` (both in microseconds since 1970); nothing if
     /// they never did, or twice, and that is to be refused.
     pub fn utc(&self, local: i64) -> Option<i64> {
         let naive: NaiveDateTime = DateTime::from_timestamp_micros(local)?.naive_utc();

@@ -33,7 +33,7 @@ impl Origin {
             return wrong("names one of them twice", "write each once");
         }
         (is_named && !from.contains(&Origin::Requests)).then(|| {
-            Error::cannot_run("names requests that nothing reads")
+            Error::cannot_run("names requests that are not read")
                 .hint("write `from: [requests]`, too: the answers of the server are judged")
                 .at("served")
         })

@@ -57,7 +57,7 @@ pub struct DiskUse {
     pub folders: Vec<FolderUse>,
 }
 
-/// Looks at the disk that `root` is on and at these folders, which are relative to it. One that is not there is empty.
+/// Looks at the disk that `root` is on and at these folders, which are relative to it. One that is missing is empty.
 pub fn disk_use(root: &Path, folders: &[&Path]) -> Result<DiskUse> {
     let (bytes, free) = space(root)?;
     let of = |folder: &&Path| {

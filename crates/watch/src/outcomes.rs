@@ -420,7 +420,7 @@ pub fn together(files: &[PathBuf], required: &[&str], optional: &[String]) -> Re
         let doing = file.display().to_string();
         let mut plan = artifact::scan_files(&[file])?;
         let schema = plan.collect_schema().during(&doing)?;
-        // Of an earlier spec, with other keys: what it says cannot be joined.
+        // From an earlier spec with other keys, so it cannot be joined.
         if !required.iter().all(|name| schema.contains(name)) {
             continue;
         }

@@ -303,6 +303,7 @@ fn median(values: &mut [f64]) -> Option<f64> {
 fn after(at: DateTime<Utc>, span: Span) -> Option<DateTime<Utc>> {
     let count = i64::from(span.count);
     match span.unit {
+        Unit::Minute => at.checked_add_signed(TimeDelta::minutes(count)),
         Unit::Hour => at.checked_add_signed(TimeDelta::hours(count)),
         Unit::Day => at.checked_add_signed(TimeDelta::days(count)),
         Unit::Week => at.checked_add_signed(TimeDelta::weeks(count)),

@@ -140,6 +140,7 @@ fn newest_of(summary: &ColumnSummary, of: &DataType) -> Option<DateTime<Utc>> {
 fn goes_stale(newest: DateTime<Utc>, max_age: Span) -> Option<DateTime<Utc>> {
     let count = max_age.count;
     match max_age.unit {
+        Unit::Minute => newest.checked_add_signed(Duration::minutes(i64::from(count))),
         Unit::Hour => newest.checked_add_signed(Duration::hours(i64::from(count))),
         Unit::Day => newest.checked_add_days(Days::new(u64::from(count))),
         Unit::Week => newest.checked_add_days(Days::new(7 * u64::from(count))),

@@ -17,10 +17,10 @@ use crate::scalar::literal;
 pub struct InRange {
     /// A column of numbers, dates or timestamps.
     pub column: String,
-    /// Smallest value allowed; a date stands for its midnight. Without it, anything up to `max`.
+    /// Smallest value allowed; a date means its midnight. Without it, anything up to `max`.
     #[serde(default)]
     pub min: Option<Scalar>,
-    /// Largest value allowed; a date stands for its midnight. Without it, anything from `min`.
+    /// Largest value allowed; a date means its midnight. Without it, anything from `min`.
     #[serde(default)]
     pub max: Option<Scalar>,
     /// Share of all rows that may fail, from 0 (default) to 1.

@@ -93,7 +93,7 @@ impl RowCheck for References {
     }
 }
 
-/// The keys of the other table. Built once: a join would build its table anew for every batch. Values are compared by
+/// The keys of the other table. Built once: a join would rebuild its table for every batch. Values are compared by
 /// what they mean, whatever the width or unit of their column.
 struct Keys {
     forms: Vec<Form>,

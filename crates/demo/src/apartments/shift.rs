@@ -43,7 +43,7 @@ impl FromStr for Shift {
         };
         let factor: f64 = factor.trim().parse().map_err(|_| wrong())?;
         if !(factor > 0.0 && factor <= 100.0) {
-            return Err(format!("'{text}': the factor is {factor}; it goes from above 0 to 100"));
+            return Err(format!("'{text}': the factor is {factor}; it must be above 0 and at most 100"));
         }
         let from = NaiveDate::parse_from_str(&format!("{month}-01"), "%Y-%m-%d").map_err(|_| wrong())?;
         Ok(Shift { of: *of, factor, from })

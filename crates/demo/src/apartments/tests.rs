@@ -111,7 +111,7 @@ fn a_shift_multiplies_prices_from_its_month_on_and_changes_nothing_before() {
     for (list, error) in [
         ("(price*1.5)", "'price*1.5' is not a shift; write one such as price*1.4@2024-07"),
         ("(prise*1.5@2024-07)", "'prise' cannot be shifted; choose one of: price, area"),
-        ("(price*0@2024-07)", "'price*0@2024-07': the factor is 0; it goes from above 0 to 100"),
+        ("(price*0@2024-07)", "'price*0@2024-07': the factor is 0; it must be above 0 and at most 100"),
         ("(price*2@2024-13)", "'price*2@2024-13' is not a shift; write one such as price*1.4@2024-07"),
         ("price*2@2024-07", "'price*2@2024-07' is not a list of shifts; write (price*1.4@2024-07)"),
     ] {

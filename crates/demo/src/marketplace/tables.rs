@@ -355,7 +355,7 @@ fn reviews(world: &World, number: u64, chance: &mut Chance, text: &mut Text) {
         // Now and then one review is filed with two orders.
         let shared = number > 0 && chance.happens(0.8 * dirt);
         let review_id = id(world, REVIEW, (number - u64::from(shared)) << 1 | which);
-        // Rarely the order is not there.
+        // Rarely the order does not exist.
         let of = if chance.happens(0.02 * dirt) { !number } else { number };
         let times = [review.asked, review.answered].map(|at| time(world, Some(at)));
         let [asked, answered] = &times;

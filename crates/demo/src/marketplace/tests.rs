@@ -239,7 +239,7 @@ fn settings_that_make_no_sense_are_refused() {
     let with =
         |part: &str| format!(r#"{{"table": "orders", "of": {{"from": "2023-01-01", "to": "2024-12-31", {part}}}}}"#);
     assert!(error(&with(r#""orders": 0"#)).contains("'orders' is 0; a marketplace has from 1 to 400000000"));
-    assert!(error(&with(r#""orders": 5, "dirt": 0.3"#)).contains("'dirt' is 0.3; it goes from 0 to 0.2"));
+    assert!(error(&with(r#""orders": 5, "dirt": 0.3"#)).contains("'dirt' is 0.3; it ranges from 0 to 0.2"));
     let backwards = r#"{"table": "orders", "of": {"from": "2024-01-01", "to": "2023-01-01", "orders": 5}}"#;
     assert!(error(backwards).contains("a marketplace is followed for 1 to 36600 days"));
     let table = r#"{"table": "order", "of": {"from": "2023-01-01", "to": "2024-12-31", "orders": 5}}"#;

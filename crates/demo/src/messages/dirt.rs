@@ -158,7 +158,7 @@ fn typing(text: &mut String, language: Language, chance: &mut Chance) {
     }
 }
 
-/// The space stands before the mark instead of after it, or not at all.
+/// The space is before the mark instead of after it, or not at all.
 fn spacing(text: &mut String, _: Language, chance: &mut Chance) {
     let old = [", ", ". ", "! ", "? "][chance.below(4) as usize];
     let mark = &old[..1];

@@ -131,7 +131,7 @@ impl People {
             let mut today = 0;
             for (at, kind) in kinds.iter().enumerate() {
                 let earlier = so_far[at] as u64;
-                // Even a tiny log needs somebody to buy on its first day.
+                // Even a tiny log needs a purchase on its first day.
                 so_far[at] += if at == 0 && before.len() == 1 { 1.0 } else { 0.0 };
                 so_far[at] += share / total * kind.share * customers;
                 let count = so_far[at] as u64 - earlier;
@@ -256,7 +256,7 @@ impl Day<'_> {
         self.weights.iter().position(|sum| pick < *sum).unwrap_or(0)
     }
 
-    /// Draws one customer of a kind, who buys today or not. `anyone`: nobody is skipped.
+    /// Draws one customer of a kind, who buys today or not. `anyone`: no one is skipped.
     #[inline]
     fn candidate(&self, kind: usize, chance: &mut Chance, anyone: bool) -> Option<Customer> {
         let group = &self.groups[kind];

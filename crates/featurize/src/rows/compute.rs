@@ -125,7 +125,7 @@ pub fn compute(plan: &Plan, tables: &Tables) -> Result<DataFrame> {
     Ok(frame)
 }
 
-/// Times as a clock counts them; the smallest integer stands for null. The column's ticks are no finer than the clock's.
+/// Times as a clock counts them; the smallest integer means null. The column's ticks are no finer than the clock's.
 pub fn times_of(frame: &DataFrame, time: &str, clock: Clock) -> Result<Vec<i64>> {
     let doing = format!("column '{time}'");
     let times = frame.column(time).during(&doing)?.as_materialized_series();

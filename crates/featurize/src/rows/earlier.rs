@@ -34,7 +34,7 @@ pub struct Ready {
 enum Values {
     /// Rows alone.
     None,
-    /// NaN stands for null.
+    /// NaN means null.
     Numbers(Vec<f64>),
     /// Codes of numbers, which follow in order.
     Ranks(Vec<u32>, Vec<f64>),

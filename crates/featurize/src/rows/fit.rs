@@ -114,7 +114,7 @@ impl Plan {
                 .hint("rename the column in clean.yaml, or the label"));
             }
             if *name == self.label || self.hidden.contains(name) {
-                return Err(Error::cannot_run(format!("{place} is made of '{name}', which every example carries"))
+                return Err(Error::cannot_run(format!("{place} is computed from '{name}', a column of every example"))
                     .hint("name another column as the label, or as time and key"));
             }
         }
@@ -133,7 +133,7 @@ impl Plan {
         {
             if *column == self.time || self.key.as_ref() == Some(column) {
                 return Err(Error::cannot_run(format!(
-                    "'known_late': '{column}' is carried by every example, so it must be known at once"
+                    "'known_late': '{column}' is a column of every example, so it must be known at once"
                 ))
                 .hint("name columns that were filled or changed later"));
             }
@@ -398,7 +398,7 @@ impl Plan {
     fn of_row(&mut self, column: &str, place: &str) -> Result<Option<DataType>> {
         self.own(column, place)?;
         if self.of_earlier_rows.iter().any(|late| late == column) {
-            return Err(Error::cannot_run(format!("{place}: '{column}' is made of earlier rows itself"))
+            return Err(Error::cannot_run(format!("{place}: '{column}' is itself computed from earlier rows"))
                 .hint("name a column, or a feature of the row itself"));
         }
         Ok(self.schemas[&self.table].get(column).cloned())
@@ -441,7 +441,7 @@ impl Plan {
         for column in sql.sql().columns() {
             self.anything(&column, place)?;
             if self.of_earlier_rows.contains(&column) {
-                return Err(Error::cannot_run(format!("{place}: '{column}' is made of earlier rows itself"))
+                return Err(Error::cannot_run(format!("{place}: '{column}' is itself computed from earlier rows"))
                     .hint("name columns, or features of the row itself"));
             }
         }

@@ -65,7 +65,7 @@ impl Keys {
         self.count
     }
 
-    /// The codes of rows that ask: [`NULL`] where a value is null, [`UNKNOWN`] for a combination that is not there.
+    /// The codes of rows that ask: [`NULL`] where a value is null, [`UNKNOWN`] for a combination that is missing.
     pub fn find(&self, rows: &DataFrame, place: &str) -> Result<Vec<u32>> {
         let mut codes = vec![0; rows.height()];
         for (number, (own, interner)) in self.own.iter().zip(&self.columns).enumerate() {

@@ -109,7 +109,7 @@ struct State {
     mask: u8,
 }
 
-/// What is known of the rows of a group, while time goes on.
+/// What is known of the rows of a group, while time advances.
 pub struct Timeline {
     rows: Vec<State>,
     /// When, at which place, what becomes known.

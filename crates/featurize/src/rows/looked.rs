@@ -42,7 +42,7 @@ impl Looked {
             }
             if let Some(sql) = &of.of {
                 let given = evaluated(&masked, sql, "of", place)?;
-                // Of divisions by zero there is no value.
+                // A division by zero has no value.
                 let given = if given.dtype().is_float() { plain(given, place)? } else { given };
                 match &mut values {
                     None => values = Some(given),
@@ -57,7 +57,7 @@ impl Looked {
         self.kept.as_ref().is_none_or(|kept| kept[mask as usize][row as usize])
     }
 
-    /// Where the value of a row stands.
+    /// The place of a row's value.
     pub fn place(&self, row: u32, mask: u8) -> u32 {
         (self.rows * mask as usize) as u32 + row
     }

@@ -60,7 +60,7 @@ impl Prepared {
     }
 
     /// Key, time and features of rows, in their order: for each the very values that it has in a whole table in which it
-    /// stands at its time. `now` is the time of rows that have none.
+    /// is at its time. `now` is the time of rows that have none.
     pub fn rows(&self, rows: &DataFrame, now: DateTime<Utc>) -> Result<DataFrame> {
         let doing = "features";
         let mut frame = self.given(rows, now)?;

@@ -34,7 +34,7 @@ use values::form::plain;
 
 /// At how many times the future is falsified: each costs a run over all rows.
 const TIMES: usize = 8;
-/// How many earlier rows are invented again at the moment of a sampled row.
+/// How many earlier rows are invented again at the time of a sampled row.
 const INVENTED: usize = 1_000;
 
 /// Recomputes up to `sample` rows of each published table, chosen by `seed`: half of them at the ends of months and
@@ -259,7 +259,7 @@ struct AsOf<'a> {
 
 impl AsOf<'_> {
     /// The past, with what was not known of it changed; the requested rows; and a future that never was: twice, once at the
-    /// very moment; and rows of the past that arrive at that very time.
+    /// very instant; and rows of the past that arrive at that very time.
     fn joined(
         &self,
         past: &DataFrame,

@@ -38,6 +38,7 @@ impl Back {
         let per_day = self.clock.per_day();
         let count = i64::from(span.count);
         match span.unit {
+            Unit::Minute => time.saturating_sub(count.saturating_mul(per_day / 1_440)),
             Unit::Hour => time.saturating_sub(count.saturating_mul(per_day / 24)),
             Unit::Day => self.shown(time, |local| local.saturating_sub(count.saturating_mul(per_day))),
             Unit::Week => {
@@ -62,17 +63,17 @@ fn months(span: Span) -> Option<Months> {
     match span.unit {
         Unit::Month => Some(Months::new(span.count)),
         Unit::Year => Some(Months::new(span.count.saturating_mul(12))),
-        Unit::Hour | Unit::Day | Unit::Week => None,
+        Unit::Minute | Unit::Hour | Unit::Day | Unit::Week => None,
     }
 }
 
-/// A day so many months earlier. A day before the calendar begins stands for the beginning of all time.
+/// A day so many months earlier. A day before the calendar means the beginning of time.
 fn shifted(day: i64, months: Months) -> i64 {
     let moved = date(day).and_then(|date| date.checked_sub_months(months));
     moved.map_or(i64::MIN, |date| i64::from(date.to_epoch_days()))
 }
 
-/// From a row's time to the first moment of its window, and the first after it.
+/// From a row's time to the first instant of its window, and the first after it.
 pub struct Reach {
     lag: Back,
     window: Option<Back>,

@@ -86,7 +86,7 @@ fn looked(rows: &DataFrame, of: &Earlier, place: &str) -> Result<(Vec<Value>, Ve
         let given = DataFrame::new(given.len(), vec![given.into()]).during(place)?;
         Ok(Some(cells(&given, "given")?))
     };
-    // Of divisions by zero there is no value.
+    // A division by zero has no value.
     let finite = |value: Value| match value {
         Value::Number(number) if !number.is_finite() => Value::Null,
         other => other,
@@ -232,7 +232,7 @@ pub fn from_key(plan: &Plan, tables: &Tables, rows: &DataFrame, of: &ByKey) -> R
     Ok(values.map(|value| Answer::from(finite(value))).collect())
 }
 
-/// From when on the labels of rows are known: not before the row is, and after the moment that a column names.
+/// From when on the labels of rows are known: not before the row is, and after the time that a column names.
 pub fn label_known_at(plan: &Plan, rows: &DataFrame) -> Result<Vec<Answer>> {
     let almanac = Almanac::of(plan.clock);
     let tick = DAY / i128::from(plan.clock.per_day());

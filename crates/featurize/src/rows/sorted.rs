@@ -10,7 +10,7 @@ pub struct Sorted {
     rows: Vec<u32>,
     /// Their times, side by side so that a window walks through memory in one direction.
     times: Vec<i64>,
-    /// Where each row of the table stands among them, if it has a group.
+    /// The position of each row of the table among them, if it has a group.
     places: Vec<u32>,
     /// Where each group begins; one more at the end.
     offsets: Vec<usize>,

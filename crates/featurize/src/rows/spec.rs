@@ -121,7 +121,7 @@ pub enum RowFeature {
     Quantile(Past),
     /// The value of the earliest row that has one.
     First(Past),
-    /// The value of the newest earlier row that has one. Of rows of one moment the last in the table.
+    /// The value of the newest earlier row that has one. Among rows of one time, the last in the table.
     Last(Past),
     /// Whole days since the newest earlier row; null without rows.
     Recency(Past),

@@ -52,7 +52,7 @@ fn tables_of_another_spec_cannot_be_proved() {
     let says = |what: &str| {
         format!(
             "the published table does not have the columns of the spec: {what}; features.yaml has changed since, or \
-             somebody else wrote the table; run features again"
+             another program wrote the table; run features again"
         )
     };
     assert_eq!(proved(&spec, &tables(), &drawn).unwrap_err().to_string(), says("'area' is missing"));
@@ -430,7 +430,7 @@ fn unknown_names_have_neighbours() {
         (vec!["f: {count: {from: lease, time: signed}}"], "feature 'f': no table 'lease' among the inputs"),
         (
             vec!["m: {mean: {of: price}}", "f: {mean: {of: m}}"],
-            "feature 'f': 'm' is made of earlier rows itself; name columns, or features of the row itself",
+            "feature 'f': 'm' is itself computed from earlier rows; name columns, or features of the row itself",
         ),
         (
             vec!["floor: {sql: floor + 1}"],
@@ -447,7 +447,7 @@ fn unknown_names_have_neighbours() {
         ),
         (
             vec!["f: {count: {window: 5h}}"],
-            "feature 'f': 5h is a span of hours, but the time column holds dates; write days, such as 1d",
+            "feature 'f': 5h needs a time of day, but the time column holds dates; write days, such as 1d",
         ),
     ] {
         assert_eq!(failure(&features), says);

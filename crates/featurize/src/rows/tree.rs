@@ -6,7 +6,7 @@ use super::fold::Fold;
 const BLOCK: usize = 16;
 
 /// Rows joined by blocks, and blocks by twos, fours, eights and so on. What a range gives, to its last digit, depends on its
-/// rows and on how many rows lie before it, and on nothing else: whoever asks, and when, gets the same.
+/// rows and on how many rows lie before it, and on nothing else: every query gets the same.
 pub struct Tree<F> {
     /// A power of two: where the blocks begin.
     size: usize,
@@ -52,7 +52,7 @@ impl<F: Fold> Tree<F> {
         self.fold_by(low, high, leaf, |node| self.nodes[node])
     }
 
-    /// The same where a part may have to be joined anew: `is_kept` says of a node of another tree, of the same rows, whether
+    /// The same where a part may have to be joined again: `is_kept` says of a node of another tree, of the same rows, whether
     /// what is kept here holds.
     pub fn fold_where<G: Fold>(
         &self,

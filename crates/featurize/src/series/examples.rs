@@ -11,7 +11,7 @@ use super::holidays::Country;
 use super::kernel::{Matrix, difference, ewm, lag, planted, window};
 use super::models::Forecaster;
 use super::panel::{Panel, bounds};
-use super::plan::{HORIZON, How, Lookup, Op, Plan, SERIES};
+use super::plan::{HORIZON, How, Lookup, Op, Plan, SERIES, SINGLE};
 use super::spec::{CountedFrom, Holiday, Missing};
 use crate::eval::evaluated;
 use crate::interner::{NULL, UNKNOWN};
@@ -27,7 +27,11 @@ pub type Others = BTreeMap<String, DataFrame>;
 
 /// Reads the table of the series.
 pub fn read(plan: &Plan, open: Open) -> Result<DataFrame> {
-    let columns: Vec<_> = plan.needs.iter().map(|name| polars::prelude::col(name.as_str())).collect();
+    let column = |name: &String| match plan.is_single() && name == SERIES {
+        true => polars::prelude::lit(SINGLE).alias(SERIES),
+        false => polars::prelude::col(name.as_str()),
+    };
+    let columns: Vec<_> = plan.needs.iter().map(column).collect();
     artifact::collect(open(&plan.table)?.select(columns), &format!("reading table '{}'", plan.table))
 }
 
@@ -155,12 +159,12 @@ impl World {
         Ok((keys, rows, values))
     }
 
-    /// The examples at some cutoffs: all periods of the horizon, or those whose label is known.
-    fn cells(&self, plan: &Plan, cutoffs: &[usize], with_label: bool) -> Cells {
+    /// The examples of the series at some cutoffs: all periods of the horizon, or those whose label is known.
+    fn cells(&self, plan: &Plan, cutoffs: &[usize], with_label: bool, of: impl Fn(usize) -> bool) -> Cells {
         let mut cells = Cells { series: Vec::new(), cutoffs: Vec::new(), targets: Vec::new() };
         for cutoff in cutoffs {
             for series in 0..self.panel.series() {
-                if !self.panel.is_active(series, *cutoff, self.bounds) {
+                if !of(series) || !self.panel.is_active(series, *cutoff, self.bounds) {
                     continue;
                 }
                 for target in *cutoff..cutoff + plan.horizon {
@@ -177,7 +181,7 @@ impl World {
 
     /// How many examples there are at a cutoff.
     pub fn count(&self, plan: &Plan, cutoff: usize, with_label: bool) -> usize {
-        self.cells(plan, &[cutoff], with_label).len()
+        self.cells(plan, &[cutoff], with_label, |_| true).len()
     }
 
     /// Whether a series has an example at one of the cutoffs.
@@ -214,7 +218,18 @@ impl World {
     /// The examples at some cutoffs with their features and, if wanted, their labels, in the order of cutoff, series and
     /// horizon.
     pub fn examples(&self, plan: &Plan, cutoffs: &[usize], with_label: bool) -> Result<DataFrame> {
-        let cells = self.cells(plan, cutoffs, with_label);
+        self.examples_of(plan, cutoffs, with_label, |_| true)
+    }
+
+    /// The same of some series.
+    pub fn examples_of(
+        &self,
+        plan: &Plan,
+        cutoffs: &[usize],
+        with_label: bool,
+        of: impl Fn(usize) -> bool,
+    ) -> Result<DataFrame> {
+        let cells = self.cells(plan, cutoffs, with_label, of);
         let doing = "examples";
         let mut frame = self.carried(plan, &cells)?;
         for name in &plan.rules().known_ahead.0 {
@@ -263,10 +278,12 @@ impl World {
         frame.select(names.iter().map(String::as_str)).during(doing)
     }
 
-    /// A column that is known ahead, of the period that is predicted. A row that fills a gap is not a plan.
+    /// A column that is known ahead, of the period that is predicted. In training a missing period has what fills it: were it
+    /// null, a model would learn that nothing is sold where nothing is planned. To be predicted are only periods after the
+    /// last filled one, so what fills a gap is never taken for a plan.
     fn ahead(&self, plan: &Plan, cells: &Cells, name: &str, is_forecast: bool) -> Result<Series> {
         let place = format!("series.known_ahead: '{name}'");
-        let row = |(series, target): (&u32, &usize)| self.panel.real_row(*series as usize, *target).unwrap_or(NULL);
+        let row = |(series, target): (&u32, &usize)| self.panel.row(*series as usize, *target).unwrap_or(NULL);
         let rows: Vec<u32> = cells.series.iter().zip(&cells.targets).map(row).collect();
         let values = self.panel.frame.column(name).during(&place)?.as_materialized_series().clone();
         let column = take(&values, &rows)?.with_name(name.into());

@@ -12,8 +12,8 @@ use crate::rows::compute::counted;
 use values::form::numbers;
 
 impl Panel {
-    /// Rows for the gaps, or their refusal.
-    pub(super) fn fill(&mut self, plan: &Plan) -> Result<()> {
+    /// Rows for the gaps before the period `until`, or their refusal.
+    pub(super) fn fill(&mut self, plan: &Plan, until: usize) -> Result<()> {
         let rules = plan.rules();
         let (mut missing, mut named, mut holed): (u64, Vec<String>, u64) = (0, Vec::new(), 0);
         for series in 0..self.series() {
@@ -50,7 +50,7 @@ impl Panel {
         let mut cells: Vec<(usize, usize, u32)> = Vec::new();
         for series in 0..self.series() {
             let mut before = None;
-            for period in self.ends[series].0..self.newest {
+            for period in self.ends[series].0..until {
                 match (self.row(series, period), before) {
                     (Some(row), _) => before = Some(row),
                     (None, Some(row)) => cells.push((series, period, row)),

@@ -9,7 +9,7 @@ use spec::{Error, Result};
 
 use super::periods::Periods;
 use super::plan::{Level, Plan, Source};
-use super::rows::{labels, numbered, origin, rename, series_of, texts};
+use super::rows::{coded, labels, numbered, origin, rename, series_of};
 use crate::eval::{evaluated, holds};
 use crate::rows::compute::times_of;
 use values::form::{numbers, refuse_infinite};
@@ -55,6 +55,8 @@ pub struct Asked {
     pub today: NaiveDate,
     /// Another newest cutoff than the spec's, by its period's number: then nothing is refused of later periods.
     pub newest: Option<i64>,
+    /// Gaps before this period are filled, though they lie after the newest cutoff. Default: those before the cutoff.
+    pub filled_until: Option<i64>,
 }
 
 impl Panel {
@@ -77,7 +79,7 @@ impl Panel {
                 .hint("see what clean.yaml removes, and that 'time' and 'series.by' name the right columns"));
         }
         let times = times_of(&frame, &plan.time, plan.clock)?;
-        rename(plan, &mut frame, &times)?;
+        let warnings = rename(plan, &mut frame, &times)?;
         let rules = plan.rules();
         let periods = Periods::among(&times, rules.every, plan.clock, rules.dated)?;
         let (keys, names, series) = series_of(plan, &frame)?;
@@ -115,7 +117,10 @@ impl Panel {
                     origin(&frame, *cell as usize),
                     origin(&frame, row)
                 ))
-                .hint("remove or add up one of them in clean.yaml, for example with dedupe"));
+                .hint(
+                    "if each row is a sale or a measurement, add them up in clean.yaml with aggregate; if a row came twice, \
+                     remove one there, for example with dedupe",
+                ));
             }
             *cell = row as u32;
         }
@@ -136,10 +141,11 @@ impl Panel {
             ends,
             incomplete,
             changes_on,
-            warnings: Vec::new(),
+            warnings,
         };
-        panel.fill(plan)?;
-        panel.warnings = panel.noticed(plan);
+        let until = asked.filled_until.map_or(newest_at, |until| usize::try_from(until - first).unwrap_or(0));
+        panel.fill(plan, until.clamp(newest_at, count))?;
+        panel.warnings.extend(panel.noticed(plan));
         Ok(panel)
     }
 
@@ -192,44 +198,47 @@ impl Panel {
     /// Of each series its group, and how many groups there are.
     pub fn groups(&self, level: &Level, place: &str) -> Result<(Vec<u32>, usize)> {
         let Level::By(by) = level else { return Ok(((0..self.series() as u32).collect(), self.series())) };
-        let mut of_series: Vec<Option<Vec<String>>> = vec![None; self.series()];
-        let columns = by.iter().map(|name| texts(&self.frame, name)).collect::<Result<Vec<_>>>()?;
+        let columns = by.iter().map(|name| coded(&self.frame, name)).collect::<Result<Vec<_>>>()?;
+        let named = |row: u32| {
+            let value = |(codes, values): &(Vec<u32>, Vec<String>)| values[codes[row as usize] as usize].clone();
+            columns.iter().map(value).collect::<Vec<_>>().join("/")
+        };
+        // Of each series a row that has its values; none of series without rows of their own.
+        let mut of_series: Vec<Option<u32>> = vec![None; self.series()];
         for (series, known) in of_series.iter_mut().enumerate() {
-            for period in 0..self.count {
-                let Some(row) = self.real_row(series, period) else { continue };
-                let values = columns.iter().map(|column| column[row as usize].clone()).collect::<Option<Vec<_>>>();
-                let Some(values) = values else {
+            for row in (0..self.count).filter_map(|period| self.real_row(series, period)) {
+                if columns.iter().any(|(codes, _)| codes[row as usize] == NONE) {
                     return Err(Error::refused(format!(
                         "{place}: 'by': {} has no value in {}",
                         self.names[series],
                         origin(&self.frame, row as usize)
                     ))
                     .hint("fill it in clean.yaml"));
-                };
-                match known {
-                    Some(known) if *known != values => {
-                        return Err(Error::refused(format!(
-                            "{place}: 'by': series {} changes from {} to {} in {}",
-                            self.names[series],
-                            known.join("/"),
-                            values.join("/"),
-                            origin(&self.frame, row as usize)
-                        ))
-                        .hint("a level is the same in all rows of a series: correct it in clean.yaml, or add the column to \
-                               series.by"));
-                    }
-                    Some(_) => {}
-                    None => *known = Some(values),
+                }
+                let known = *known.get_or_insert(row);
+                if columns.iter().any(|(codes, _)| codes[row as usize] != codes[known as usize]) {
+                    return Err(Error::refused(format!(
+                        "{place}: 'by': series {} changes from {} to {} in {}",
+                        self.names[series],
+                        named(known),
+                        named(row),
+                        origin(&self.frame, row as usize)
+                    ))
+                    .hint(
+                        "a level is the same in all rows of a series: correct it in clean.yaml, or add the column to \
+                           series.by",
+                    ));
                 }
             }
         }
-        let mut codes: HashMap<Vec<String>, u32> = HashMap::new();
-        let groups = of_series.into_iter().map(|values| {
-            let fresh = codes.len() as u32;
-            *codes.entry(values.unwrap_or_default()).or_insert(fresh)
-        });
-        let groups = groups.collect();
-        Ok((groups, codes.len()))
+        let mut groups: HashMap<Vec<u32>, u32> = HashMap::new();
+        let group = |row: Option<u32>| {
+            let codes = row.iter().flat_map(|row| columns.iter().map(|(codes, _)| codes[*row as usize])).collect();
+            let fresh = groups.len() as u32;
+            *groups.entry(codes).or_insert(fresh)
+        };
+        let of_series = of_series.into_iter().map(group).collect();
+        Ok((of_series, groups.len()))
     }
 
     /// The value of each row for a source; NaN where it has none.

@@ -12,8 +12,8 @@ pub struct Periods {
     every: Span,
     clock: Clock,
     dated: Dated,
-    /// Of hours, days and weeks the ticks from one period to the next, and what remains of every time. Of months and years
-    /// the months, and the day: 31 is the last of each month.
+    /// Of minutes, hours, days and weeks the ticks from one period to the next, and what remains of every time. Of months and
+    /// years the months, and the month within them times 32 plus the day: months that are shorter have their last day instead.
     step: i64,
     rest: i64,
     by_month: bool,
@@ -22,7 +22,8 @@ pub struct Periods {
 impl Periods {
     /// The periods on which most of the times lie.
     ///
-    /// Errors (cannot run): periods of hours of dates, months of timestamps.
+    /// Errors (cannot run): periods of minutes or hours of dates, months of timestamps; minutes of which a day is not a whole
+    /// number.
     pub fn among(times: &[i64], every: Span, clock: Clock, dated: Dated) -> Result<Periods> {
         clock.measures(every, "series.every")?;
         let by_month = matches!(every.unit, Unit::Month | Unit::Year);
@@ -31,7 +32,12 @@ impl Periods {
                 .hint("cast the time to date in clean.yaml"));
         }
         let count = i64::from(every.count);
+        if every.unit == Unit::Minute && 1_440 % count != 0 {
+            return Err(Error::cannot_run(format!("series.every: a day is not a whole number of periods of {every}"))
+                .hint("write minutes that divide a day, such as 15min or 30min"));
+        }
         let step = match every.unit {
+            Unit::Minute => clock.per_day() / 1_440 * count,
             Unit::Hour => clock.per_day() / 24 * count,
             Unit::Day => clock.per_day() * count,
             Unit::Week => clock.per_day() * 7 * count,
@@ -41,11 +47,18 @@ impl Periods {
         let mut periods = Periods { every, clock, dated, step, rest: 0, by_month };
         let mut rests: std::collections::BTreeMap<i64, usize> = std::collections::BTreeMap::new();
         for time in times {
-            *rests.entry(periods.rest_of(*time)).or_default() += 1;
+            for rest in periods.rests_of(*time) {
+                *rests.entry(rest).or_default() += 1;
+            }
         }
-        // Of equally frequent ones the first.
         let most = rests.values().max().copied().unwrap_or(0);
-        periods.rest = rests.iter().find(|(_, count)| **count == most).map_or(0, |(rest, _)| *rest);
+        let mut frequent = rests.iter().filter(|(_, count)| **count == most).map(|(rest, _)| *rest);
+        // Of equally frequent ones the first; but 30 April is rather the end of a month than its 30th day.
+        let first = frequent.next().unwrap_or(0);
+        periods.rest = match by_month {
+            false => first,
+            true => frequent.take_while(|rest| rest / 32 == first / 32).last().unwrap_or(first),
+        };
         Ok(periods)
     }
 
@@ -57,20 +70,23 @@ impl Periods {
         self.clock
     }
 
-    /// What is the same of all times of one grid.
-    fn rest_of(&self, time: i64) -> i64 {
+    /// What is the same of all times of one grid. The last day of a month lies on several: 28 February on those of the 28th, the
+    /// 29th, the 30th and the last day.
+    fn rests_of(&self, time: i64) -> std::ops::RangeInclusive<i64> {
         if !self.by_month {
-            return time.rem_euclid(self.step);
+            let rest = time.rem_euclid(self.step);
+            return rest..=rest;
         }
-        let Some(day) = crate::clock::date(time) else { return -1 };
+        let Some(day) = crate::clock::date(time) else { return -1..=-1 };
         let months = i64::from(day.year()) * 12 + i64::from(day.month0());
         let is_last = day.succ_opt().is_none_or(|next| next.day() == 1);
-        months.rem_euclid(self.step) * 32 + if is_last { 31 } else { i64::from(day.day()) }
+        let (month, day) = (months.rem_euclid(self.step) * 32, i64::from(day.day()));
+        month + day..=month + if is_last { 31 } else { day }
     }
 
     /// The number of the period of a time; none if it lies between two periods.
     pub fn number(&self, time: i64) -> Option<i64> {
-        if self.rest_of(time) != self.rest {
+        if !self.rests_of(time).contains(&self.rest) {
             return None;
         }
         if !self.by_month {
@@ -87,12 +103,9 @@ impl Periods {
         }
         let (month, day) = (self.rest / 32, self.rest % 32);
         let months = number.checked_mul(self.step)?.checked_add(month)?;
-        let first = first_of(months)?;
-        let day = match day {
-            31 => first_of(months + 1)?.pred_opt()?,
-            day => NaiveDate::from_ymd_opt(first.year(), first.month(), u32::try_from(day).ok()?)?,
-        };
-        Some(i64::from(day.to_epoch_days()))
+        let last = first_of(months + 1)?.pred_opt()?;
+        let day = u32::try_from(day).ok()?.min(last.day());
+        Some(i64::from(last.with_day(day)?.to_epoch_days()))
     }
 
     /// The day by which a period is dated; none beyond the calendar.
@@ -100,9 +113,9 @@ impl Periods {
         self.clock.day(self.time(number)?)
     }
 
-    /// The first and the last day of a period. Of one of hours both are the day in which it begins.
+    /// The first and the last day of a period. Of one of minutes or hours both are the day in which it begins.
     pub fn days(&self, number: i64) -> Option<(NaiveDate, NaiveDate)> {
-        if self.every.unit == Unit::Hour {
+        if self.every.is_of_clock() {
             return self.day(number).map(|day| (day, day));
         }
         Some(match self.dated {
@@ -113,9 +126,9 @@ impl Periods {
 
     /// The first day on which a period is over; it is one of it only where periods are dated by their end.
     pub fn over_on(&self, number: i64) -> Option<NaiveDate> {
-        match (self.dated, self.every.unit) {
-            (Dated::End, _) | (_, Unit::Hour) => self.day(number),
-            (Dated::Start, _) => self.day(number + 1),
+        match self.dated {
+            Dated::Start if !self.every.is_of_clock() => self.day(number + 1),
+            Dated::Start | Dated::End => self.day(number),
         }
     }
 
@@ -133,13 +146,7 @@ impl Periods {
             Unit::Year => Some(i64::from(span.count) * 12),
             _ => None,
         };
-        let hours = |span: Span| match span.unit {
-            Unit::Hour => Some(i64::from(span.count)),
-            Unit::Day => Some(i64::from(span.count) * 24),
-            Unit::Week => Some(i64::from(span.count) * 168),
-            _ => None,
-        };
-        let pair = months(span).zip(months(self.every)).or(hours(span).zip(hours(self.every)));
+        let pair = months(span).zip(months(self.every)).or(span.minutes().zip(self.every.minutes()));
         match pair {
             Some((span, every)) if span % every == 0 => Ok((span / every) as usize),
             _ => Err(Error::cannot_run(format!("{what}: {span} is not a whole number of periods of {}", self.every))
@@ -156,7 +163,7 @@ impl Periods {
         let time = self.time(number);
         match time.and_then(|time| self.clock.day(time)) {
             None => format!("period {number}"),
-            Some(day) if self.clock.has_days() || self.every.unit != Unit::Hour => day.to_string(),
+            Some(day) if self.clock.has_days() || !self.every.is_of_clock() => day.to_string(),
             Some(day) => {
                 let within = time.unwrap_or_default().rem_euclid(self.clock.per_day());
                 let minutes = within / (self.clock.per_day() / 1_440);
@@ -215,6 +222,54 @@ mod tests {
         assert_eq!(quarters.count("1y".parse().unwrap(), "window").unwrap(), 4);
         let (first, last) = quarters.days(quarters.number(day("2024-04-01")).unwrap()).unwrap();
         assert_eq!((first.to_string(), last.to_string()), ("2024-04-01".to_owned(), "2024-06-30".to_owned()));
+    }
+
+    #[test]
+    fn a_day_that_a_month_does_not_have_is_its_last() {
+        let thirtieth = among(&["2024-01-30", "2024-02-29", "2024-03-30", "2024-04-30"], "1mo", Dated::Start);
+        let january = thirtieth.number(day("2024-01-30")).unwrap();
+        assert_eq!(thirtieth.number(day("2024-04-30")), Some(january + 3));
+        assert_eq!((thirtieth.number(day("2024-03-31")), thirtieth.number(day("2024-02-28"))), (None, None));
+        assert_eq!([13, 14].map(|at| thirtieth.shown(january + at)), ["2025-02-28", "2025-03-30"]);
+        // 28 February is a 28th, though it is the last day of its month.
+        let paydays = among(&["2023-01-28", "2023-02-28", "2023-03-28"], "1mo", Dated::Start);
+        let first = paydays.number(day("2023-01-28")).unwrap();
+        assert_eq!([1, 2].map(|at| paydays.shown(first + at)), ["2023-02-28", "2023-03-28"]);
+        // A leap day once a year, and the end of a fiscal year.
+        let yearly = among(&["2023-02-28", "2024-02-29", "2025-02-28"], "1y", Dated::End);
+        assert_eq!(yearly.shown(yearly.number(day("2025-02-28")).unwrap() + 3), "2028-02-29");
+        let ends = among(&["2024-04-30", "2024-06-30"], "1mo", Dated::End);
+        assert_eq!(ends.shown(ends.number(day("2024-04-30")).unwrap() + 1), "2024-05-31");
+    }
+
+    #[test]
+    fn minutes_are_periods_of_timestamps() {
+        const MILLISECONDS: Clock = Clock::new(Count::Ticks(1_000), None);
+        let of =
+            |every: &str, clock| Periods::among(&[300_000, 1_200_000], every.parse().unwrap(), clock, Dated::Start);
+        let quarters = of("15min", MILLISECONDS).unwrap();
+        assert_eq!(
+            (quarters.number(300_000), quarters.number(1_200_000), quarters.number(1_500_000)),
+            (Some(0), Some(1), None)
+        );
+        assert_eq!(
+            (quarters.shown(1), quarters.shown(95)),
+            ("1970-01-01 00:20".to_owned(), "1970-01-01 23:50".to_owned())
+        );
+        assert_eq!(quarters.count("1h".parse().unwrap(), "window").unwrap(), 4);
+        assert_eq!(quarters.count("1w".parse().unwrap(), "window").unwrap(), 672);
+        assert_eq!(
+            quarters.count("20min".parse().unwrap(), "window").unwrap_err().to_string(),
+            "window: 20min is not a whole number of periods of 15min; write a multiple of 15min"
+        );
+        assert_eq!(
+            of("7min", MILLISECONDS).unwrap_err().to_string(),
+            "series.every: a day is not a whole number of periods of 7min; write minutes that divide a day, such as 15min or 30min"
+        );
+        assert_eq!(
+            of("15min", DAYS).unwrap_err().to_string(),
+            "series.every: 15min needs a time of day, but the time column holds dates; write days, such as 1d"
+        );
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::holidays::Country;
 use super::models::Forecaster;
 use super::periods::Periods;
 use super::spec::{
-    Back, CountedFrom, Gaps, Holiday, Missing, Negative, Series, SeriesFeature, SeriesLookup, SeriesSpec,
+    Back, CountedFrom, Gaps, Holiday, Missing, Negative, Renamed, Series, SeriesFeature, SeriesLookup, SeriesSpec,
 };
 use crate::clock::Clock;
 use crate::known::known_at_name;
@@ -21,6 +21,8 @@ use values::form::is_text;
 
 /// The column that names a series.
 pub const SERIES: &str = "series";
+/// The name of the series where the whole table is one.
+pub const SINGLE: &str = "all";
 /// The column of how many periods ahead an example is.
 pub const HORIZON: &str = "horizon";
 
@@ -144,6 +146,10 @@ impl Plan {
         let place = format!("table '{table}'");
         let schema = open(&table)?.collect_schema().during(&place)?;
         let time_type = dtype_of(&schema, &spec.time, &format!("{place}: 'time'"))?;
+        if matches!(time_type, DataType::Datetime(_, Some(_))) {
+            return Err(Error::cannot_run(format!("{place}: column '{}' has a time zone", spec.time))
+                .hint("cast it to datetime in clean.yaml, which gives times of UTC"));
+        }
         let clock = Clock::of(&time_type, &spec.time, None)?;
         let rules = &spec.series;
         // Only whether spans are whole numbers of periods is asked of these.
@@ -158,7 +164,7 @@ impl Plan {
             time: spec.time.clone(),
             time_type,
             clock,
-            by: rules.by.0.clone(),
+            by: if rules.by.0.is_empty() { vec![SERIES.to_owned()] } else { rules.by.0.clone() },
             every: rules.every,
             horizon: rules.horizon as usize,
             series: SeriesRules(rules.clone()),
@@ -173,12 +179,23 @@ impl Plan {
             schema,
             table,
         };
+        if plan.is_single() {
+            if plan.schema.contains(SERIES) {
+                return Err(Error::cannot_run(format!(
+                    "{place} has a column '{SERIES}', but series.by names no column"
+                ))
+                .hint(format!("write `by: {SERIES}` if it tells series apart, else rename it in clean.yaml")));
+            }
+            let mut schema = (*plan.schema).clone();
+            schema.with_column(SERIES.into(), DataType::String);
+            plan.schema = schema.into();
+        }
         plan.keys_fit()?;
         plan.label_fits()?;
         plan.rules_fit()?;
         if let Some(column) = rules.known_ahead.0.iter().find(|column| spec.made_of_label.contains(column)) {
             return Err(Error::cannot_run(format!(
-                "series.known_ahead: clean makes '{column}' of the label, which is not known in advance"
+                "series.known_ahead: clean computes '{column}' from the label, which is not known in advance"
             ))
             .hint("remove it there"));
         }
@@ -194,6 +211,11 @@ impl Plan {
             }
         }
         Ok(plan)
+    }
+
+    /// Whether the whole table is one series.
+    pub fn is_single(&self) -> bool {
+        self.rules().by.0.is_empty()
     }
 
     pub fn rules(&self) -> &Series {
@@ -222,9 +244,6 @@ impl Plan {
     fn keys_fit(&mut self) -> Result<()> {
         let time = self.time.clone();
         self.read(&time, "'time'")?;
-        if self.by.is_empty() {
-            return Err(Error::cannot_run("series.by names no column").hint("name the columns that tell series apart"));
-        }
         for column in self.by.clone() {
             let dtype = self.read(&column, "series.by")?;
             if !(is_text(&dtype) || dtype.is_integer() || dtype == DataType::Boolean) {
@@ -258,12 +277,14 @@ impl Plan {
         for column in &columns {
             self.read(column, &place)?;
             if self.by.contains(column) || *column == self.time {
-                return Err(Error::cannot_run(format!("{place} is made of '{column}', which every example carries"))
-                    .hint("name another column as the label"));
+                return Err(Error::cannot_run(format!(
+                    "{place} is computed from '{column}', a column of every example"
+                ))
+                .hint("name another column as the label"));
             }
             if self.rules().known_ahead.0.contains(column) {
                 return Err(Error::cannot_run(format!(
-                    "series.known_ahead: the label is made of '{column}', which is not known in advance"
+                    "series.known_ahead: the label is computed from '{column}', which is not known in advance"
                 ))
                 .hint("remove it there"));
             }
@@ -305,6 +326,17 @@ impl Plan {
             if !self.by.contains(&renamed.column) {
                 return Err(Error::cannot_run(format!("series.renamed: '{}' is not in series.by", renamed.column))
                     .hint(did_you_mean(&renamed.column, self.by.iter().map(String::as_str))));
+            }
+            let other = |other: &&Renamed| {
+                (&other.column, &other.from, other.on) == (&renamed.column, &renamed.from, renamed.on)
+                    && other.to != renamed.to
+            };
+            if let Some(other) = rules.renamed.iter().find(other) {
+                return Err(Error::cannot_run(format!(
+                    "series.renamed: '{}' has two new names from {} on, '{}' and '{}'",
+                    renamed.from, renamed.on, renamed.to, other.to
+                ))
+                .hint("leave one of them"));
             }
         }
         Ok(())

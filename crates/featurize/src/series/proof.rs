@@ -156,7 +156,7 @@ impl Cutoff<'_> {
         let published = published.take(&IdxCa::from_slice("".into(), &rows)).during("proof")?;
         let examples: Vec<Example> = rows.iter().map(|row| examples[*row as usize].clone()).collect();
         proof.pairs += examples.len();
-        let again = self.chosen(&self.world.examples(self.plan, &[self.cutoff], self.with_label)?, &examples)?;
+        let again = self.again(self.world, self.plan, (self.cutoff, self.with_label), &examples)?;
         let past = self.facts.before(number)?;
         let mut known = self.on_the_past(&past, &published, &examples)?;
         self.compare(&published, &with_slack(&again, &known)?, &examples, Fault::Changed)?;
@@ -183,6 +183,20 @@ impl Cutoff<'_> {
             Example { key, ahead }
         };
         Ok((0..rows.height()).map(of).collect())
+    }
+
+    /// The rows of the examples by the tool's own kernel, in their order.
+    fn again(
+        &self,
+        world: &World,
+        plan: &Plan,
+        (cutoff, with_label): (usize, bool),
+        examples: &[Example],
+    ) -> Result<DataFrame> {
+        let wanted: BTreeSet<&Key> = examples.iter().map(|example| &example.key).collect();
+        let keys = self.examples(&world.panel.keys)?;
+        let is_wanted: Vec<bool> = keys.iter().map(|example| wanted.contains(&example.key)).collect();
+        self.chosen(&world.examples_of(plan, &[cutoff], with_label, |series| is_wanted[series])?, examples)
     }
 
     /// The rows of the examples, in their order.
@@ -229,14 +243,14 @@ impl Cutoff<'_> {
             Some(example) => {
                 let what = if due.contains(example) { "is missing from the published table" } else { "is not due" };
                 Err(Error::refused(format!("{}: it {what}", self.named(example))).hint(
-                    "the clean tables or features.yaml changed since, or somebody else wrote the table: run features again",
+                    "the clean tables or features.yaml changed since, or another program wrote the table: run features again",
                 ))
             }
             None => Err(Error::refused(format!(
                 "cutoff {}: a row was published twice",
                 self.world.panel.shown(self.cutoff)
             ))
-            .hint("somebody else wrote the table: run features again")),
+            .hint("another program wrote the table: run features again")),
         }
     }
 
@@ -246,13 +260,9 @@ impl Cutoff<'_> {
         let mut rows = published.clone();
         // What is known in advance, from the rows of the periods that are predicted.
         for name in &self.plan.rules().known_ahead.0 {
-            let column = self.facts.frame.column(name).during(doing)?.as_materialized_series().clone();
-            let places: Vec<Option<u32>> = examples
-                .iter()
-                .map(|example| self.facts.row(&example.key, past.cutoff + example.ahead - 1).map(|row| row as u32))
-                .collect();
-            let places: IdxCa = places.into_iter().collect();
-            rows.with_column(column.take(&places).during(doing)?.into()).during(doing)?;
+            let targets: Vec<(&Key, i128)> =
+                examples.iter().map(|example| (&example.key, past.cutoff + example.ahead - 1)).collect();
+            rows.with_column(self.facts.known_ahead(name, &targets, self.with_label)?.into()).during(doing)?;
         }
         let mut answers = Answers::new();
         for (name, how) in &self.plan.features {
@@ -338,11 +348,13 @@ impl Cutoff<'_> {
             other.series.0.gaps = Gaps::Keep;
         }
         let newest = self.world.panel.first + self.cutoff as i64;
-        let asked = Asked { today: NaiveDate::MAX, newest: Some(newest) };
+        // What fills a gap says nothing but what is known in advance.
+        let until = self.world.panel.first + self.world.panel.newest as i64;
+        let asked = Asked { today: NaiveDate::MAX, newest: Some(newest), filled_until: Some(until) };
         let panel = Panel::new(&other, &rows, asked)?;
         let cutoff = panel.newest;
         let world = World::new(&other, panel, self.others)?;
-        self.chosen(&world.examples(&other, &[cutoff], false)?, examples)
+        self.again(&world, &other, (cutoff, false), examples)
     }
 
     /// Compares answers with what was published. Returns the number of values.

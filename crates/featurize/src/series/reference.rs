@@ -11,7 +11,7 @@ use spec::{Result, Unit};
 
 use super::holidays::{Country, Day};
 use super::plan::{How, Level, Op, Plan, Source};
-use super::spec::{CountedFrom, Dated, Filling, Gaps, Holiday, Negative, Unfinished};
+use super::spec::{CountedFrom, Dated, Filling, Gaps, Holiday, Negative, Renamed, Unfinished};
 use crate::almanac::{Almanac, DAY, HOUR, date, day_number};
 use crate::eval::{evaluated, holds};
 use crate::reference::{Answer, Ask, Seen, Value, answer, cells, keys};
@@ -24,6 +24,8 @@ pub type Key = Vec<String>;
 pub struct Facts<'a> {
     plan: &'a Plan,
     almanac: Almanac,
+    /// The day of the month by which periods of months and years are dated; 31 is the last.
+    anchor: i128,
     pub frame: DataFrame,
     pub series: Vec<Key>,
     pub numbers: Vec<i128>,
@@ -47,6 +49,7 @@ fn number_of(plan: &Plan, time: i128) -> i128 {
     let count = i128::from(plan.every.count);
     let (year, month, _) = date(time.div_euclid(DAY));
     match plan.every.unit {
+        Unit::Minute => time.div_euclid(count * HOUR / 60),
         Unit::Hour => time.div_euclid(count * HOUR),
         Unit::Day => time.div_euclid(count * DAY),
         Unit::Week => time.div_euclid(count * 7 * DAY),
@@ -64,18 +67,16 @@ impl<'a> Facts<'a> {
         for (row, time) in cells(table, &plan.time)?.iter().enumerate() {
             let key: Option<Key> = shown.iter().map(|column| text_of(&column[row])).collect();
             let (Some(time), Some(mut key)) = (almanac.time(time), key) else { continue };
-            for renamed in &plan.rules().renamed {
-                for (name, part) in plan.by.iter().zip(&mut key) {
-                    if *name == renamed.column && *part == renamed.from {
-                        *part = renamed.to.clone();
-                    }
-                }
+            for (name, part) in plan.by.iter().zip(&mut key) {
+                *part = new_name(plan, name, part, almanac.day(time));
             }
             places.push(row as u32);
             series.push(key);
             times.push(time);
         }
         let frame = table.take(&IdxCa::from_slice("".into(), &places)).during("proof")?;
+        let days = times.iter().map(|time| date(time.div_euclid(DAY)));
+        let anchor = days.filter(|day| day.2 < length_of(day.0 * 12 + day.1 - 1)).map(|day| day.2).max().unwrap_or(31);
         let numbers: Vec<i128> = times.iter().map(|time| number_of(plan, *time)).collect();
         let mut rows: HashMap<Key, BTreeMap<i128, usize>> = HashMap::new();
         for (row, (key, number)) in series.iter().zip(&numbers).enumerate() {
@@ -87,7 +88,7 @@ impl<'a> Facts<'a> {
         for (row, label) in cells(&column, "label")?.iter().enumerate() {
             let label = label.number().filter(|label| label.is_finite());
             let is_over = match plan.rules().dated {
-                Dated::Start if plan.every.unit != Unit::Hour => almanac.day(next(plan, times[row], 1)) <= today,
+                Dated::Start if !plan.every.is_of_clock() => almanac.day(next(plan, anchor, times[row], 1)) <= today,
                 _ => almanac.day(times[row]) <= today,
             };
             let is_known = is_over || plan.rules().unfinished == Unfinished::Refuse;
@@ -102,10 +103,10 @@ impl<'a> Facts<'a> {
             Some(day) => number_of(plan, almanac.start(i128::from(day.to_epoch_days()))),
             None => last.unwrap_or(0) + 1,
         };
-        Ok(Facts { plan, almanac, frame, series, numbers, rows, labels, newest })
+        Ok(Facts { plan, almanac, anchor, frame, series, numbers, rows, labels, newest })
     }
 
-    /// The number of the period that a cell of time stands for.
+    /// The number of the period of a cell of time.
     pub fn number(&self, cell: &Value) -> i128 {
         number_of(self.plan, self.almanac.time(cell).unwrap_or(0))
     }
@@ -115,7 +116,7 @@ impl<'a> Facts<'a> {
         self.rows.get(key)?.get(&number).copied()
     }
 
-    /// The label of a period, its gaps filled, where it is known and the series goes on.
+    /// The label of a period, its gaps filled, where it is known and the series continues.
     pub fn label(&self, key: &Key, number: i128) -> Result<Option<f64>> {
         let rows = self.rows.get(key);
         let last = rows.and_then(|rows| rows.range(..self.newest).next_back()).map(|(number, _)| *number);
@@ -138,11 +139,33 @@ impl<'a> Facts<'a> {
         let before = self.rows.get(key).and_then(|rows| rows.range(..=number).next_back());
         let Some((at, row)) = before else { return Ok(Value::Null) };
         let cell = cells(&self.frame.slice(*row as i64, 1), &self.plan.time)?.remove(0);
-        let time = next(self.plan, self.almanac.time(&cell).unwrap_or(0), number + 1 - at);
+        let time = next(self.plan, self.anchor, self.almanac.time(&cell).unwrap_or(0), number + 1 - at);
         Ok(match cell {
             Value::Day(_) => Value::Day(time.div_euclid(DAY)),
             _ => Value::Moment(time),
         })
+    }
+
+    /// A column that is known in advance of the periods that are predicted. Of a period that is missing it is what fills the
+    /// gap, in examples with a label; else nothing.
+    pub fn known_ahead(&self, name: &str, of: &[(&Key, i128)], with_label: bool) -> Result<Series> {
+        let mut gaps = Vec::new();
+        let mut places: Vec<Option<u32>> = Vec::new();
+        for (key, number) in of {
+            let before = self.rows.get(*key).and_then(|rows| rows.range(..number).next_back()).map(|(_, row)| *row);
+            places.push(match (self.row(key, *number), before) {
+                (Some(row), _) => Some(row as u32),
+                (None, Some(before)) if with_label && matches!(self.plan.rules().gaps, Gaps::Fill(_)) => {
+                    gaps.push((before, *number));
+                    Some((self.frame.height() + gaps.len() - 1) as u32)
+                }
+                (None, _) => None,
+            });
+        }
+        let mut all = self.frame.select([name]).during("proof")?;
+        all.vstack_mut(&self.filled(&gaps)?.select([name]).during("proof")?).during("proof")?;
+        let places: IdxCa = places.into_iter().collect();
+        Ok(all.column(name).during("proof")?.as_materialized_series().take(&places).during("proof")?)
     }
 
     /// Rows of missing periods, each with the newest row before it.
@@ -180,7 +203,7 @@ impl<'a> Facts<'a> {
         let mut parts: Option<DataFrame> = None;
         for (place, (row, number)) in gaps.iter().enumerate() {
             let from = self.almanac.time(&times[place]).unwrap_or(0);
-            let time = next(self.plan, from, number - self.numbers[*row]);
+            let time = next(self.plan, self.anchor, from, number - self.numbers[*row]);
             let one = filled.slice(place as i64, 1);
             let one = crate::falsify::at_time(&one, &self.plan.time, time, self.almanac)?;
             match &mut parts {
@@ -287,22 +310,39 @@ impl<'a> Facts<'a> {
     }
 }
 
+/// What a name on a day became: the next new name, again and again. New names of one day are given at once.
+fn new_name(plan: &Plan, column: &str, name: &str, mut day: i128) -> String {
+    let on = |renamed: &Renamed| i128::from(renamed.on.to_epoch_days());
+    let mut name = name;
+    loop {
+        let later = plan.rules().renamed.iter().filter(|other| other.column == column && other.from == name);
+        let Some(next) = later.filter(|other| on(other) > day).min_by_key(|other| on(other)) else {
+            return name.to_owned();
+        };
+        (name, day) = (&next.to, on(next));
+    }
+}
+
+/// How many days a month has, counted from January of the year 0.
+fn length_of(month: i128) -> i128 {
+    let begins = |at: i128| day_number(at.div_euclid(12), at.rem_euclid(12) + 1, 1);
+    begins(month + 1) - begins(month)
+}
+
 /// A time some periods later.
-fn next(plan: &Plan, time: i128, by: i128) -> i128 {
+fn next(plan: &Plan, anchor: i128, time: i128, by: i128) -> i128 {
     let count = i128::from(plan.every.count) * by;
     let months = match plan.every.unit {
+        Unit::Minute => return time + count * HOUR / 60,
         Unit::Hour => return time + count * HOUR,
         Unit::Day => return time + count * DAY,
         Unit::Week => return time + count * 7 * DAY,
         Unit::Month => count,
         Unit::Year => count * 12,
     };
-    let (year, month, day) = date(time.div_euclid(DAY));
+    let (year, month, _) = date(time.div_euclid(DAY));
     let at = year * 12 + month - 1 + months;
-    let begins = |at: i128| day_number(at.div_euclid(12), at.rem_euclid(12) + 1, 1);
-    let length = |at: i128| begins(at + 1) - begins(at);
-    let is_last = day == length(at - months);
-    (begins(at) + if is_last { length(at) - 1 } else { day - 1 }) * DAY
+    day_number(at.div_euclid(12), at.rem_euclid(12) + 1, anchor.min(length_of(at))) * DAY
 }
 
 /// A value as text, as the columns of a series are read.
@@ -398,9 +438,9 @@ impl Past<'_> {
         };
         let time =
             cells(&facts.frame, &facts.plan.time).ok().and_then(|times| facts.almanac.time(&times[*row])).unwrap_or(0);
-        let day = |number: i128, other: i128| next(facts.plan, time, other - number).div_euclid(DAY);
+        let day = |number: i128, other: i128| next(facts.plan, facts.anchor, time, other - number).div_euclid(DAY);
         let (first, last) = match (facts.plan.every.unit, facts.plan.rules().dated) {
-            (Unit::Hour, _) => (day(*number, target), day(*number, target)),
+            (Unit::Minute | Unit::Hour, _) => (day(*number, target), day(*number, target)),
             (_, Dated::Start) => (day(*number, target), day(*number, target + 1) - 1),
             (_, Dated::End) => (day(*number, target - 1) + 1, day(*number, target)),
         };

@@ -1,16 +1,16 @@
 //! The rows of the table, one by one: which series and period each is of, and its label.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use artifact::PolarsResultExt;
 use chrono::NaiveDate;
-use polars::prelude::{DataFrame, DataType, IntoLazy, NewChunkedArray, Series, StringChunked, col};
+use polars::prelude::{DataFrame, DataType, IdxCa, NewChunkedArray, Series, StringChunked};
 use spec::{Error, Result};
 
 use super::panel::{Asked, NONE};
 use super::periods::Periods;
 use super::plan::Plan;
-use super::spec::{Negative, Unfinished};
+use super::spec::{Negative, Renamed, Unfinished};
 use crate::eval::evaluated;
 use values::form::{numbers, refuse_infinite};
 
@@ -34,64 +34,145 @@ pub fn texts(frame: &DataFrame, name: &str) -> Result<Vec<Option<String>>> {
     Ok(column.str().during(&place)?.iter().map(|text| text.map(str::to_owned)).collect())
 }
 
-/// Gives rows of an old name the new one.
-pub fn rename(plan: &Plan, frame: &mut DataFrame, times: &[i64]) -> Result<()> {
-    for renamed in &plan.rules().renamed {
-        let mut values = texts(frame, &renamed.column)?;
+/// Gives rows of an old name the new one. New names of one day are given at once, so that two stores can swap theirs; those of
+/// several days one after the other. Returns what people should look at.
+///
+/// Errors (refused): an old name from its day on, unless another one was renamed to it.
+pub fn rename(plan: &Plan, frame: &mut DataFrame, times: &[i64]) -> Result<Vec<String>> {
+    let mut warnings = Vec::new();
+    let columns: BTreeSet<&String> = plan.rules().renamed.iter().map(|renamed| &renamed.column).collect();
+    for column in columns {
+        let mut renames: Vec<&Renamed> =
+            plan.rules().renamed.iter().filter(|renamed| renamed.column == *column).collect();
+        renames.sort_by_key(|renamed| renamed.on);
+        let mut values = texts(frame, column)?;
+        warnings.extend(unknown(&renames, &values));
         let mut changed = false;
-        for (row, value) in values.iter_mut().enumerate().filter(|(_, value)| value.as_deref() == Some(&renamed.from)) {
-            if plan.clock.day(times[row]).is_some_and(|day| day >= renamed.on) {
+        for (row, value) in values.iter_mut().enumerate() {
+            let (Some(name), Some(day)) = (value.as_ref(), plan.clock.day(times[row])) else { continue };
+            let taken_over = renames.iter().any(|other| other.to == *name && other.on <= day);
+            if let Some(old) = renames.iter().find(|old| old.from == *name && old.on <= day && !taken_over) {
                 return Err(Error::refused(format!(
                     "series.renamed: '{}' is called '{}' from {} on, but {} still has the old name",
-                    renamed.from,
-                    renamed.to,
-                    renamed.on,
+                    old.from,
+                    old.to,
+                    old.on,
                     origin(frame, row)
                 ))
                 .hint("correct the day, or the row in clean.yaml"));
             }
-            *value = Some(renamed.to.clone());
-            changed = true;
+            let mut new = name;
+            for at_once in renames.chunk_by(|one, other| one.on == other.on).filter(|at_once| day < at_once[0].on) {
+                new = at_once.iter().find(|renamed| renamed.from == *new).map_or(new, |renamed| &renamed.to);
+            }
+            let new = new.clone();
+            if new != *name {
+                *value = Some(new);
+                changed = true;
+            }
         }
         if !changed {
             continue;
         }
-        let place = format!("series.renamed: column '{}'", renamed.column);
-        let dtype = frame.column(&renamed.column).during(&place)?.dtype().clone();
-        let texts = StringChunked::from_iter_options(renamed.column.as_str().into(), values.into_iter());
+        let place = format!("series.renamed: column '{column}'");
+        let dtype = frame.column(column).during(&place)?.dtype().clone();
+        let texts = StringChunked::from_iter_options(column.as_str().into(), values.into_iter());
         let texts: Series = polars::prelude::IntoSeries::into_series(texts);
-        let column = texts.strict_cast(&dtype).map_err(|_| {
-            Error::cannot_run(format!("{place} cannot hold '{}'", renamed.to))
-                .hint("write a value of the column's type")
+        let cast = texts.strict_cast(&dtype).map_err(|_| {
+            let names: Vec<&str> = renames.iter().map(|renamed| renamed.to.as_str()).collect();
+            Error::cannot_run(format!("{place} cannot hold '{}'", names.join("' or '")))
+                .hint("write values of the column's type")
         })?;
-        frame.with_column(column.into()).during(&place)?;
+        frame.with_column(cast.into()).during(&place)?;
     }
-    Ok(())
+    Ok(warnings)
+}
+
+/// Names that no row has: perhaps they are misspelt, and a series lost its history.
+fn unknown(renames: &[&Renamed], values: &[Option<String>]) -> Vec<String> {
+    let known: HashSet<&str> = values.iter().flatten().map(String::as_str).collect();
+    let names: BTreeSet<&str> = renames.iter().flat_map(|renamed| [renamed.from.as_str(), &renamed.to]).collect();
+    let column = renames.first().map_or("", |renamed| renamed.column.as_str());
+    let warning = |name: &&str| format!("series.renamed: no row has '{name}' as '{column}'");
+    names.iter().filter(|name| !known.contains(**name)).map(warning).collect()
+}
+
+/// The values of a column by number, in the order of their first rows: of each row its number, [`NONE`] without a value, and
+/// all values as texts.
+pub fn coded(frame: &DataFrame, name: &str) -> Result<(Vec<u32>, Vec<String>)> {
+    let place = format!("column '{name}'");
+    let column =
+        frame.column(name).during(&place)?.as_materialized_series().strict_cast(&DataType::String).during(&place)?;
+    let (mut known, mut values): (HashMap<&str, u32>, Vec<String>) = (HashMap::new(), Vec::new());
+    // Rows of one series often follow each other.
+    let mut before: Option<(&str, u32)> = None;
+    let codes = column.str().during(&place)?.iter().map(|text| {
+        let Some(text) = text else { return NONE };
+        if let Some((_, code)) = before.filter(|(same, _)| *same == text) {
+            return code;
+        }
+        let code = *known.entry(text).or_insert_with(|| {
+            values.push(text.to_owned());
+            values.len() as u32 - 1
+        });
+        before = Some((text, code));
+        code
+    });
+    let codes = codes.collect();
+    Ok((codes, values))
+}
+
+/// Several codes of each row as one, in the order of the first rows, and the first row of each.
+pub fn together(columns: &[Vec<u32>]) -> (Vec<u32>, Vec<u32>) {
+    let rows = columns.first().map_or(0, Vec::len);
+    let mut all = vec![0u32; rows];
+    for column in columns {
+        let mut known: HashMap<(u32, u32), u32> = HashMap::new();
+        for (one, other) in all.iter_mut().zip(column) {
+            let fresh = known.len() as u32;
+            *one = *known.entry((*one, *other)).or_insert(fresh);
+        }
+    }
+    let mut firsts = Vec::new();
+    for (row, code) in (0u32..).zip(&all) {
+        if *code as usize == firsts.len() {
+            firsts.push(row);
+        }
+    }
+    (all, firsts)
 }
 
 /// The keys of all series in their order, their names, and the series of each row.
 pub fn series_of(plan: &Plan, frame: &DataFrame) -> Result<(DataFrame, Vec<String>, Vec<u32>)> {
+    const PLACE: &str = "place of the series";
     let doing = "series";
-    let by: Vec<_> = plan.by.iter().map(|name| col(name.as_str())).collect();
-    let keys = frame.clone().lazy().select(by).unique(None, polars::prelude::UniqueKeepStrategy::Any);
+    let columns = plan.by.iter().map(|name| Ok(coded(frame, name)?.0)).collect::<Result<Vec<_>>>()?;
+    let (codes, firsts) = together(&columns);
     let order: Vec<&str> = plan.by.iter().map(String::as_str).collect();
-    let keys = keys.sort(order, Default::default()).collect().during(doing)?;
-    let named = |frame: &DataFrame| -> Result<Vec<Vec<String>>> {
-        let columns = plan.by.iter().map(|name| texts(frame, name)).collect::<Result<Vec<_>>>()?;
-        let of = |row: usize| columns.iter().map(|column| column[row].clone().unwrap_or_default()).collect();
-        Ok((0..frame.height()).map(of).collect())
-    };
-    let all = named(&keys)?;
-    let codes: HashMap<&Vec<String>, u32> = all.iter().zip(0..).collect();
-    let series = named(frame)?.iter().map(|key| codes.get(key).copied().unwrap_or(NONE)).collect();
-    let name = |key: &Vec<String>| match key.as_slice() {
-        [one] => one.clone(),
-        // So that no two series have one name.
-        several => {
-            several.iter().map(|part| part.replace('\\', "\\\\").replace('/', "\\/")).collect::<Vec<_>>().join("/")
+    let keys = frame.select(order.clone()).during(doing)?.take(&IdxCa::from_slice("".into(), &firsts)).during(doing)?;
+    let keys =
+        keys.with_row_index(PLACE.into(), None).and_then(|keys| keys.sort(order, Default::default())).during(doing)?;
+    let mut rank = vec![NONE; firsts.len()];
+    for (at, place) in (0u32..).zip(keys.column(PLACE).during(doing)?.idx().during(doing)?.iter()) {
+        if let Some(known) = place.and_then(|place| rank.get_mut(place as usize)) {
+            *known = at;
+        }
+    }
+    let keys = keys.drop(PLACE).during(doing)?;
+    let columns = plan.by.iter().map(|name| texts(&keys, name)).collect::<Result<Vec<_>>>()?;
+    let name = |at: usize| {
+        let of = |column: &Vec<Option<String>>| column[at].clone().unwrap_or_default();
+        match columns.as_slice() {
+            [one] => of(one),
+            // So that no two series have one name.
+            several => {
+                let parts = several.iter().map(|column| of(column).replace('\\', "\\\\").replace('/', "\\/"));
+                parts.collect::<Vec<_>>().join("/")
+            }
         }
     };
-    Ok((keys, all.iter().map(name).collect(), series))
+    let names = (0..keys.height()).map(name).collect();
+    Ok((keys, names, codes.into_iter().map(|code| rank[code as usize]).collect()))
 }
 
 /// The number of the period of each row.
@@ -115,7 +196,10 @@ pub fn numbered(
                 names[series[row] as usize],
                 plan.every
             ))
-            .hint("correct the date in clean.yaml, or the length of a period as 'series.every'")
+            .hint(
+                "correct the date in clean.yaml, or the length of a period as 'series.every'; if each row is a sale or a \
+                 measurement, add them up to periods in clean.yaml with aggregate",
+            )
         })
     };
     times.iter().enumerate().map(number).collect()

@@ -30,9 +30,9 @@ pub struct SeriesSpec {
 #[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Series {
-    /// The columns whose values name a series, such as `[store, product]`.
+    /// The columns whose values name a series, such as `[store, product]`; `[]` if the whole table is one series.
     pub by: Names,
-    /// The length of a period: the distance of two rows of a series, such as `1w`, `1d`, `1mo` or `24h`.
+    /// The length of a period: the distance of two rows of a series, such as `1w`, `1d`, `1mo`, `1h` or `15min`.
     pub every: Span,
     /// How many periods ahead are predicted: 1 to 1000. There is an example for each of them.
     #[serde(deserialize_with = "horizon")]
@@ -339,7 +339,7 @@ pub struct Smoothed {
     #[serde(default = "one", deserialize_with = "season")]
     #[schemars(range(min = 1, max = 1000))]
     pub season: u32,
-    /// The model is chosen and fitted anew whenever the series has so many periods more; 1 to 1000. In between it takes in
+    /// The model is chosen and fitted again whenever the series has so many periods more; 1 to 1000. In between it takes in
     /// new values as it is. Default: 1, at every cutoff, which takes longest.
     #[serde(default = "one", deserialize_with = "season")]
     #[schemars(range(min = 1, max = 1000))]

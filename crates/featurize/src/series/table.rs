@@ -30,7 +30,7 @@ impl Ready {
     pub fn new(spec: &SeriesSpec, open: Open, today: NaiveDate) -> Result<Ready> {
         let plan = Plan::new(spec, open)?;
         let frame = read(&plan, open)?;
-        let panel = Panel::new(&plan, &frame, Asked { today, newest: None })?;
+        let panel = Panel::new(&plan, &frame, Asked { today, newest: None, filled_until: None })?;
         let mut warnings = panel.warnings.clone();
         let world = World::new(&plan, panel, &others(&plan, open)?)?;
         let training = training(&plan, &world.panel, &mut warnings)?;

@@ -112,7 +112,7 @@ fn changes_that_say_nothing_are_refused() {
     let FeaturesSpec::Cutoffs(spec) = FeaturesSpec::Cutoffs(Box::new(spec)).inheriting(&made) else { panic!() };
     assert_eq!(
         super::super::table::build(&spec, &open(&orders()), today()).err().unwrap().to_string(),
-        "feature 's' reads 'amount', which clean makes of 'status', whose changes are known, but not its own; read 'status' and \
+        "feature 's' reads 'amount', which clean computes from 'status': the changes of 'status' are known, but not those of 'amount'; read 'status' and \
          compute the rest in SQL here"
     );
 }

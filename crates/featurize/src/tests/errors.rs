@@ -79,7 +79,7 @@ fn unknown_and_unfit_columns_are_named() {
         ),
         (
             "a: {count: {window: 12h}}",
-            "feature 'a': 12h is a span of hours, but the time column holds dates; write days, such as 1d",
+            "feature 'a': 12h needs a time of day, but the time column holds dates; write days, such as 1d",
         ),
         ("who: count", "feature 'who' has the name of the entity or of the label; name it otherwise"),
     ] {

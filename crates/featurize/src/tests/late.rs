@@ -107,7 +107,7 @@ fn a_label_is_known_when_the_rows_of_its_horizon_are() {
     ));
     assert_eq!(
         super::super::table::build(&spec.unwrap(), &open(&vec![("log", sales())]), today()).err().unwrap().to_string(),
-        "label 'n': 'n_known_at' is the name of the column that says when it is known; name the feature or the label otherwise"
+        "label 'n': 'n_known_at' is the name of the column that says when it is known; give the feature or the label another name"
     );
 }
 
@@ -186,7 +186,7 @@ fn what_says_when_must_be_a_time() {
         ),
         (
             "known_at: 12h",
-            "table 'log': 'known_at': 12h is a span of hours, but the time column holds dates; write days, such as 1d",
+            "table 'log': 'known_at': 12h needs a time of day, but the time column holds dates; write days, such as 1d",
         ),
         ("known_late: {amout: 3d}", "table 'log': 'known_late': unknown column 'amout'; did you mean 'amount'?"),
         (

@@ -103,7 +103,7 @@ fn a_label_or_feature_computed_from_all_rows_is_found() {
 fn an_entity_that_is_missing_or_there_twice_is_found() {
     let Drawn { training, scoring } = built(&spec(), &table());
     let way_out =
-        "; the clean tables or features.yaml changed since, or somebody else wrote the table: run features again";
+        "; the clean tables or features.yaml changed since, or another program wrote the table: run features again";
     let without = training.slice(1, training.height() - 1);
     let (who, day) =
         (training.column("who").unwrap().get(0).unwrap(), training.column("cutoff").unwrap().get(0).unwrap());

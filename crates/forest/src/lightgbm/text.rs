@@ -81,8 +81,8 @@ impl<'a> Fields<'a> {
         self.take_if_there(name).ok_or_else(|| format!("'{name}' is missing"))
     }
 
-    /// A list of one number for each leaf or split. Of a tree of one leaf some lists are left out, or hold a number that
-    /// nobody reads.
+    /// A list of one number for each leaf or split. Of a tree of one leaf some lists are left out, or hold a number that is
+    /// not read.
     pub fn list<T: FromStr>(&mut self, name: &str, length: usize, leaves: usize) -> Checked<Vec<T>> {
         let needed = name == "leaf_value" || leaves > 1;
         let Some(text) = self.take_if_there(name) else {

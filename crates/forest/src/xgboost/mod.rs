@@ -27,7 +27,7 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Model> {
 }
 
 fn parsed(bytes: &[u8]) -> Checked<Model> {
-    // A JSON object goes on with a name, a blank or its end; a binary one with the length of a name.
+    // A JSON object continues with a name, a blank or its end; a binary one with the length of a name.
     let is_json = !matches!(bytes, [b'{', b'i' | b'U' | b'I' | b'l' | b'L', ..]);
     let value = match is_json {
         true => {

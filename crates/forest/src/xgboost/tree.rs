@@ -20,7 +20,7 @@ struct Nodes {
     default_left: Vec<i64>,
     gains: Vec<f32>,
     hessians: Vec<f32>,
-    /// Sets of categories of the nodes that have them, taken by whoever splits on them.
+    /// Sets of categories of the nodes that have them, taken by the nodes that split on them.
     sets: Vec<Option<Vec<u32>>>,
 }
 

@@ -5,7 +5,7 @@ use std::fmt;
 
 use crate::checked::{Checked, shown};
 
-/// Deeper than any model: whoever reads goes down with the file.
+/// Deeper than any model; the reader is recursive.
 pub(super) const DEEPEST: usize = 32;
 /// More than any object of a model has: names are compared with each other.
 pub(super) const MOST_NAMES: usize = 4_096;

@@ -23,7 +23,7 @@ pub fn verdict(verdict: Verdict) -> Element {
     }
 }
 
-/// A moment as people and programs read it.
+/// A time for people and programs.
 pub fn moment(time: DateTime<Utc>) -> Html {
     let shown = time.format("%Y-%m-%d %H:%M").to_string();
     el("time").attr("datetime", time.to_rfc3339()).text(shown).into()

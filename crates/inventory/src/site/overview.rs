@@ -116,7 +116,7 @@ pub fn lineage(world: &World<'_>) -> Page {
         if drawn.contains(node) {
             continue;
         }
-        // What hangs together is one graph.
+        // Connected tables form one graph.
         let mut together = BTreeSet::from([node.clone()]);
         let mut open = vec![node];
         while let Some(one) = open.pop() {

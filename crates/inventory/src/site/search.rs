@@ -4,10 +4,10 @@ use serde_json::json;
 
 use super::{World, file_of};
 
-/// Looks through the list while somebody types. Everything is put on the page as text, never as markup.
+/// Searches the list as the user types. Everything is put on the page as text, never as markup.
 const FIND: &str = include_str!("search.js");
 
-/// The script with its list: tables and columns with what is said of them.
+/// The script with its list: tables and columns with their descriptions.
 pub fn script(world: &World<'_>) -> String {
     let mut entries = Vec::new();
     for table in &world.tables {

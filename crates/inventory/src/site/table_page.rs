@@ -116,7 +116,7 @@ fn columns(world: &World<'_>, table: &Table<'_>, types: &SchemaRef) -> Option<Ht
     Some(section("Columns").add(rows).into())
 }
 
-/// The mean; of days and moments the one in the middle of them.
+/// The mean; of days and timestamps their middle.
 fn mean(column: &artifact::ColumnSummary, types: &SchemaRef) -> String {
     let Some(mean) = column.mean else { return String::new() };
     match types.get(&column.name).filter(|dtype| dtype.is_temporal()) {
@@ -222,7 +222,7 @@ fn refused(world: &World<'_>, table: &Table<'_>) -> Option<Html> {
     if entries.is_empty() && file.is_none() {
         return None;
     }
-    let mut part = section("Rows that did not go on");
+    let mut part = section("Rows that were not passed on");
     let mut rows =
         Rows::new("By rule", [Column::text("Rule"), Column::text("What became of them"), Column::number("Rows")]);
     for entry in entries {
@@ -264,11 +264,11 @@ fn lineage(world: &World<'_>, table: &Table<'_>) -> Html {
     let title = format!("Lineage of {}", table.id);
     let mut part = section("Lineage").add(draw::graph(world, &title, &around, Some(&node), 1));
     if world.graph.is_coarse(&table.id) {
-        part = part.add(note("Its evidence does not say which columns it comes from."));
+        part = part.add(note("Its evidence does not say which columns it was computed from."));
     }
     let deciding: Vec<Html> = world.graph.row_sources(&table.id).into_iter().flatten().map(linked).collect();
     if !deciding.is_empty() {
-        let text = Html::of([Html::text("Which rows there are is decided by "), listed(deciding), Html::text(".")]);
+        let text = Html::of([Html::text("Its rows are selected by "), listed(deciding), Html::text(".")]);
         part = part.add(pages::el("p").add(text));
     }
     part.into()

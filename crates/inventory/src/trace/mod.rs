@@ -47,7 +47,7 @@ pub enum Behind {
         /// How many rows of the table look like the row: what is found is behind all of them.
         alike: usize,
     },
-    /// Why it says nothing.
+    /// Why there is no result.
     Unclear(String),
 }
 
@@ -64,12 +64,12 @@ pub struct Traced {
     pub total: u64,
     /// The first of them.
     pub rows: Vec<TracedRow>,
-    /// What is to be said of all of them, such as that a file is gone.
+    /// Notes on all of them, such as that a file is gone.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
 }
 
-/// One row with all that stands behind it.
+/// One row with everything that it was made from.
 #[derive(Clone, Debug, Serialize)]
 pub struct TracedRow {
     /// Its cells, in the order of the columns; `None` is an empty cell.
@@ -127,7 +127,7 @@ struct Step<'a> {
 }
 
 impl Step<'_> {
-    /// Shows rows of a table, and goes on behind each of them. The file that a row lies in says where that row comes from.
+    /// Shows rows of a table, and then the rows that each was made from. The file of a row says where the row comes from.
     fn traced(&self, id: &TableId, by: String, files: &[&Found], found: rows::Rows) -> Result<Traced> {
         let artifacts = files.iter().map(|found| found.path.clone()).collect();
         let mut traced =
@@ -145,7 +145,7 @@ impl Step<'_> {
         Ok(traced)
     }
 
-    /// What stands behind one row that `made_by` holds.
+    /// What one row that `made_by` holds was made from.
     fn behind(
         &self,
         made_by: &Found,
@@ -213,8 +213,10 @@ impl Step<'_> {
             Behind::Rows { tables, alike } => (tables, alike),
         };
         if alike > 1 {
-            notes
-                .push(format!("{}: {alike} rows look the same, and what is behind all of them is shown", made_by.id()));
+            notes.push(format!(
+                "{}: {alike} rows look the same, and the origins of all of them are shown",
+                made_by.id()
+            ));
         }
         for (files, numbers) in tables {
             let files: Vec<&Found> = files.iter().filter_map(|path| self.inventory.at(path)).collect();

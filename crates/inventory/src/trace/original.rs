@@ -18,7 +18,7 @@ pub struct Original {
     pub file: String,
     /// The line of a text, the row of anything else, from 1.
     pub row: u64,
-    /// The record as it stands there; none if it cannot be shown.
+    /// The record as written there; none if it cannot be shown.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
     /// Why it cannot be shown.
@@ -43,7 +43,7 @@ pub fn of_row(root: &Root, cells: &[(String, Option<String>)], evidence: &Eviden
 fn text_of(root: &Root, file: &str, row: u64, evidence: &Evidence) -> Result<String, String> {
     if let Some((scheme, _)) = file.split_once("://").filter(|_| !Url::is_meant(file)) {
         let what = if scheme.starts_with("http") { "an address" } else { "a database" };
-        return Err(format!("{what}, which is not asked again and may answer otherwise by now: see the raw row"));
+        return Err(format!("{what}, which is not queried again and may have changed since: see the raw row"));
     }
     if Url::is_meant(file) {
         return Err("it is not on this machine".to_owned());
@@ -54,7 +54,7 @@ fn text_of(root: &Root, file: &str, row: u64, evidence: &Evidence) -> Result<Str
     let path = root.join(file);
     if !path.exists() {
         return Err(match evidence.inputs.iter().any(|input| input.path == file) {
-            true => "the file is not there any more".to_owned(),
+            true => "the file no longer exists".to_owned(),
             false => "it is not a file".to_owned(),
         });
     }

@@ -36,7 +36,7 @@ fn entries_are_there_in_order_once_they_are_kept() {
     assert_eq!((journal.counts().lost, journal.counts().failing), (0, false));
     drop(journal);
     assert_eq!(all(folder.path()), numbered(0..4));
-    // The closed segment went elsewhere; numbers and chain go on.
+    // The closed segment went elsewhere; numbers and chain continue.
     std::fs::remove_file(closed).unwrap();
     let (journal, recovered) = Journal::open(folder.path(), "j").unwrap();
     assert_eq!(recovered, Recovered { entries: 1, cut: 0 });

@@ -318,7 +318,7 @@ fn intervals(manifest: &Manifest) -> String {
     };
     let measured = manifest.metrics.get(&Metric::Coverage).map(Measured::in_words).unwrap_or_default();
     format!(
-        "## Prediction intervals\n\nBounds `low` and `high` that shall hold {} of labels: {how} ({}). On the test part they \
+        "## Prediction intervals\n\nBounds `low` and `high` that should hold {} of labels: {how} ({}). On the test part they \
          hold a share of {measured}.\n\n",
         percent(found.coverage),
         found.by.name(),
@@ -327,7 +327,7 @@ fn intervals(manifest: &Manifest) -> String {
 
 fn features(trial: &Trial, plots: &[Plot]) -> String {
     if trial.importance.weights.is_empty() {
-        return "## What moves it\n\nThe learner cannot say.\n\n".to_owned();
+        return "## What moves it\n\nThe learner does not report it.\n\n".to_owned();
     }
     let sizes = trial.explained.as_ref().map(|explained| {
         let names = explained.rows.features().iter().map(|feature| feature.name.as_str());

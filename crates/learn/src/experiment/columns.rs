@@ -65,7 +65,7 @@ pub(super) fn features(spec: &TrainSpec, names: &[String], known: &Known) -> Res
     }
 }
 
-/// Columns of `include` that are learned from in any case: whoever names them expects that the others are not.
+/// Columns of `include` that are learned from in any case: naming them suggests that the others are not.
 pub(super) fn check_included(spec: &TrainSpec, row_numbers: &[String], known: &Known) -> Result<()> {
     let idle = |name: &&String| Carried::of(name, spec, known).is_none() && !row_numbers.contains(name);
     match spec.include.iter().find(idle) {

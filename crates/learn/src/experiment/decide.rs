@@ -11,7 +11,7 @@ use crate::metrics::{Classes, Metric, Scored};
 use crate::{Action, Decision, Feature, LoadedVersion, Matrix};
 use score::{gain_text, number_text};
 
-/// What is said of a version that could be in production.
+/// The text for a version that could be in production.
 const WAITS: &str = "and waits in staging for a decision by hand";
 
 /// Makes the challenger's test rows again with the features of the champion, by its own definitions. An error says why

@@ -7,7 +7,7 @@ use super::{Gate, TrainSpec};
 use crate::metrics::{Interval, Metric, Scored};
 
 impl Gate {
-    /// Whether it says something that can be judged.
+    /// Whether it has a limit.
     pub(super) fn check(&self, spec: &TrainSpec) -> Result<(), String> {
         let metric = self.metric;
         if self.at_least.is_none() && self.at_most.is_none() && self.better_than.is_none() {

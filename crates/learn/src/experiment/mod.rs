@@ -74,7 +74,7 @@ pub struct Trial {
     pub definitions: Option<Definitions>,
     /// What the features hold in the train part.
     pub summaries: Vec<FeatureSummary>,
-    /// What people should know of the columns: those that are not learned from though nobody excluded them.
+    /// What people should know of the columns: those that are not learned from although they are not excluded.
     pub notes: Vec<String>,
     /// Rows of the table, purged ones included.
     pub rows: u64,

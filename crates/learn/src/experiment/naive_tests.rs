@@ -96,6 +96,44 @@ fn errors_are_scaled_by_those_of_a_plain_forecast() {
 }
 
 #[test]
+fn a_plain_forecast_without_a_value_scales_nothing() {
+    // A third of the plain forecasts is not known. What `naive` predicts there instead, the mean of all labels, is no forecast.
+    let mut rows = rows();
+    let lagged: Vec<Option<f64>> = rows.column("lagged").unwrap().f64().unwrap().iter().collect();
+    let lagged: Vec<Option<f64>> =
+        lagged.into_iter().enumerate().map(|(row, value)| value.filter(|_| row % 3 != 1)).collect();
+    rows.with_column(Column::new("lagged".into(), lagged.clone())).unwrap();
+    let more = "[{metric: mase, at_most: 9}]\nscaled_by: lagged";
+    let trial = run(&spec(more).unwrap(), rows.clone().lazy(), &known(None), &|_| {}).unwrap();
+    let text = |rows: &DataFrame, name: &str| -> Vec<String> {
+        let column = rows.column(name).unwrap().cast(&DataType::String).unwrap();
+        column.str().unwrap().iter().map(|text| text.unwrap().to_owned()).collect()
+    };
+    let number =
+        |rows: &DataFrame| -> Vec<f64> { rows.column("fair").unwrap().f64().unwrap().into_no_null_iter().collect() };
+    let parts = text(&trial.parts, "part");
+    let mut errors: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+    let all = text(&rows, "customer_id").into_iter().zip(number(&rows)).zip(&lagged).zip(&parts);
+    for (((entity, label), plain), _) in all.filter(|(_, part)| *part == "train") {
+        errors.entry(entity).or_default().extend(plain.map(|plain| (label - plain).abs()));
+    }
+    let scores = trial.chosen_scored().score();
+    let scored = text(&trial.test_rows, "customer_id").into_iter().zip(number(&trial.test_rows)).zip(scores);
+    let scaled: Vec<f64> = scored
+        .filter_map(|((entity, label), score)| {
+            let errors = errors.get(&entity).filter(|errors| !errors.is_empty())?;
+            Some((label - score).abs() / (errors.iter().sum::<f64>() / errors.len() as f64))
+        })
+        .collect();
+    let mase = scaled.iter().sum::<f64>() / scaled.len() as f64;
+    assert!((trial.metric(Metric::Mase).unwrap() - mase).abs() < 1e-9, "{mase} {:?}", trial.metric(Metric::Mase));
+    let test = parts.iter().filter(|part| *part == "test").count();
+    let note = trial.notes.iter().find(|note| note.starts_with("experiment 'lagged': ")).unwrap();
+    assert!(note.contains(&format!(" of {test} test rows have no value of 'lagged': it predicts the mean")), "{note}");
+    assert!(!trial.notes.iter().any(|note| note.contains("'noise'")), "{:?}", trial.notes);
+}
+
+#[test]
 fn with_folds_the_experiments_that_the_gate_names_learn_again_from_the_same_rows() {
     let more = "[{metric: wape, better_than: noise}, {metric: mase, at_most: 1}]\nscaled_by: lagged\nfolds: 3";
     let trial = run(&spec(more).unwrap(), rows().lazy(), &known(None), &|_| {}).unwrap();

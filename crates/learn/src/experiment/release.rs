@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 
-use polars::prelude::DataFrame;
 use spec::{Error, Result, ResultExt};
 
 use super::outcome::{Outcome, on_test};
@@ -29,7 +28,6 @@ pub(super) struct Released {
     pub others: Vec<(usize, Scored)>,
     /// The test part as the model sees it.
     pub test_features: Matrix,
-    pub test_rows: DataFrame,
 }
 
 /// What is needed to learn again.
@@ -81,7 +79,6 @@ impl Trained<'_> {
             baseline: outcomes[last].test.clone().ok_or_else(gone)?,
             others: Vec::new(),
             test_features: parts.test.features,
-            test_rows: parts.test_rows,
         })
     }
 
@@ -90,12 +87,12 @@ impl Trained<'_> {
         let spec = self.spec;
         let last = outcomes.len() - 1;
         let missed = self.missed(&outcomes[chosen], &parts)?;
-        let Parts { train, valid, steering, test, test_rows } = parts;
+        let Parts { train, valid, steering, test } = parts;
         let (rows, test) = match self.split.folds.is_empty() {
             false => (train, test),
             true => {
                 drop((train, valid, steering, test));
-                cut_before_test(self.table, self.split, self.targets, &test_rows)?
+                cut_before_test(self.table, self.split, self.targets)?
             }
         };
         let again = |number: usize| -> Result<(Box<dyn Model>, Scored)> {
@@ -130,7 +127,7 @@ impl Trained<'_> {
         let summaries = FeatureSummary::of(&rows.features);
         let refit = Some(refit);
         let test_features = test.features;
-        Ok(Released { model, summaries, intervals, refit, test: scored, baseline, others, test_features, test_rows })
+        Ok(Released { model, summaries, intervals, refit, test: scored, baseline, others, test_features })
     }
 
     /// What intervals would miss on the rows that judged the chosen experiment.

@@ -34,7 +34,7 @@ impl PartRows {
     }
 }
 
-/// The three parts, and the test part with all its columns.
+/// The three parts.
 pub(super) struct Parts {
     /// With folds all rows before the test part.
     pub train: PartRows,
@@ -43,7 +43,6 @@ pub(super) struct Parts {
     /// Rows of the validation part that steer searches; without a search, and with folds, none.
     pub steering: PartRows,
     pub test: PartRows,
-    pub test_rows: DataFrame,
 }
 
 impl Parts {
@@ -62,7 +61,7 @@ pub(super) struct Table<'a> {
     names: Vec<String>,
     /// The columns that are learned from.
     features: Vec<String>,
-    /// Columns that are not learned from though nobody excluded them, in words.
+    /// Columns that are not learned from although they are not excluded, in words.
     notes: Vec<String>,
     /// The column with the time at which a row's label is known.
     label_known_at: Option<String>,
@@ -137,7 +136,7 @@ impl<'a> Table<'a> {
         }
     }
 
-    /// Columns that are not learned from though nobody excluded them, in words.
+    /// Columns that are not learned from although they are not excluded, in words.
     pub(super) fn notes(&self) -> &[String] {
         &self.notes
     }
@@ -391,18 +390,8 @@ impl Encoded {
 
     /// Adds a column: as narrow as its numbers allow, so that the column itself can go.
     fn narrow(&mut self, column: Column, feature: &Feature) -> Result<()> {
-        self.columns.push(self.encode(column, feature)?.narrowed());
+        self.columns.push(Matrix::from_frame(&alone(column), std::slice::from_ref(feature))?.narrowed());
         Ok(())
-    }
-
-    /// Adds a column that stays: the matrix shares its memory.
-    fn share(&mut self, column: Column, feature: &Feature) -> Result<()> {
-        self.columns.push(self.encode(column, feature)?);
-        Ok(())
-    }
-
-    fn encode(&self, column: Column, feature: &Feature) -> Result<Matrix> {
-        Matrix::from_frame(&alone(column), std::slice::from_ref(feature))
     }
 
     fn matrix(self) -> Result<Matrix> {
@@ -423,8 +412,7 @@ fn feature_of(column: &Column) -> Result<Feature> {
 }
 
 /// Cuts the table into its parts. Column by column, each freed as soon as it is cut, so that the table is never in memory
-/// twice. Of the rows that are learned from only the matrices stay, in narrow columns; of the test part everything is kept, since a
-/// champion may need columns that the challenger does not.
+/// twice. Only the matrices stay, in narrow columns: see [`test_rows`].
 pub(super) fn cut(table: &Table<'_>, split: &Split, targets: &Targets) -> Result<Parts> {
     let place = format!("table '{}'", table.spec.table);
     let is = |row: usize, part: Part, steers: bool| {
@@ -435,19 +423,10 @@ pub(super) fn cut(table: &Table<'_>, split: &Split, targets: &Targets) -> Result
         [(Part::Train, false), (Part::Valid, false), (Part::Test, false), (Part::Valid, true)];
     let numbers = PARTS.map(|(part, steers)| numbers(rows.clone().map(|row| is(row, part, steers))));
     let mut encoded = numbers.each_ref().map(Encoded::of);
-    let mut kept = Vec::new();
-    table.cut(&table.names, &numbers, |[train, valid, test, steering]| {
-        if table.features.iter().any(|feature| *feature == train.name().as_str()) {
-            let feature = feature_of(&train)?;
-            encoded[0].narrow(train, &feature)?;
-            encoded[1].narrow(valid, &feature)?;
-            encoded[2].share(test.clone(), &feature)?;
-            encoded[3].narrow(steering, &feature)?;
-        }
-        kept.push(test);
-        Ok(())
+    table.cut(&table.features, &numbers, |pieces| {
+        let feature = feature_of(&pieces[0])?;
+        encoded.iter_mut().zip(pieces).try_for_each(|(encoded, piece)| encoded.narrow(piece, &feature))
     })?;
-    let test_rows = DataFrame::new(encoded[2].rows, kept).during(&place)?;
     let mut encoded = encoded.into_iter().zip(PARTS);
     let mut next = || -> Result<PartRows> {
         let (encoded, (part, steers)) = encoded.next().expect("one for each part");
@@ -458,26 +437,33 @@ pub(super) fn cut(table: &Table<'_>, split: &Split, targets: &Targets) -> Result
         };
         rows.context(format!("{place}: {} part", part.name()))
     };
-    Ok(Parts { train: next()?, valid: next()?, test: next()?, steering: next()?, test_rows })
+    Ok(Parts { train: next()?, valid: next()?, test: next()?, steering: next()? })
 }
 
-/// The rows before the test part, and `test_rows` as a model that learns from these rows knows them.
-pub(super) fn cut_before_test(
-    table: &Table<'_>,
-    split: &Split,
-    targets: &Targets,
-    test_rows: &DataFrame,
-) -> Result<(PartRows, PartRows)> {
-    let place = format!("table '{}'", table.spec.table);
-    let numbers = [numbers(split.before_test.iter().copied())];
-    let (mut rows, mut features) = (Encoded::of(&numbers[0]), Vec::new());
-    table.cut(&table.features, &numbers, |[column]| {
-        let feature = feature_of(&column)?;
-        rows.narrow(column, &feature)?;
-        features.push(feature);
+/// The test part with all columns of the table, since a champion may need columns that the challenger does not. Read once the
+/// models have learned: until then nobody needs them, and they are the widest of all that is held.
+pub(super) fn test_rows(table: &Table<'_>, split: &Split) -> Result<DataFrame> {
+    let numbers = [numbers(split.parts.iter().map(|part| *part == Part::Test))];
+    let mut columns = Vec::with_capacity(table.names.len());
+    table.cut(&table.names, &numbers, |[column]| {
+        columns.push(column);
         Ok(())
     })?;
-    let test = Matrix::from_frame(test_rows, &features).context(&place)?;
+    DataFrame::new(numbers[0].len(), columns).during(format!("table '{}'", table.spec.table))
+}
+
+/// The rows before the test part, and the test part as a model that learns from these rows knows it.
+pub(super) fn cut_before_test(table: &Table<'_>, split: &Split, targets: &Targets) -> Result<(PartRows, PartRows)> {
+    let place = format!("table '{}'", table.spec.table);
+    let is_test = split.parts.iter().map(|part| *part == Part::Test);
+    let numbers = [numbers(split.before_test.iter().copied()), numbers(is_test)];
+    let [mut rows, mut test] = numbers.each_ref().map(Encoded::of);
+    table.cut(&table.features, &numbers, |[before, after]| {
+        let feature = feature_of(&before)?;
+        rows.narrow(before, &feature)?;
+        test.narrow(after, &feature)
+    })?;
+    let test = test.matrix().context(&place)?;
     let rows = rows.matrix().context(&place)?;
     let rows = targets.rows(rows, split.before_test.iter().copied()).context(&place)?;
     Ok((rows, targets.test_rows(test, split, table.spec).context(&place)?))

@@ -29,7 +29,7 @@ pub(super) struct Contender {
 }
 
 impl Contender {
-    /// The learner that `spec` wants with these settings.
+    /// The learner of `spec` with these settings.
     pub fn new(spec: &TrainSpec, name: &str, settings: &LearnerSpec) -> Contender {
         let learner = match (spec.label_transform, settings) {
             // A baseline is the mean or median of the label itself, not of its logarithm; a feature is in its unit, too.
@@ -117,9 +117,12 @@ pub(super) fn run_contenders(
     let scales = scaled::of_test(spec, (&contenders, &outcomes), &parts, &split, &entities)?;
     drop(entities);
     let trained = Trained { spec, table: &table, split: &split, targets: &targets, contenders: &contenders };
-    let Released { model, summaries, intervals, refit, test, baseline, others, test_features, test_rows } =
+    let Released { model, summaries, intervals, refit, test, baseline, others, test_features } =
         trained.release(&mut outcomes, chosen, parts, progress)?;
+    let test_rows = rows::test_rows(&table, &split)?;
     others.into_iter().for_each(|(number, test)| outcomes[number].test = Some(test));
+    let of_split: Vec<String> =
+        of_split.into_iter().chain(scaled::without_value(&contenders, &test_features)).collect();
     let with_scales = |scored: Scored| match &scales {
         Some(scales) => scored.with_scales(scales.clone()),
         None => scored,

@@ -6,7 +6,7 @@ use super::outcome::Outcome;
 use super::rows::Parts;
 use super::{Contender, TrainSpec};
 use crate::metrics::{Scale, scales};
-use crate::{Part, Split};
+use crate::{Matrix, Part, Split};
 
 /// The scale of each row of the test part, by the series that it is of; nothing if the spec names no plain forecast.
 /// `series` has the number of each row's series. With folds the train part is all rows before the test part.
@@ -35,9 +35,39 @@ pub(super) fn of_test(
         let rows = series.iter().zip(&split.parts).filter(move |(_, part)| **part == wanted);
         rows.map(|(series, _)| *series)
     };
-    let rows = of(Part::Train).zip(&parts.train.label).zip(&forecasts);
-    let scales = scales(rows.map(|((series, label), forecast)| (series, *label, *forecast)));
+    let known = is_known(contender.learner.repeats(), &parts.train.features);
+    let rows = of(Part::Train).zip(&parts.train.label).zip(&forecasts).zip(known);
+    let rows = rows.filter(|(_, is_known)| *is_known);
+    let scales = scales(rows.map(|(((series, label), forecast), _)| (series, *label, *forecast)));
     Ok(Some(of(Part::Test).map(|series| scales.get(&series).copied()).collect()))
+}
+
+/// Of each row whether one of the features has a value; every row has without features.
+fn is_known(features: &[String], rows: &Matrix) -> Vec<bool> {
+    if features.is_empty() {
+        return vec![true; rows.rows()];
+    }
+    let place = |name: &String| rows.features().iter().position(|feature| feature.name == *name);
+    let columns: Vec<Vec<f64>> = features.iter().filter_map(place).map(|place| rows.column(place)).collect();
+    (0..rows.rows()).map(|row| columns.iter().any(|column| column[row].is_finite())).collect()
+}
+
+/// What there is to say of plain forecasts that have no value for some rows of the test part.
+pub(super) fn without_value(contenders: &[Contender], test: &Matrix) -> Vec<String> {
+    let note = |contender: &Contender| {
+        let features = contender.learner.repeats();
+        let unknown = is_known(features, test).into_iter().filter(|is_known| !is_known).count();
+        (unknown > 0).then(|| {
+            format!(
+                "experiment '{}': {unknown} of {} test rows have no value of {}: it predicts the mean of the training rows there; \
+                 name another feature under 'of' for them",
+                contender.name,
+                test.rows(),
+                features.iter().map(|name| format!("'{name}'")).collect::<Vec<_>>().join(" or ")
+            )
+        })
+    };
+    contenders.iter().filter_map(note).collect()
 }
 
 /// What is wrong with `scaled_by`, and with what needs it.

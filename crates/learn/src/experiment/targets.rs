@@ -32,7 +32,7 @@ impl Targets {
         Ok(PartRows { features, label: of(&self.label) })
     }
 
-    /// The same of the test part, from which nobody learns: without weights where metrics do not ask for them.
+    /// The same of the test part, which is not learned from: without weights where metrics do not ask for them.
     pub fn test_rows(&self, features: Matrix, split: &Split, spec: &TrainSpec) -> Result<PartRows> {
         let wanted = split.parts.iter().map(|part| *part == Part::Test);
         match spec.weighted_metrics {

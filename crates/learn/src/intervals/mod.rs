@@ -2,7 +2,7 @@
 //!
 //! Both methods are split-conformal: what the model misses on the validation rows, of which no learner learned, says how
 //! wide the bounds of new rows must be. The promise holds for rows like those of the validation part; an
-//! early stop and the choice among experiments looked at these rows too, and time goes on, so the coverage is
+//! early stop and the choice among experiments looked at these rows too, and time advances, so the coverage is
 //! measured on the test part. With folds the misses are those of every fold, each by a model that had not learned its
 //! rows, and the model that predicts has learned from all of them (as in CV+, Barber et al. 2021, without its minimum and
 //! maximum over the folds).
@@ -15,7 +15,7 @@ use score::{
     IntervalMethod, IntervalRecord, Intervals, LabelTransform, Model, Task, Tuned, logarithms, quantile_scores,
 };
 
-use crate::{Data, Learner, LearnerSpec, Lightgbm};
+use crate::{Data, Learner, LearnerSpec};
 
 /// How wide the bounds beside each prediction are.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -153,7 +153,7 @@ impl IntervalSpec {
         let outside = (1.0 - self.coverage) / 2.0;
         [outside, 1.0 - outside].map(|level| {
             let chosen = chosen.and_then(|chosen| chosen.of_quantile(level));
-            chosen.unwrap_or_else(|| LearnerSpec::Lightgbm(Lightgbm::default().of_quantile(level))).build()
+            chosen.unwrap_or_else(|| LearnerSpec::lightgbm_of_quantile(level)).build()
         })
     }
 }

@@ -1,12 +1,191 @@
-//! What the learners that boost trees with a library share: objectives, constraints and the values of other parameters.
+//! What the learners that boost trees with a library share: objectives, constraints, the values of other parameters, and
+//! the course of a fit.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use schemars::JsonSchema;
-use score::{Feature, Task};
+use score::models::boosted::{Boosted, Library};
+use score::{Feature, Model, Task, Tuned};
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
-use spec::{Error, Result, did_you_mean, range};
+use serde_json::json;
+use spec::{Error, Map, Result, ResultExt, did_you_mean, range};
+
+use super::check::{check, classes_of};
+use crate::allowed::Setting;
+use crate::parameters::Parameters;
+use crate::rounds::Trained;
+use crate::{Data, Learner};
+
+/// A learner that boosts trees with a library. Each one declares its settings and how the library is called; everything
+/// else, such as [`Learner::fit`], is the same for all.
+pub(super) trait Boosting: Clone + Serialize + Send + Sync {
+    const LIBRARY: Library;
+    /// The learner as YAML names it.
+    const NAME: &'static str = Self::LIBRARY.learner();
+    const OBJECTIVES: Objectives;
+
+    /// The settings that all these learners have.
+    fn common(&self) -> Common<'_>;
+
+    /// The same settings with another number of trees.
+    fn with_trees(self, trees: u32) -> Self;
+
+    /// The same settings for a quantile, without directions: quantiles do not go with them.
+    fn of_quantile(self, level: f64) -> Self;
+
+    /// The parameters of `written` under the library's own names, if each may be set and has an effect.
+    fn settled<'a>(
+        &self,
+        written: impl IntoIterator<Item = (&'a str, &'a str)>,
+        setting: &Setting<'_>,
+    ) -> Result<Vec<(&'static str, String)>>;
+
+    /// All parameters of one fit.
+    fn parameters(&self, task: Task, classes: usize, features: &[Feature], seed: u64) -> Result<Parameters>;
+
+    /// Refuses labels that the library cannot learn.
+    fn check_range<'a>(&self, _labels: impl Iterator<Item = &'a f64>) -> Result<()> {
+        Ok(())
+    }
+
+    /// Grows the trees. `valid` stops early.
+    fn train(&self, rows: Data<'_>, valid: Option<Data<'_>>, parameters: &Parameters) -> Result<Trained>;
+
+    /// The library and its version for the model's notes, where it is not part of this program.
+    fn library() -> Result<Option<String>> {
+        Ok(None)
+    }
+
+    /// Refuses a model that cannot be what was requested.
+    fn check_model(_model: &Boosted) -> Result<()> {
+        Ok(())
+    }
+
+    /// Whether the settings fit the task and each other.
+    fn check(&self, task: Task) -> Result<()> {
+        let common = self.common();
+        common.constraints.check(task, common.objective)?;
+        self.others(task, None).map(|_| ())
+    }
+
+    /// The objective as the library calls it.
+    fn objective(&self, task: Task) -> Result<&'static str> {
+        let names = Self::OBJECTIVES;
+        match (task, self.common().objective) {
+            (Task::Classification, None) => Ok(names.two_classes),
+            (Task::Multiclass, None) => Ok(names.several_classes),
+            (Task::Classification | Task::Multiclass, Some(_)) => {
+                Err(Error::cannot_run(format!("{}: 'objective' is for regression", Self::NAME)).hint("leave it out"))
+            }
+            (Task::Regression, objective) => Ok(names.of(objective.unwrap_or_default())),
+        }
+    }
+
+    /// The other parameters under their own names. `categories`: whether there is a column of text, if that is known.
+    fn others(&self, task: Task, categories: Option<bool>) -> Result<Vec<(&'static str, String)>> {
+        let common = self.common();
+        let setting = Setting {
+            objective: self.objective(task)?,
+            early_stopping: common.early_stopping > 0,
+            draws_rows: common.row_share < 1.0,
+            draws_features: common.feature_share < 1.0,
+            categories,
+        };
+        let written = common.parameters.iter().map(|(name, value)| (name, value.text()));
+        self.settled(written, &setting).context(format!("{}.parameters", Self::NAME))
+    }
+}
+
+impl<B: Boosting> Learner for B {
+    fn name(&self) -> &'static str {
+        B::NAME
+    }
+
+    fn settings(&self) -> serde_json::Value {
+        json!(self)
+    }
+
+    fn learns_mean(&self) -> bool {
+        !matches!(self.common().objective, Some(Objective::Absolute | Objective::Quantile(_)))
+    }
+
+    fn fit(&self, task: Task, rows: Data<'_>, valid: Data<'_>, seed: u64) -> Result<Box<dyn Model>> {
+        check(task, rows, valid)?;
+        let common = self.common();
+        common.constraints.check(task, common.objective)?;
+        let labels = || rows.label.iter().chain(valid.label);
+        check_labels(B::NAME, common.objective, labels())?;
+        self.check_range(labels())?;
+        let features = rows.features.features();
+        let parameters = self.parameters(task, classes_of(rows.label), features, seed)?;
+        let library = B::library()?;
+        let stops = common.early_stopping > 0 && !valid.label.is_empty();
+        let mut trained = self.train(rows, stops.then_some(valid), &parameters)?;
+        let mut notes = json!({ "trees": trained.best, "trees_tried": trained.tried, "trees_allowed": common.trees });
+        if let Some(library) = library {
+            notes["library"] = json!(library);
+        }
+        if let Some((metric, value)) = trained.metric {
+            notes["stopped_by"] = json!({ "metric": metric, "value": value });
+        }
+        if !trained.warnings.is_empty() {
+            let mut known = HashSet::new();
+            trained.warnings.retain(|warning| known.insert(warning.clone()));
+            notes["warnings"] = json!(trained.warnings);
+        }
+        let model = Boosted::new(B::LIBRARY, trained.model, features.to_vec())?;
+        B::check_model(&model)?;
+        Ok(Box::new(model.trained(trained.best, notes)))
+    }
+
+    fn refit(&self, task: Task, rows: Data<'_>, tuned: &Tuned, seed: u64) -> Result<Box<dyn Model>> {
+        let trees = tuned.trees.unwrap_or(self.common().trees);
+        let none = rows.features.slice(0..0);
+        // Without validation rows nothing stops it.
+        self.clone().with_trees(trees).fit(task, rows, Data { features: &none, label: &[] }, seed)
+    }
+}
+
+/// The settings that all learners of this kind have.
+pub(super) struct Common<'a> {
+    pub trees: u32,
+    /// Rounds without improvement after which training stops; 0 for never.
+    pub early_stopping: u32,
+    pub row_share: f64,
+    pub feature_share: f64,
+    pub objective: Option<Objective>,
+    pub constraints: Constraints<'a>,
+    pub parameters: &'a Map<Value>,
+}
+
+/// The objectives as a library calls them.
+pub(super) struct Objectives {
+    pub two_classes: &'static str,
+    pub several_classes: &'static str,
+    pub squared: &'static str,
+    pub absolute: &'static str,
+    pub huber: &'static str,
+    pub quantile: &'static str,
+    pub poisson: &'static str,
+    pub gamma: &'static str,
+    pub tweedie: &'static str,
+}
+
+impl Objectives {
+    fn of(&self, objective: Objective) -> &'static str {
+        match objective {
+            Objective::Squared => self.squared,
+            Objective::Absolute => self.absolute,
+            Objective::Huber => self.huber,
+            Objective::Quantile(_) => self.quantile,
+            Objective::Poisson => self.poisson,
+            Objective::Gamma => self.gamma,
+            Objective::Tweedie => self.tweedie,
+        }
+    }
+}
 
 /// What a regression learns.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -39,7 +218,7 @@ pub struct Value(String);
 
 impl Value {
     /// As the library reads it.
-    pub(super) fn text(&self) -> &str {
+    fn text(&self) -> &str {
         &self.0
     }
 }
@@ -85,7 +264,7 @@ impl JsonSchema for Value {
 }
 
 /// Whether the objective takes these labels.
-pub(super) fn check_labels<'a>(
+fn check_labels<'a>(
     learner: &str,
     objective: Option<Objective>,
     labels: impl Iterator<Item = &'a f64> + Clone,

@@ -10,9 +10,9 @@
 
 use rayon::prelude::*;
 use schemars::JsonSchema;
+use score::models::Averaged;
 use score::models::grown::Grown;
-use score::models::random_forest::NAME;
-use score::{Model, Task, models};
+use score::{Model, Task};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use spec::{Result, range};
@@ -56,7 +56,7 @@ impl Default for Forest {
 
 impl Learner for Forest {
     fn name(&self) -> &'static str {
-        NAME
+        Averaged::Forest.learner()
     }
 
     fn settings(&self) -> serde_json::Value {
@@ -82,6 +82,6 @@ impl Learner for Forest {
                 grow(&coded, &rows, &features, growth)
             })
             .collect::<Vec<Grown>>();
-        models::random_forest::model(trees, train.features.features().to_vec())
+        Averaged::Forest.model(trees, train.features.features().to_vec())
     }
 }

@@ -29,6 +29,8 @@ pub use naive::Naive;
 pub use tree::Tree;
 pub use xgboost::Xgboost;
 
+use boosting::Boosting;
+
 use crate::{Learner, Task};
 
 /// What learns, with its settings. Every setting has a default but that of `naive`: `- lightgbm` alone is enough.
@@ -142,6 +144,11 @@ impl LearnerSpec {
         }
     }
 
+    /// LightGBM with its default settings for a quantile: what learns one where the chosen learner cannot.
+    pub(crate) fn lightgbm_of_quantile(level: f64) -> LearnerSpec {
+        LearnerSpec::Lightgbm(Lightgbm::default().of_quantile(level))
+    }
+
     fn learner(&self) -> &dyn Learner {
         match self {
             LearnerSpec::Lightgbm(spec) => spec,
@@ -156,6 +163,8 @@ impl LearnerSpec {
     }
 }
 
+#[cfg(test)]
+mod boosting_tests;
 #[cfg(test)]
 mod conformance;
 #[cfg(test)]

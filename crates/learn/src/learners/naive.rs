@@ -72,6 +72,10 @@ impl Learner for Naive {
         false
     }
 
+    fn repeats(&self) -> &[String] {
+        self.of.names()
+    }
+
     fn fit(&self, task: Task, train: Data<'_>, valid: Data<'_>, _seed: u64) -> Result<Box<dyn Model>> {
         self.check(task)?;
         check(task, train, valid)?;

@@ -12,8 +12,8 @@
 //! predicts the mean label of the leaf.
 
 use schemars::JsonSchema;
-use score::models::tree::NAME;
-use score::{Model, Task, models};
+use score::models::Averaged;
+use score::{Model, Task};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use spec::{Result, range};
@@ -51,7 +51,7 @@ impl Default for Tree {
 
 impl Learner for Tree {
     fn name(&self) -> &'static str {
-        NAME
+        Averaged::Tree.learner()
     }
 
     fn settings(&self) -> serde_json::Value {
@@ -76,6 +76,6 @@ impl Learner for Tree {
         let features: Vec<usize> = (0..train.features.features().len()).collect();
         let growth = Growth { depth: self.depth as usize, min_leaf_rows: self.min_leaf_rows as usize };
         let tree = grow(&coded, &all, &features, growth);
-        models::tree::model(tree, train.features.features().to_vec())
+        Averaged::Tree.model(vec![tree], train.features.features().to_vec())
     }
 }

@@ -5,18 +5,16 @@
 //! ```
 
 use schemars::JsonSchema;
-use score::models::boosted::{Boosted, Library as Of};
-use score::{Feature, Model, Task, Tuned};
+use score::models::boosted::Library as Of;
+use score::{Feature, Task};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
-use spec::{Error, Map, Result, ResultExt, range};
+use spec::{Error, Map, Result, range};
 
-use super::boosting::{Constraints, Objective, Value, check_labels, listed};
-use super::check::{check, classes_of};
-use crate::xgboost::{Library, Parameters, Rows, Setting, Stop, settled, train};
-use crate::{Data, Learner};
-
-const NAME: &str = Of::Xgboost.learner();
+use super::boosting::{Boosting, Common, Constraints, Objective, Objectives, Value, listed};
+use crate::Data;
+use crate::allowed::Setting;
+use crate::rounds::{Stop, Trained};
+use crate::xgboost::{Library, Parameters, Rows, settled, train};
 
 /// Gradient boosted trees, grown by XGBoost's own library, which `scripts/setup --xgboost` fetches. Categories and missing
 /// values are used as they are; numbers are rounded to single precision.
@@ -46,11 +44,11 @@ pub struct Xgboost {
     #[serde(deserialize_with = "range::whole::<0, 100_000, _>")]
     #[schemars(range(min = 0, max = 100_000))]
     pub early_stopping: u32,
-    /// The share of rows, drawn anew for each tree, above 0 and at most 1.
+    /// The share of rows, drawn separately for each tree, above 0 and at most 1.
     #[serde(deserialize_with = "range::share")]
     #[schemars(range(min = 0, max = 1))]
     pub row_share: f64,
-    /// The share of features, drawn anew for each tree, above 0 and at most 1.
+    /// The share of features, drawn separately for each tree, above 0 and at most 1.
     #[serde(deserialize_with = "range::share")]
     #[schemars(range(min = 0, max = 1))]
     pub feature_share: f64,
@@ -93,67 +91,54 @@ impl Default for Xgboost {
     }
 }
 
-/// The objective of a regression as XGBoost calls it.
-fn parameter(objective: Objective) -> &'static str {
-    match objective {
-        Objective::Squared => "reg:squarederror",
-        Objective::Absolute => "reg:absoluteerror",
-        Objective::Huber => "reg:pseudohubererror",
-        Objective::Quantile(_) => "reg:quantileerror",
-        Objective::Poisson => "count:poisson",
-        Objective::Gamma => "reg:gamma",
-        Objective::Tweedie => "reg:tweedie",
-    }
-}
+impl Boosting for Xgboost {
+    const LIBRARY: Of = Of::Xgboost;
+    const OBJECTIVES: Objectives = Objectives {
+        two_classes: "binary:logistic",
+        several_classes: "multi:softprob",
+        squared: "reg:squarederror",
+        absolute: "reg:absoluteerror",
+        huber: "reg:pseudohubererror",
+        quantile: "reg:quantileerror",
+        poisson: "count:poisson",
+        gamma: "reg:gamma",
+        tweedie: "reg:tweedie",
+    };
 
-impl Xgboost {
-    /// Whether the settings fit the task and each other.
-    pub(super) fn check(&self, task: Task) -> Result<()> {
-        self.constraints().check(task, self.objective)?;
-        self.others(task, None).map(|_| ())
-    }
-
-    fn constraints(&self) -> Constraints<'_> {
-        Constraints {
-            learner: NAME,
-            increasing: &self.increasing,
-            decreasing: &self.decreasing,
-            interactions: &self.interactions,
+    fn common(&self) -> Common<'_> {
+        Common {
+            trees: self.trees,
+            early_stopping: self.early_stopping,
+            row_share: self.row_share,
+            feature_share: self.feature_share,
+            objective: self.objective,
+            constraints: Constraints {
+                learner: Self::NAME,
+                increasing: &self.increasing,
+                decreasing: &self.decreasing,
+                interactions: &self.interactions,
+            },
+            parameters: &self.parameters,
         }
     }
 
-    /// The same settings for a quantile, without directions: quantiles do not go with them.
-    pub(crate) fn of_quantile(self, level: f64) -> Xgboost {
+    fn with_trees(self, trees: u32) -> Xgboost {
+        Xgboost { trees, ..self }
+    }
+
+    fn of_quantile(self, level: f64) -> Xgboost {
         let objective = Some(Objective::Quantile(level));
         Xgboost { objective, increasing: Vec::new(), decreasing: Vec::new(), ..self }
     }
 
-    /// The objective as XGBoost calls it.
-    fn objective(&self, task: Task) -> Result<&'static str> {
-        match (task, self.objective) {
-            (Task::Classification, None) => Ok("binary:logistic"),
-            (Task::Multiclass, None) => Ok("multi:softprob"),
-            (Task::Classification | Task::Multiclass, Some(_)) => {
-                Err(Error::cannot_run("xgboost: 'objective' is for regression").hint("leave it out"))
-            }
-            (Task::Regression, objective) => Ok(parameter(objective.unwrap_or_default())),
-        }
+    fn settled<'a>(
+        &self,
+        written: impl IntoIterator<Item = (&'a str, &'a str)>,
+        setting: &Setting<'_>,
+    ) -> Result<Vec<(&'static str, String)>> {
+        settled(written, setting)
     }
 
-    /// The other parameters under their own names. `categories`: whether there is a column of text, if that is known.
-    fn others(&self, task: Task, categories: Option<bool>) -> Result<Vec<(&'static str, String)>> {
-        let setting = Setting {
-            objective: self.objective(task)?,
-            early_stopping: self.early_stopping > 0,
-            draws_rows: self.row_share < 1.0,
-            draws_features: self.feature_share < 1.0,
-            categories,
-        };
-        let written = self.parameters.iter().map(|(name, value)| (name, value.text()));
-        settled(written, &setting).context("xgboost.parameters")
-    }
-
-    /// The parameters of one fit.
     fn parameters(&self, task: Task, classes: usize, features: &[Feature], seed: u64) -> Result<Parameters> {
         let mut parameters = Parameters::default();
         parameters.set("objective", self.objective(task)?);
@@ -170,10 +155,11 @@ impl Xgboost {
         parameters.set("subsample", self.row_share);
         parameters.set("colsample_bytree", self.feature_share);
         parameters.set("tree_method", "hist");
-        if let Some(signs) = self.constraints().signs(features)? {
+        let constraints = self.common().constraints;
+        if let Some(signs) = constraints.signs(features)? {
             parameters.set("monotone_constraints", format!("({})", listed(&signs)));
         }
-        if let Some(groups) = self.constraints().groups(features)? {
+        if let Some(groups) = constraints.groups(features)? {
             let groups: Vec<String> = groups.iter().map(|group| format!("[{}]", listed(group))).collect();
             parameters.set("interaction_constraints", format!("[{}]", listed(&groups)));
         }
@@ -189,68 +175,28 @@ impl Xgboost {
         }
         Ok(parameters)
     }
-}
 
-/// Labels that are infinite in single precision cannot be learned.
-fn check_range<'a>(labels: impl Iterator<Item = &'a f64>) -> Result<()> {
-    match labels.into_iter().find(|label| (**label as f32).is_infinite()) {
-        None => Ok(()),
-        Some(label) => Err(Error::refused(format!(
-            "xgboost: the label {label:e} is too large for single precision, in which XGBoost computes"
-        ))
-        .hint("derive a label of a larger unit, or use lightgbm")),
-    }
-}
-
-impl Learner for Xgboost {
-    fn name(&self) -> &'static str {
-        NAME
+    /// Labels that are infinite in single precision cannot be learned.
+    fn check_range<'a>(&self, mut labels: impl Iterator<Item = &'a f64>) -> Result<()> {
+        match labels.find(|label| (**label as f32).is_infinite()) {
+            None => Ok(()),
+            Some(label) => Err(Error::refused(format!(
+                "xgboost: the label {label:e} is too large for single precision, in which XGBoost computes"
+            ))
+            .hint("derive a label of a larger unit, or use lightgbm")),
+        }
     }
 
-    fn settings(&self) -> serde_json::Value {
-        json!(self)
-    }
-
-    fn learns_mean(&self) -> bool {
-        !matches!(self.objective, Some(Objective::Absolute | Objective::Quantile(_)))
-    }
-
-    fn fit(&self, task: Task, rows: Data<'_>, valid: Data<'_>, seed: u64) -> Result<Box<dyn Model>> {
-        check(task, rows, valid)?;
-        self.constraints().check(task, self.objective)?;
-        let labels = || rows.label.iter().chain(valid.label);
-        check_labels(NAME, self.objective, labels())?;
-        check_range(labels())?;
-        let features = rows.features.features();
-        let parameters = self.parameters(task, classes_of(rows.label), features, seed)?;
+    fn train(&self, rows: Data<'_>, valid: Option<Data<'_>>, parameters: &Parameters) -> Result<Trained> {
         let library = Library::get()?;
-        let stops = self.early_stopping > 0 && !valid.label.is_empty();
-        let validating = stops.then(|| Rows::new(library, valid.features, valid.label)).transpose()?;
-        let stop = validating.as_ref().map(|valid| Stop { valid, patience: self.early_stopping });
-        let trained = train(&Rows::new(library, rows.features, rows.label)?, stop.as_ref(), &parameters, self.trees)?;
-        let [major, minor, patch] = library.version;
-        let mut notes = json!({
-            "trees": trained.best,
-            "trees_tried": trained.tried,
-            "trees_allowed": self.trees,
-            "library": format!("XGBoost {major}.{minor}.{patch}"),
-        });
-        if let Some((metric, value)) = trained.metric {
-            notes["stopped_by"] = json!({ "metric": metric, "value": value });
-        }
-        if !trained.warnings.is_empty() {
-            notes["warnings"] = json!(trained.warnings);
-        }
-        let model = Boosted::new(Of::Xgboost, trained.model, features.to_vec())?;
-        Ok(Box::new(model.trained(trained.best, notes)))
+        let valid = valid.map(|valid| Rows::new(library, valid.features, valid.label)).transpose()?;
+        let stop = valid.as_ref().map(|valid| Stop { valid, patience: self.early_stopping });
+        train(&Rows::new(library, rows.features, rows.label)?, stop.as_ref(), parameters, self.trees)
     }
 
-    fn refit(&self, task: Task, rows: Data<'_>, tuned: &Tuned, seed: u64) -> Result<Box<dyn Model>> {
-        let trees = tuned.trees.unwrap_or(self.trees);
-        let none = rows.features.slice(0..0);
-        // Without validation rows nothing stops it.
-        let all_trees = Xgboost { trees, ..self.clone() };
-        all_trees.fit(task, rows, Data { features: &none, label: &[] }, seed)
+    fn library() -> Result<Option<String>> {
+        let [major, minor, patch] = Library::get()?.version;
+        Ok(Some(format!("XGBoost {major}.{minor}.{patch}")))
     }
 }
 

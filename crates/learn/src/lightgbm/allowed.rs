@@ -1,25 +1,18 @@
 //! LightGBM's other parameters that may be set by their own names: those whose effect was tested here.
 //!
-//! LightGBM takes whatever it is given: parameters of its command line, of other objectives, of files that are not read.
-//! So this list says what each takes and needs, and everything else is refused. A test fits with and without each of
-//! them, and fails if nothing changes.
+//! LightGBM accepts every parameter: those of its command line, of other objectives, of files that are not read. So this
+//! list says what each takes and needs, and everything else is refused. A test fits with and without each of them, and
+//! fails if nothing changes.
 
-use spec::{Error, Result, did_you_mean};
+use spec::{Error, Result};
 
 use super::canonical;
+use crate::allowed::{Allowed, Setting, Settled, cannot_be_set, untested};
 use crate::takes::{ANY, Takes};
 
-/// A parameter that may be set.
-pub(crate) struct Allowed {
-    /// LightGBM's own name; its aliases are accepted too.
-    pub name: &'static str,
-    takes: Takes,
-    needs: Needs,
-}
-
-/// Without what a parameter is read by nobody.
+/// What a parameter needs to have an effect.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Needs {
+pub(crate) enum Needs {
     Nothing,
     Boosting(&'static str),
     /// One of these objectives, as LightGBM calls them.
@@ -29,8 +22,8 @@ enum Needs {
     EarlyStopping,
 }
 
-const fn allowed(name: &'static str, takes: Takes, needs: Needs) -> Allowed {
-    Allowed { name, takes, needs }
+const fn allowed(name: &'static str, takes: Takes, needs: Needs) -> Allowed<Needs> {
+    Allowed { name, alias: None, takes, needs }
 }
 
 const REGRESSION: &[&str] = &[
@@ -65,8 +58,8 @@ const METRICS: [(&[&str], &[&str]); 3] = [
     (&["regression", "regression_l1", "huber", "quantile", "poisson", "gamma", "tweedie"], REGRESSION),
 ];
 
-/// Every parameter that may be set.
-pub(crate) const ALLOWED: &[Allowed] = &[
+/// Every parameter that may be set, under LightGBM's own name; its aliases are accepted too.
+pub(crate) static ALLOWED: &[Allowed<Needs>] = &[
     // How trees are grown together
     allowed("boosting", Takes::Word(&["gbdt", "gbrt", "dart", "goss", "rf", "random_forest"]), Needs::Nothing),
     allowed("data_sample_strategy", Takes::Word(&["bagging", "goss"]), Needs::Nothing),
@@ -112,83 +105,98 @@ pub(crate) const ALLOWED: &[Allowed] = &[
     allowed("metric", Takes::Word(&[]), Needs::EarlyStopping),
 ];
 
-/// What a fit is like that parameters are set for.
-pub(crate) struct Setting<'a> {
-    /// As LightGBM calls it.
-    pub objective: &'a str,
-    pub early_stopping: bool,
-    /// Whether rows or features are drawn for each tree.
-    pub draws: bool,
-    pub draws_rows: bool,
-    pub min_leaf_rows: u32,
-    /// Whether there is a column of text; `None` while that is not known.
-    pub categories: Option<bool>,
-}
+/// Parameters that have a key of their own in the spec, or that must stay as they are, and why.
+const OURS: &[(&str, &str)] = &[
+    ("num_iterations", "write 'trees'"),
+    ("learning_rate", "write 'learning_rate'"),
+    ("num_leaves", "write 'leaves'"),
+    ("max_depth", "write 'depth'"),
+    ("min_data_in_leaf", "write 'min_leaf_rows'"),
+    ("early_stopping_round", "write 'early_stopping'"),
+    ("bagging_fraction", "write 'row_share'"),
+    ("bagging_freq", "rows are drawn anew for each tree"),
+    ("feature_fraction", "write 'feature_share'"),
+    ("lambda_l2", "write 'l2'"),
+    ("objective", "write 'objective'"),
+    ("categorical_feature", "text columns are categories"),
+    ("seed", "the experiment has the seed"),
+    ("deterministic", "equal inputs must give equal models"),
+    ("force_row_wise", "equal inputs must give equal models"),
+    ("force_col_wise", "equal inputs must give equal models"),
+    ("num_threads", "all cores are used"),
+    ("device_type", "equal inputs must give equal models"),
+    ("verbosity", "warnings are in the model's notes"),
+    ("monotone_constraints", "write 'increasing' or 'decreasing'"),
+    ("interaction_constraints", "write 'interactions'"),
+    ("num_class", "the classes of the label are counted"),
+    ("linear_tree", "its contributions would not add up"),
+    ("bagging_seed", "the experiment has the seed"),
+    ("feature_fraction_seed", "the experiment has the seed"),
+    ("drop_seed", "the experiment has the seed"),
+    ("extra_seed", "the experiment has the seed"),
+    ("objective_seed", "the experiment has the seed"),
+    ("data_random_seed", "the experiment has the seed"),
+    ("first_metric_only", "trees stop by one metric"),
+    ("label_column", "write 'label' in train.yaml"),
+    ("ignore_column", "write 'exclude' in train.yaml"),
+    ("valid", "write 'split' in train.yaml"),
+    ("data", "write 'table' in train.yaml"),
+];
 
-/// The parameters under their own names, if each may be set and is read by somebody.
+/// The parameters under their own names, if each may be set and has an effect. `min_leaf_rows` is the spec's own setting.
 ///
 /// Errors name the parameter as it was written.
 pub(crate) fn settled<'a>(
     written: impl IntoIterator<Item = (&'a str, &'a str)>,
     setting: &Setting<'_>,
+    min_leaf_rows: u32,
 ) -> Result<Vec<(&'static str, String)>> {
-    let mut settled: Vec<(&'static str, String)> = Vec::new();
-    for (written, value) in written {
-        let name = canonical(written)?;
-        let Some(parameter) = ALLOWED.iter().find(|allowed| allowed.name == name) else {
-            let known = ALLOWED.iter().map(|allowed| allowed.name);
-            return Err(Error::cannot_run(format!(
-                "'{written}' cannot be set here: it has no effect, or none that was tested"
-            ))
-            .hint(did_you_mean(&name, known)));
-        };
-        if settled.iter().any(|(known, _)| *known == parameter.name) {
-            return Err(Error::cannot_run(format!("'{}' is set twice, once as '{written}'", parameter.name))
-                .hint("set it once: they are names of one parameter"));
-        }
-        let value = parameter
-            .takes
-            .read(value)
-            .map_err(|cause| Error::cannot_run(format!("'{written}' is '{}', {cause}", value.escape_debug())))?;
-        settled.push((parameter.name, value));
-    }
+    let settled = Settled::read(written, |name| find(name, setting))?;
     let boosting = boosting(&settled)?;
-    for (name, value) in &settled {
-        let needs =
-            ALLOWED.iter().find(|allowed| allowed.name == *name).map_or(Needs::Nothing, |allowed| allowed.needs);
-        let lacks = match needs {
-            Needs::Nothing => None,
-            Needs::Boosting(kind) if boosting == kind => None,
-            Needs::Boosting("goss") => Some("without `data_sample_strategy: goss`".to_owned()),
-            Needs::Boosting(kind) => Some(format!("without `boosting: {kind}`")),
-            Needs::Objective(objectives) if objectives.contains(&setting.objective) => None,
-            Needs::Objective(objectives) => Some(match objectives {
-                ["binary"] => "but for two classes".to_owned(),
-                ["regression"] => "but with `objective: squared`".to_owned(),
-                [objective, ..] => format!("but with `objective: {objective}`"),
-                [] => String::new(),
-            }),
-            Needs::Categories => {
-                (setting.categories == Some(false)).then(|| "without a column of text to learn from".to_owned())
-            }
-            Needs::EarlyStopping => (!setting.early_stopping).then(|| "with `early_stopping: 0`".to_owned()),
-        };
-        if let Some(lacks) = lacks {
-            return Err(Error::cannot_run(format!("'{name}' has no effect {lacks}")).hint("leave it out"));
+    settled.check_effects(|needs| match needs {
+        Needs::Nothing => None,
+        Needs::Boosting(kind) if boosting == kind => None,
+        Needs::Boosting("goss") => Some("without `data_sample_strategy: goss`".to_owned()),
+        Needs::Boosting(kind) => Some(format!("without `boosting: {kind}`")),
+        Needs::Objective(objectives) if objectives.contains(&setting.objective) => None,
+        Needs::Objective(objectives) => Some(match objectives {
+            ["binary"] => "but for two classes".to_owned(),
+            ["regression"] => "but with `objective: squared`".to_owned(),
+            [objective, ..] => format!("but with `objective: {objective}`"),
+            [] => String::new(),
+        }),
+        Needs::Categories => {
+            (setting.categories == Some(false)).then(|| "without a column of text to learn from".to_owned())
         }
-        if *name == "metric" {
-            check_metric(value, setting.objective)?;
-        }
+        Needs::EarlyStopping => (!setting.early_stopping).then(|| "with `early_stopping: 0`".to_owned()),
+    })?;
+    if let Some(several) = settled.value("metric").filter(|value| value.contains(',')) {
+        return Err(Error::cannot_run(format!("'metric' is '{several}', but trees stop by one metric"))
+            .hint("name one; all metrics of the card are judged in any case"));
     }
-    check_together(&settled, boosting, setting)?;
-    Ok(settled)
+    let of_objective = METRICS.iter().find(|(objectives, _)| objectives.contains(&setting.objective));
+    settled.check_metric("metric", of_objective.map_or(REGRESSION, |(_, metrics)| metrics))?;
+    check_together(&settled, boosting, setting, min_leaf_rows)?;
+    Ok(settled.into_pairs())
+}
+
+/// The parameter of this name or alias.
+fn find(written: &str, setting: &Setting<'_>) -> Result<&'static Allowed<Needs>> {
+    let name = canonical(written)?;
+    if let Some((ours, instead)) = OURS.iter().find(|(ours, _)| *ours == name) {
+        return Err(cannot_be_set(ours, instead));
+    }
+    if setting.objective == "quantile" && name == "alpha" {
+        return Err(cannot_be_set(&name, "the level is written at 'quantile'"));
+    }
+    let known = || ALLOWED.iter().map(|allowed| allowed.name);
+    ALLOWED.iter().find(|allowed| allowed.name == name).ok_or_else(|| untested(written, known()))
 }
 
 /// `gbdt`, `dart`, `goss` or `rf`.
-fn boosting(settled: &[(&'static str, String)]) -> Result<&'static str> {
-    let value = |name: &str| settled.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str());
-    let sampling = value("data_sample_strategy");
-    let boosting = match value("boosting") {
+fn boosting(settled: &Settled<Needs>) -> Result<&'static str> {
+    let sampling = settled.value("data_sample_strategy");
+    let boosting = match settled.value("boosting") {
         Some("rf" | "random_forest") => "rf",
         Some("dart") => "dart",
         Some("goss") => "goss",
@@ -209,26 +217,13 @@ fn boosting(settled: &[(&'static str, String)]) -> Result<&'static str> {
     }
 }
 
-fn check_metric(value: &str, objective: &str) -> Result<()> {
-    let known = METRICS.iter().find(|(objectives, _)| objectives.contains(&objective)).map_or(REGRESSION, |(_, of)| of);
-    match known.contains(&value) {
-        true => Ok(()),
-        false if value.contains(',') => {
-            Err(Error::cannot_run(format!("'metric' is '{value}', but trees stop by one metric"))
-                .hint("name one; all metrics of the card are judged in any case"))
-        }
-        false => Err(Error::cannot_run(format!("'metric' is '{value}', which does not judge this objective"))
-            .hint(did_you_mean(value, known.iter().copied()))),
-    }
-}
-
 /// What LightGBM would refuse or ignore in silence.
-fn check_together(settled: &[(&'static str, String)], boosting: &str, setting: &Setting<'_>) -> Result<()> {
-    let value = |name: &str| settled.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str());
+fn check_together(settled: &Settled<Needs>, boosting: &str, setting: &Setting<'_>, min_leaf_rows: u32) -> Result<()> {
+    let value = |name: &str| settled.value(name);
     let number = |name: &str, default: f64| value(name).and_then(|value| value.parse().ok()).unwrap_or(default);
     let wrong = |cause: &str, way_out: &str| Err(Error::cannot_run(cause.to_owned()).hint(way_out.to_owned()));
     let balanced = value("pos_bagging_fraction").is_some() || value("neg_bagging_fraction").is_some();
-    if boosting == "rf" && !setting.draws {
+    if boosting == "rf" && !(setting.draws_rows || setting.draws_features) {
         return wrong(
             "`boosting: rf` draws rows or features for each tree, but all are used",
             "write 'row_share' or 'feature_share' below 1",
@@ -252,7 +247,7 @@ fn check_together(settled: &[(&'static str, String)], boosting: &str, setting: &
     if value("is_unbalance") == Some("true") && value("scale_pos_weight").is_some() {
         return wrong("'is_unbalance' and 'scale_pos_weight' weigh the same rows", "leave one out");
     }
-    if number("path_smooth", 0.0) > 0.0 && setting.min_leaf_rows < 2 {
+    if number("path_smooth", 0.0) > 0.0 && min_leaf_rows < 2 {
         return wrong("'path_smooth' needs leaves of 2 rows", "write `min_leaf_rows: 2` or more");
     }
     Ok(())

@@ -8,8 +8,9 @@ use std::ops::RangeInclusive;
 use score::Identity;
 use spec::Result;
 
+use super::api::take_warnings;
 use super::dataset::{LEAF_ROWS, OF_BINS};
-use super::{Dataset, Parameters, take_warnings};
+use super::{Dataset, Parameters};
 use crate::Data;
 
 /// Rows to learn from as LightGBM holds them, and those that validate.

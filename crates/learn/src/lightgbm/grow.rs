@@ -7,34 +7,21 @@ use std::ptr;
 use lightgbm3_sys as sys;
 use spec::{Error, Result};
 
-use super::api::{alone, c_text, call, with_threads};
+use super::api::{alone, c_text, call, take_warnings, with_threads};
 use super::parameters::text;
 use super::{Dataset, Parameters};
-
-/// What training came to.
-pub(crate) struct Trained {
-    /// The model text of the trees up to the best iteration.
-    pub text: String,
-    /// Iterations in `text`.
-    pub best: u32,
-    /// Iterations that were tried.
-    pub tried: u32,
-    /// The first metric and its value on the validation rows at the best iteration.
-    pub metric: Option<(String, f64)>,
-}
-
-/// When to stop growing trees.
-pub(crate) struct Stop<'data> {
-    /// The rows that the trees are validated by.
-    pub valid: &'data Dataset,
-    /// Trees after the best one that did not better it.
-    pub patience: u32,
-}
+use crate::rounds::{Stop, Trained};
 
 /// Grows at most `rounds` trees. With a `stop`, the best iteration is the one with the best first metric on its rows,
 /// and training stops once its patience is over; without, all trees are kept.
-pub(crate) fn train(data: &Dataset, stop: Option<&Stop>, parameters: &Parameters, rounds: u32) -> Result<Trained> {
-    let Grown { text, kept, tried, metric } = match parameters.get("num_threads") {
+pub(crate) fn train(
+    data: &Dataset,
+    stop: Option<&Stop<'_, Dataset>>,
+    parameters: &Parameters,
+    rounds: u32,
+) -> Result<Trained> {
+    take_warnings();
+    let trained = match parameters.get("num_threads") {
         Some(_) => {
             let _alone = alone();
             grow(data, stop, parameters, rounds)?
@@ -44,18 +31,10 @@ pub(crate) fn train(data: &Dataset, stop: Option<&Stop>, parameters: &Parameters
             grow(data, stop, parameters, rounds)?
         }
     };
-    Ok(Trained { text, best: kept, tried, metric })
+    Ok(Trained { warnings: take_warnings(), ..trained })
 }
 
-/// What came of the rounds.
-struct Grown {
-    text: String,
-    kept: u32,
-    tried: u32,
-    metric: Option<(String, f64)>,
-}
-
-fn grow(data: &Dataset, stop: Option<&Stop>, parameters: &Parameters, rounds: u32) -> Result<Grown> {
+fn grow(data: &Dataset, stop: Option<&Stop<'_, Dataset>>, parameters: &Parameters, rounds: u32) -> Result<Trained> {
     let session = Session::new(data, stop.map(|stop| stop.valid), parameters)?;
     let judge = stop.map(|stop| session.metric().map(|metric| (metric, stop.patience))).transpose()?;
     let mut best: Option<(u32, f64)> = None;
@@ -76,7 +55,7 @@ fn grow(data: &Dataset, stop: Option<&Stop>, parameters: &Parameters, rounds: u3
         }
     }
     let kept = best.map_or(tried, |(at, _)| at);
-    // `dart` goes on changing trees that are there already, so its first trees are no longer the model that was judged: that
+    // `dart` keeps changing trees that are there already, so its first trees are no longer the model that was judged: that
     // one is grown again. A round in which no split was left has taken trees out and not put them back.
     let again = if kept < tried { kept } else { tried - u32::from(exhausted && tried > 1) };
     let text = match parameters.get("boosting") == Some("dart") && again < tried {
@@ -84,7 +63,7 @@ fn grow(data: &Dataset, stop: Option<&Stop>, parameters: &Parameters, rounds: u3
         false => session.text(kept)?,
     };
     let metric = judge.zip(best).map(|((metric, _), (_, value))| (metric.name, value));
-    Ok(Grown { text, kept, tried, metric })
+    Ok(Trained { model: text.into_bytes(), best: kept, tried, metric, warnings: Vec::new() })
 }
 
 /// A booster in training, which points into its data sets.

@@ -16,15 +16,14 @@ mod parameters;
 
 #[cfg(test)]
 pub(crate) use allowed::ALLOWED;
-pub(crate) use allowed::{Setting, settled};
-pub(crate) use api::take_warnings;
+pub(crate) use allowed::settled;
 pub(crate) use binned::with_binned;
 #[cfg(test)]
 pub(crate) use booster::{Booster, Importance};
 pub(crate) use dataset::Dataset;
 #[cfg(test)]
 pub(crate) use dataset::MADE;
-pub(crate) use grow::{Stop, train};
+pub(crate) use grow::train;
 pub(crate) use parameters::canonical;
 
 pub(crate) use crate::parameters::Parameters;

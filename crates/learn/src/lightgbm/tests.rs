@@ -1,4 +1,6 @@
+use super::api::take_warnings;
 use super::*;
+use crate::rounds::Stop;
 use crate::{Feature, Matrix};
 
 const ROWS: usize = 240;
@@ -48,7 +50,7 @@ fn parameters(objective: &str, learning_rate: f64) -> Parameters {
 fn fit(objective: &str, label: &[f64], rounds: u32) -> Fitted {
     let parameters = parameters(objective, 0.1);
     let data = Dataset::new(&matrix(), label, None, &parameters, None).unwrap();
-    Fitted::of(train(&data, None, &parameters, rounds).unwrap().text)
+    Fitted::of(train(&data, None, &parameters, rounds).unwrap().model)
 }
 
 /// A model in LightGBM's hands, and its text.
@@ -58,7 +60,8 @@ struct Fitted {
 }
 
 impl Fitted {
-    fn of(text: String) -> Fitted {
+    fn of(model: Vec<u8>) -> Fitted {
+        let text = String::from_utf8(model).unwrap();
         Fitted { booster: Booster::from_text(&text).unwrap(), text }
     }
 }
@@ -144,7 +147,8 @@ fn early_stopping_is_pythons() {
     let (metric, value) = trained.metric.unwrap();
     assert_eq!(metric, "binary_logloss");
     close(&[value], &[0.6539137428927846]);
-    assert_eq!(trained.text.matches("\nTree=").count(), 14, "only the best iterations are kept");
+    let text = String::from_utf8(trained.model).unwrap();
+    assert_eq!(text.matches("\nTree=").count(), 14, "only the best iterations are kept");
     let all = train(&data, None, &parameters, 30).unwrap();
     assert_eq!((all.best, all.tried), (30, 30));
 }
@@ -168,7 +172,7 @@ fn weights_count() {
     let label: Vec<f64> = (0..ROWS).map(|i| f64::from(u8::from(i % 2 == 0))).collect();
     let weights: Vec<f64> = label.iter().map(|label| if *label == 1.0 { 3.0 } else { 1.0 }).collect();
     let data = Dataset::new(&matrix(), &label, Some(&weights), &parameters, None).unwrap();
-    let booster = Fitted::of(train(&data, None, &parameters, 1).unwrap().text);
+    let booster = Fitted::of(train(&data, None, &parameters, 1).unwrap().model);
     let mean = booster.predict(&matrix()).unwrap().iter().sum::<f64>() / ROWS as f64;
     assert!((mean - 0.75).abs() < 0.02, "{mean}");
 }
@@ -182,7 +186,7 @@ fn two_fits_give_the_same_text_whatever_the_number_of_rows() {
         let parameters = parameters("binary", 0.1);
         let fit = || {
             let data = Dataset::new(&matrix, &label, None, &parameters, None).unwrap();
-            train(&data, None, &parameters, 20).unwrap().text
+            train(&data, None, &parameters, 20).unwrap().model
         };
         assert_eq!(fit(), fit(), "{} rows", rows.len());
     }
@@ -199,7 +203,7 @@ fn integers_booleans_and_gaps_are_read_as_their_numbers() {
     let typed = Matrix::from_frame(&df, &features).unwrap();
     let parameters = parameters("binary", 0.1);
     let data = Dataset::new(&typed, &classes(), None, &parameters, None).unwrap();
-    let booster = Fitted::of(train(&data, None, &parameters, 15).unwrap().text);
+    let booster = Fitted::of(train(&data, None, &parameters, 15).unwrap().model);
     assert_eq!(booster.text, fit("binary", &classes(), 15).text);
     assert_eq!(booster.predict(&typed).unwrap(), booster.predict(&matrix()).unwrap());
     // A part of the rows points into the middle of the arrays and of their bits.
@@ -227,12 +231,10 @@ fn errors_and_warnings_come_back_instead_of_being_printed() {
     let data = Dataset::new(&matrix(), &classes(), None, &parameters("binary", 0.1), None).unwrap();
     let error = train(&data, None, &wrong, 1).err().unwrap().to_string();
     assert!(error.starts_with("lightgbm: cannot begin training: "), "{error}");
-    take_warnings();
     let mut few = parameters("binary", 0.1);
     few.set("min_data_in_leaf", 200);
     let data = Dataset::new(&matrix(), &classes(), None, &few, None).unwrap();
-    train(&data, None, &few, 3).unwrap();
-    let warnings = take_warnings();
+    let warnings = train(&data, None, &few, 3).unwrap().warnings;
     assert!(!warnings.is_empty() && warnings.iter().all(|warning| !warning.contains("LightGBM")), "{warnings:?}");
     assert!(take_warnings().is_empty());
 }

@@ -3,9 +3,10 @@
 use plotters::prelude::*;
 use plotters::style::text_anchor::HPos;
 use spec::Result;
+use spec::text::cut;
 
 use super::Plot;
-use super::canvas::{ACCENT, Drawn, FAINT, INK, page, short, text};
+use super::canvas::{ACCENT, Drawn, FAINT, INK, page, text};
 
 /// No more bars than these are drawn.
 const BARS: usize = 20;
@@ -25,7 +26,7 @@ pub fn importance(weights: &[(String, f64)], of: &str) -> Result<Plot> {
         for (at, (name, weight)) in shown.iter().enumerate() {
             let y = 70 + STEP * at as i32;
             let length = if most > 0.0 { (weight / most * WIDTH).round() as i32 } else { 0 };
-            text(area, &short(name, 30), (LEFT - 10, y + 2), 12, &INK, HPos::Right)?;
+            text(area, &cut(name, 30), (LEFT - 10, y + 2), 12, &INK, HPos::Right)?;
             area.draw(&Rectangle::new([(LEFT, y), (LEFT + length.max(1), y + 16)], ACCENT.filled())).drawn()?;
             let share = if all > 0.0 { weight / all * 100.0 } else { 0.0 };
             text(area, &format!("{share:.1} %"), (LEFT + length + 8, y + 2), 12, &FAINT, HPos::Left)?;

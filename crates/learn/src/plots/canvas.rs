@@ -139,11 +139,3 @@ pub(super) fn dashed(chart: &mut Chart<'_, '_>, from: (f64, f64), to: (f64, f64)
     chart.draw_series(line).drawn()?;
     Ok(())
 }
-
-/// `name` cut to `most` characters, so that it fits its place.
-pub(super) fn short(name: &str, most: usize) -> String {
-    match name.chars().count() <= most {
-        true => name.to_owned(),
-        false => name.chars().take(most - 1).chain(['…']).collect(),
-    }
-}

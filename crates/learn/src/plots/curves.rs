@@ -2,9 +2,10 @@
 
 use plotters::prelude::*;
 use spec::Result;
+use spec::text::cut;
 
 use super::Plot;
-use super::canvas::{ACCENT, Area, Drawn, FAINT, GRID, INK, axes, dashed, legend, other, page, short, text};
+use super::canvas::{ACCENT, Area, Drawn, FAINT, GRID, INK, axes, dashed, legend, other, page, text};
 use crate::metrics::{self, Curve, Metric, Scored};
 use plotters::style::text_anchor::HPos;
 use score::number_text;
@@ -73,7 +74,7 @@ fn curves(
             share if share.abs() < 10.0 => format!("{share:.3}"),
             value => number_text(value),
         });
-        lines.push((value, (width, color, format!("{} {number}", short(name, 16)))));
+        lines.push((value, (width, color, format!("{} {number}", cut(name, 16)))));
     }
     let in_order = experiments.iter().filter(|(name, _)| *name != chosen);
     for (name, scored) in in_order.chain(experiments.iter().filter(|(name, _)| *name == chosen)) {
@@ -109,7 +110,7 @@ pub fn calibration(scored: &Scored) -> Result<Plot> {
     let title = "Calibration: predicted against observed".to_owned();
     let bins = metrics::calibration(scored);
     let words = format!(
-        "Test part: {} rows in ten bins of the predicted probability; on the diagonal, what is said is seen.",
+        "Test part: {} rows in ten bins of the predicted probability; on the diagonal, predicted and observed shares agree.",
         scored.rows()
     );
     let svg = page((620, 600), &title, &words, |area| {

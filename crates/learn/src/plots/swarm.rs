@@ -4,9 +4,10 @@
 use plotters::prelude::*;
 use plotters::style::text_anchor::HPos;
 use spec::Result;
+use spec::text::cut;
 
 use super::Plot;
-use super::canvas::{Drawn, FAINT, GRID, INK, page, short, text};
+use super::canvas::{Drawn, FAINT, GRID, INK, page, text};
 use crate::{Contributions, Matrix};
 use score::number_text;
 
@@ -48,7 +49,7 @@ pub fn contributions(contributions: &Contributions, rows: &Matrix) -> Result<Plo
         text(area, "contribution to the raw score", (LEFT + WIDTH / 2, height + 26), 13, &INK, HPos::Center)?;
         for (line, feature) in shown.iter().enumerate() {
             let y = TOP + STEP * line as i32 + STEP / 2;
-            text(area, &short(&rows.features()[*feature].name, 30), (LEFT - 10, y - 7), 12, &INK, HPos::Right)?;
+            text(area, &cut(&rows.features()[*feature].name, 30), (LEFT - 10, y - 7), 12, &INK, HPos::Right)?;
             let values = (0..count).map(|row| contributions.row(row)[*feature]);
             let colors = colors(&rows.column(*feature));
             for (row, x, offset) in swarm(values, reach) {

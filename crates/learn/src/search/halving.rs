@@ -1,4 +1,4 @@
-//! In which order settings are tried, and which of them go on: successive halving (Jamieson and Talwalkar 2016,
+//! In which order settings are tried, and which of them continue: successive halving (Jamieson and Talwalkar 2016,
 //! "Non-stochastic best arm identification and hyperparameter optimization") in brackets, where what grows is the share of
 //! rows that a trial learns from.
 //!
@@ -7,17 +7,17 @@
 //! from all. Of all that have learned from all rows the best wins.
 //!
 //! What comes out depends only on the number of trials: time decides only whether another one begins. A bracket that time
-//! cuts short is one of fewer trials, and its best still goes on.
+//! cuts short is one of fewer trials, and its best still continues.
 
 use std::time::Duration;
 
 use spec::Result;
 
-/// One of so many trials goes on.
+/// The number of trials of which one continues.
 const REDUCTION: usize = 3;
 /// Trials that begin together.
 const BRACKET: usize = REDUCTION * REDUCTION;
-/// Fewest rows of a share: on fewer, chance decides who goes on.
+/// Fewest rows of a share: on fewer, chance decides which ones continue.
 const LEAST_ROWS: usize = 1000;
 
 /// The shares of rows that trials learn from, ascending; the last is 1. Few rows are not shared.
@@ -91,7 +91,7 @@ pub(crate) fn search(
             break;
         }
         for share in 1..=top {
-            // A stable order: of equals the first goes on.
+            // A stable order: of equals the first continues.
             bracket.sort_by(|one, other| {
                 let (one, other) = (trials[*one].value, trials[*other].value);
                 better(other, one).cmp(&better(one, other))
@@ -138,7 +138,7 @@ impl Costs<'_> {
         }
     }
 
-    /// What one more trial takes in a bracket of `begun`, with all that have still to go on in it.
+    /// What one more trial takes in a bracket of `begun`, with all that still have to continue in it.
     fn of_one_more(&self, begun: usize) -> Duration {
         let mut going_on = begun + 1;
         (1..self.shares.len()).fold(self.of(0), |sum, share| {

@@ -45,7 +45,7 @@ pub(crate) fn by_chance(rows: usize, classes: Option<&[f64]>, count: u32, seed: 
         order.sort_by(|one, other| classes[*one as usize].total_cmp(&classes[*other as usize]));
     }
     let mut numbers = vec![0; rows];
-    // Dealt like cards: one class goes on where the one before it ended.
+    // Dealt like cards: one class continues where the one before it ended.
     for (place, row) in (0u32..).zip(order) {
         numbers[row as usize] = place % count;
     }

@@ -1,24 +1,16 @@
 //! XGBoost's other parameters that may be set by their own names: those whose effect was tested here.
 //!
-//! XGBoost only warns of a parameter that nobody reads. So this list says what each takes and needs, and everything else is
+//! XGBoost only warns of a parameter that it does not read. So this list says what each takes and needs, and everything else is
 //! refused. A test fits with and without each of them, and fails if nothing changes.
 
-use spec::{Error, Result, did_you_mean};
+use spec::{Error, Result};
 
+use crate::allowed::{Allowed, Setting, Settled, cannot_be_set, untested};
 use crate::takes::{ANY, Takes};
 
-/// A parameter that may be set.
-pub(crate) struct Allowed {
-    pub name: &'static str,
-    /// XGBoost's other name for it, which is accepted too.
-    alias: Option<&'static str>,
-    takes: Takes,
-    needs: Needs,
-}
-
-/// Without what a parameter is read by nobody.
+/// What a parameter needs to have an effect.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Needs {
+pub(crate) enum Needs {
     Nothing,
     Dart,
     /// This objective, as XGBoost calls it.
@@ -34,11 +26,11 @@ enum Needs {
     EarlyStopping,
 }
 
-const fn allowed(name: &'static str, takes: Takes, needs: Needs) -> Allowed {
+const fn allowed(name: &'static str, takes: Takes, needs: Needs) -> Allowed<Needs> {
     Allowed { name, alias: None, takes, needs }
 }
 
-const fn called(alias: &'static str, allowed: Allowed) -> Allowed {
+const fn called(alias: &'static str, allowed: Allowed<Needs>) -> Allowed<Needs> {
     Allowed { alias: Some(alias), ..allowed }
 }
 
@@ -56,7 +48,7 @@ const METRICS: &[(&str, &[&str])] = &[
 ];
 
 /// Every parameter that may be set.
-pub(crate) const ALLOWED: &[Allowed] = &[
+pub(crate) static ALLOWED: &[Allowed<Needs>] = &[
     // How trees are grown together
     allowed("booster", Takes::Word(&["gbtree", "dart"]), Needs::Nothing),
     allowed("rate_drop", Takes::From(0.0, 1.0), Needs::Dart),
@@ -115,65 +107,34 @@ const OURS: &[(&[&str], &str)] = &[
     (&["verbosity", "validate_parameters"], "warnings are in the model's notes"),
 ];
 
-/// What a fit is like that parameters are set for.
-pub(crate) struct Setting<'a> {
-    /// As XGBoost calls it.
-    pub objective: &'a str,
-    pub early_stopping: bool,
-    /// Whether rows are drawn for each tree, and whether features are.
-    pub draws_rows: bool,
-    pub draws_features: bool,
-    /// Whether there is a column of text; `None` while that is not known.
-    pub categories: Option<bool>,
-}
-
-/// The parameters under their own names, if each may be set and is read by somebody.
+/// The parameters under their own names, if each may be set and has an effect.
 ///
 /// Errors name the parameter as it was written.
 pub(crate) fn settled<'a>(
     written: impl IntoIterator<Item = (&'a str, &'a str)>,
     setting: &Setting<'_>,
 ) -> Result<Vec<(&'static str, String)>> {
-    let mut settled: Vec<(&'static str, String)> = Vec::new();
-    for (written, value) in written {
-        let parameter = find(written)?;
-        if settled.iter().any(|(known, _)| *known == parameter.name) {
-            return Err(Error::cannot_run(format!("'{}' is set twice, once as '{written}'", parameter.name))
-                .hint("set it once: they are names of one parameter"));
+    let settled = Settled::read(written, find)?;
+    let value = |name: &str| settled.value(name);
+    let draws_by_node =
+        ["colsample_bylevel", "colsample_bynode"].iter().any(|name| value(name).is_some_and(is_below_1));
+    let missing = |needs: Needs| match needs {
+        Needs::Dart if value("booster") != Some("dart") => Some("without `booster: dart`"),
+        Needs::Objective(BINARY) if setting.objective != BINARY => Some("but for two classes"),
+        Needs::Objective(HUBER) if setting.objective != HUBER => Some("but with `objective: huber`"),
+        Needs::Objective(objective) if setting.objective != objective => Some("but with `objective: tweedie`"),
+        Needs::Categories if setting.categories == Some(false) => Some("without a column of text to learn from"),
+        Needs::Bins if value("tree_method") == Some("exact") => Some("with `tree_method: exact`"),
+        Needs::DrawnRows if !setting.draws_rows => Some("without a 'row_share' below 1"),
+        Needs::Draws if !(setting.draws_rows || setting.draws_features || draws_by_node) => {
+            Some("while all rows and features are used, because the trees of a round would be the same")
         }
-        let value = parameter
-            .takes
-            .read(value)
-            .map_err(|cause| Error::cannot_run(format!("'{written}' is '{}', {cause}", value.escape_debug())))?;
-        settled.push((parameter.name, value));
-    }
-    let value = |name: &str| settled.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str());
-    for (name, set) in &settled {
-        let needs =
-            ALLOWED.iter().find(|allowed| allowed.name == *name).map_or(Needs::Nothing, |allowed| allowed.needs);
-        let draws_by_node =
-            ["colsample_bylevel", "colsample_bynode"].iter().any(|name| value(name).is_some_and(is_below_1));
-        let lacks = match needs {
-            Needs::Dart if value("booster") != Some("dart") => Some("without `booster: dart`"),
-            Needs::Objective(BINARY) if setting.objective != BINARY => Some("but for two classes"),
-            Needs::Objective(HUBER) if setting.objective != HUBER => Some("but with `objective: huber`"),
-            Needs::Objective(objective) if setting.objective != objective => Some("but with `objective: tweedie`"),
-            Needs::Categories if setting.categories == Some(false) => Some("without a column of text to learn from"),
-            Needs::Bins if value("tree_method") == Some("exact") => Some("with `tree_method: exact`"),
-            Needs::DrawnRows if !setting.draws_rows => Some("without a 'row_share' below 1"),
-            Needs::Draws if !(setting.draws_rows || setting.draws_features || draws_by_node) => {
-                Some("while all rows and features are used, because the trees of a round would be the same")
-            }
-            Needs::EarlyStopping if !setting.early_stopping => Some("with `early_stopping: 0`"),
-            _ => None,
-        };
-        if let Some(lacks) = lacks {
-            return Err(Error::cannot_run(format!("'{name}' has no effect {lacks}")).hint("leave it out"));
-        }
-        if *name == "eval_metric" {
-            check_metric(set, setting.objective)?;
-        }
-    }
+        Needs::EarlyStopping if !setting.early_stopping => Some("with `early_stopping: 0`"),
+        _ => None,
+    };
+    settled.check_effects(|needs| missing(needs).map(str::to_owned))?;
+    let of_objective = METRICS.iter().find(|(known, _)| *known == setting.objective);
+    settled.check_metric("eval_metric", of_objective.map_or(REGRESSION, |(_, metrics)| metrics))?;
     if value("tree_method") == Some("exact") && setting.categories == Some(true) {
         return Err(Error::cannot_run("`tree_method: exact` cannot learn from columns of text")
             .hint("leave it out, or exclude these columns"));
@@ -186,7 +147,7 @@ pub(crate) fn settled<'a>(
     if let Some(base) = value("base_score") {
         check_base(base, setting.objective)?;
     }
-    Ok(settled)
+    Ok(settled.into_pairs())
 }
 
 fn is_below_1(value: &str) -> bool {
@@ -194,25 +155,14 @@ fn is_below_1(value: &str) -> bool {
 }
 
 /// The parameter of this name or alias.
-fn find(written: &str) -> Result<&'static Allowed> {
+fn find(written: &str) -> Result<&'static Allowed<Needs>> {
     if let Some(found) = ALLOWED.iter().find(|allowed| allowed.name == written || allowed.alias == Some(written)) {
         return Ok(found);
     }
-    if let Some((_, instead)) = OURS.iter().find(|(names, _)| names.contains(&written)) {
-        return Err(Error::cannot_run(format!("'{written}' cannot be set here")).hint(*instead));
-    }
-    let known = ALLOWED.iter().flat_map(|allowed| [Some(allowed.name), allowed.alias]).flatten();
-    Err(Error::cannot_run(format!("'{written}' cannot be set here: it has no effect, or none that was tested"))
-        .hint(did_you_mean(written, known)))
-}
-
-fn check_metric(value: &str, objective: &str) -> Result<()> {
-    let known = METRICS.iter().find(|(known, _)| *known == objective).map_or(REGRESSION, |(_, metrics)| metrics);
-    match known.contains(&value) {
-        true => Ok(()),
-        false => Err(Error::cannot_run(format!("'eval_metric' is '{value}', which does not judge this objective"))
-            .hint(did_you_mean(value, known.iter().copied()))),
-    }
+    Err(match OURS.iter().find(|(names, _)| names.contains(&written)) {
+        Some((_, instead)) => cannot_be_set(written, instead),
+        None => untested(written, ALLOWED.iter().flat_map(|allowed| [Some(allowed.name), allowed.alias]).flatten()),
+    })
 }
 
 /// The prediction before the first tree must be one that the objective can make.

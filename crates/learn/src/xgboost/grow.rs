@@ -10,32 +10,16 @@ use super::data::with_pointers;
 use super::library::Handle;
 use super::messages::{c_text, take_warnings};
 use super::{Library, Parameters, Rows};
-
-/// When to stop growing trees.
-pub(crate) struct Stop<'data> {
-    /// The rows that the trees are validated by.
-    pub valid: &'data Rows,
-    /// Rounds after the best one that were not better.
-    pub patience: u32,
-}
-
-/// What training came to.
-pub(crate) struct Trained {
-    /// The model up to the best round, as UBJSON.
-    pub model: Vec<u8>,
-    /// Rounds in `model`.
-    pub best: u32,
-    /// Rounds that were tried.
-    pub tried: u32,
-    /// The metric and its value on the validation rows at the best round.
-    pub metric: Option<(String, f64)>,
-    /// What XGBoost warned of.
-    pub warnings: Vec<String>,
-}
+use crate::rounds::{Stop, Trained};
 
 /// Grows at most `rounds` rounds of trees. With a `stop`, the best round is the first with the best metric on its rows, and
 /// training stops once its patience is over; without, all trees are kept. Equal parameters and data give equal models.
-pub(crate) fn train(data: &Rows, stop: Option<&Stop<'_>>, parameters: &Parameters, rounds: u32) -> Result<Trained> {
+pub(crate) fn train(
+    data: &Rows,
+    stop: Option<&Stop<'_, Rows>>,
+    parameters: &Parameters,
+    rounds: u32,
+) -> Result<Trained> {
     take_warnings();
     let booster = Booster::new(data, stop.map(|stop| stop.valid), parameters)?;
     let mut best: Option<(u32, Evaluated)> = None;
@@ -56,7 +40,7 @@ pub(crate) fn train(data: &Rows, stop: Option<&Stop<'_>>, parameters: &Parameter
     let kept = best.as_ref().map_or(tried, |(at, _)| *at);
     let model = match kept < tried {
         false => booster.save()?,
-        // `dart` goes on changing trees that are there already, so its first trees are no longer the model that was judged:
+        // `dart` keeps changing trees that are there already, so its first trees are no longer the model that was judged:
         // that one is grown again.
         true if parameters.get("booster") == Some("dart") => {
             drop(booster);
@@ -125,7 +109,7 @@ impl<'data> Booster<'data> {
         Ok(booster)
     }
 
-    /// Puts names and types of the features into the model: whoever reads its file can then make rows for it.
+    /// Puts names and types of the features into the model: a reader of its file can then make rows for it.
     fn describe(&self, data: &Rows) -> Result<()> {
         for (field, texts) in &data.described {
             self.library.call("describe the features", || {

@@ -94,7 +94,7 @@ functions! {
 }
 
 impl Library {
-    /// The library, opened once. Errors: it is not there, cannot be opened, or is of another version than those that are
+    /// The library, opened once. Errors: it is missing, cannot be opened, or is of another version than those that are
     /// known here.
     pub fn get() -> Result<&'static Library> {
         if let Some(library) = LIBRARY.get() {

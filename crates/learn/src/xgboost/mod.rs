@@ -1,5 +1,5 @@
 //! A thin safe wrapper over XGBoost's C interface. The library is opened when the first experiment asks for it
-//! ([`library`]), so that nobody needs it who does not use the learner.
+//! ([`library`]), so that it is only needed for this learner.
 //!
 //! What the wrapper adds: lengths are checked before C++ sees them, handles are freed once and in order, errors become
 //! [`spec::Error`], and XGBoost's messages are kept for the caller instead of going to stderr.
@@ -12,11 +12,11 @@ mod messages;
 
 #[cfg(test)]
 pub(crate) use allowed::ALLOWED;
-pub(crate) use allowed::{Setting, settled};
+pub(crate) use allowed::settled;
 pub(crate) use data::Rows;
+pub(crate) use grow::train;
 #[cfg(test)]
 pub(crate) use grow::{Kind, Predictor};
-pub(crate) use grow::{Stop, train};
 pub(crate) use library::Library;
 pub use library::{VARIABLE, find_xgboost};
 

@@ -120,7 +120,7 @@ impl Ledger {
         read().map_err(|error| self.fault("read", &error))
     }
 
-    /// The provider's last word about a batch that goes on.
+    /// The provider's last word about a batch that continues.
     pub(crate) fn batch_status(&self, token: &str, status: &str) -> Result<()> {
         self.write(|connection| {
             connection.execute("UPDATE batches SET status = ?2 WHERE token = ?1", [token, status]).map(|_| ())

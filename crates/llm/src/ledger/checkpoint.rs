@@ -9,7 +9,7 @@ use spec::{Error, Result};
 
 use super::connect;
 
-/// Commits after which the log is moved: about 100 MB of it, for beginning the log anew holds up the commits for as long as
+/// Commits after which the log is moved: about 100 MB of it, for beginning the log again holds up the commits for as long as
 /// the disk syncs. Should that be too late, the committing thread does it itself ([`super::LOG_PAGES`]).
 const COMMITS: usize = 4000;
 
@@ -55,7 +55,7 @@ fn run(connection: &Connection, commits: &Receiver<usize>) {
         count += more + commits.try_iter().sum::<usize>();
         if count >= COMMITS {
             count = 0;
-            // The long way lets others write; what they wrote meanwhile is short, and then the log can begin anew. One
+            // The long way lets others write; what they wrote meanwhile is short, and then the log can begin again. One
             // that fails, for others read or the disk is full, is not a loss: the answers are in the log.
             for mode in ["PASSIVE", "PASSIVE", "RESTART"] {
                 let _ = connection.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |_| Ok(()));

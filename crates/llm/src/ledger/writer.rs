@@ -50,7 +50,7 @@ pub(crate) struct Record {
     pub reserved: Spend,
     /// Claims that end with it.
     pub released: Vec<Key>,
-    /// Claims of inputs that it answers. They end soon after it: whoever claims such an input finds the answer first.
+    /// Claims of inputs that it answers. They end soon after it: another run that claims such an input finds the answer first.
     pub answered: Vec<Key>,
 }
 
@@ -131,7 +131,7 @@ impl Writer {
         fits
     }
 
-    /// A thread that has ended drops its channel, which wakes whoever waits.
+    /// A thread that has ended drops its channel, which wakes all that wait.
     fn send(&self, order: Order) {
         if let Some(orders) = &self.orders {
             let _ = orders.send(order);

@@ -24,7 +24,7 @@ pub struct SettingsSpec {
     /// How far in one day (UTC), over all runs that share a ledger.
     #[serde(default)]
     pub daily: Daily,
-    /// Whether the ledger's log of calls keeps what was said. Default: no.
+    /// Whether the ledger's log of calls keeps requests and responses. Default: no.
     #[serde(default)]
     pub log_bodies: bool,
 }

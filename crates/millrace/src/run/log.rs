@@ -21,7 +21,7 @@ pub struct Log {
 }
 
 impl Log {
-    /// The log in `folder`, which is made if it is not there.
+    /// The log in `folder`, which is made if it is missing.
     pub fn open(folder: &Path, pipeline: &Name, env: &Environment) -> Result<Log> {
         let number = |name: &str, default: u64| match env.get(name) {
             None => Ok(default),

@@ -7,7 +7,7 @@ use spec::{Error, Exit, Tool};
 use super::stage::Ended;
 
 /// Longest part of a stage's last message that the line repeats, in characters.
-const LONGEST: usize = 300;
+pub const LONGEST: usize = 300;
 
 /// The end of a run.
 pub struct Outcome {
@@ -15,7 +15,7 @@ pub struct Outcome {
     detail: String,
     /// The stage that stopped the run.
     pub stage: Option<Tool>,
-    /// What nobody has been notified of yet: that time ran out, or that retries did not help.
+    /// What has not been reported yet: that time ran out, or that retries did not help.
     pub gave_up: Option<String>,
 }
 
@@ -28,7 +28,7 @@ impl Outcome {
         Outcome::new(Exit::from(error.class()), error.to_string())
     }
 
-    /// What a stage's end means for the run, after so many retries; `None`: it goes on. `said` is the stage's last message.
+    /// What a stage's end means for the run, after so many retries; `None`: it continues. `said` is the stage's last message.
     pub fn of_stage(tool: Tool, ended: Ended, retries: u32, said: &str) -> Option<Outcome> {
         let said = spec::text::cut(said, LONGEST);
         let stopped = |exit, detail: String| Some(Outcome { stage: Some(tool), ..Outcome::new(exit, detail) });
@@ -44,11 +44,11 @@ impl Outcome {
             }
             Ended::Killed(signal) => {
                 // Mostly the kernel, for want of memory.
-                let cause = if signal == libc::SIGKILL { ", as for want of memory" } else { "" };
+                let cause = if signal == libc::SIGKILL { ", probably out of memory" } else { "" };
                 stopped(Exit::CannotRun, format!("in {tool}: ended by signal {signal}{cause}"))
             }
             Ended::TimedOut => {
-                let detail = format!("in {tool}: stopped, since its time ran out (time_out in schedule.yaml)");
+                let detail = format!("in {tool}: stopped because its time ran out (time_out in schedule.yaml)");
                 let mut outcome = stopped(Exit::TryAgain, detail.clone())?;
                 outcome.gave_up = Some(detail);
                 Some(outcome)
@@ -88,7 +88,7 @@ mod tests {
         assert_eq!(said(Ended::Code(2)), "shop failed 4.1 s in clean: error: clean shop: x");
         assert_eq!(said(Ended::Code(75)), "shop try again 4.1 s in clean: error: clean shop: x");
         assert_eq!(said(Ended::Code(101)), "shop failed 4.1 s in clean: error: clean shop: x");
-        assert_eq!(said(Ended::Killed(9)), "shop failed 4.1 s in clean: ended by signal 9, as for want of memory");
+        assert_eq!(said(Ended::Killed(9)), "shop failed 4.1 s in clean: ended by signal 9, probably out of memory");
         assert_eq!(Outcome::new(Exit::Done, "").line("shop", Duration::ZERO), "shop ok 0.0 s");
     }
 

@@ -2,6 +2,7 @@
 //! instead of taking them from each other.
 
 use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Read, Seek, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,7 +10,9 @@ use std::time::Duration;
 use spec::{Error, Result};
 use tool::Project;
 
-use super::stage::Stages;
+use super::log::Log;
+use super::memory::{Memory, shown};
+use super::stage::{Ended, Stages};
 
 /// The variable that says how many.
 const VARIABLE: &str = "MILLRACE_SLOTS";
@@ -17,7 +20,7 @@ const VARIABLE: &str = "MILLRACE_SLOTS";
 /// How often a run that waits looks for a free slot.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// The slots of a project: files that are locked while a stage works.
+/// The slots of a project: files that are locked while a stage works, and hold how many bytes are set aside for it.
 pub struct Slots {
     folder: PathBuf,
     count: usize,
@@ -25,6 +28,14 @@ pub struct Slots {
 
 /// Held while a stage works; the kernel lets go of it however the process ends.
 pub struct Slot(#[expect(dead_code, reason = "held, not read")] File);
+
+/// What keeps a stage from starting.
+#[derive(Debug, PartialEq)]
+enum Busy {
+    Slots,
+    /// So many bytes are set aside for others.
+    Memory(u64),
+}
 
 impl Slots {
     /// As many as `MILLRACE_SLOTS` says; otherwise as many as there are cores.
@@ -41,28 +52,78 @@ impl Slots {
         Ok(Slots { folder, count })
     }
 
-    /// Waits for a free slot; `None` if the run is stopped meanwhile.
-    pub fn take(&self, stages: &mut Stages) -> Result<Option<Slot>> {
+    /// Waits for a free slot, and until `share` bytes are left of the budget; why the run has to end if that comes first.
+    pub fn take(&self, stages: &mut Stages, memory: &Memory, share: u64, log: &Log) -> Result<Result<Slot, Ended>> {
+        let mut is_noted = false;
         loop {
-            for number in 1..=self.count {
-                if let Some(slot) = self.try_take(number)? {
-                    return Ok(Some(slot));
-                }
+            match self.try_take(memory.budget, share)? {
+                Ok(slot) => return Ok(Ok(slot)),
+                Err(Busy::Memory(taken)) if !std::mem::replace(&mut is_noted, true) => log.note(&format!(
+                    "waits for memory: {} are set aside for other stages, and {} are needed; all may have {}",
+                    shown(taken),
+                    shown(share),
+                    shown(memory.budget.unwrap_or_default())
+                ))?,
+                Err(Busy::Memory(_) | Busy::Slots) => {}
             }
-            if stages.pause(PAUSE).is_some() {
-                return Ok(None);
+            if let Some(ended) = stages.pause(PAUSE) {
+                return Ok(Err(ended));
             }
         }
     }
 
-    fn try_take(&self, number: usize) -> Result<Option<Slot>> {
-        let path = self.folder.join(number.to_string());
-        let failed = |error: std::io::Error| Error::io("lock", &path, &error);
-        let file = OpenOptions::new().create(true).append(true).mode(0o640).open(&path).map_err(failed)?;
+    fn try_take(&self, budget: Option<u64>, share: u64) -> Result<Result<Slot, Busy>> {
+        // Two that look at the same time must not both find the last of the memory.
+        let _one_at_a_time = match budget {
+            Some(_) => {
+                let file = self.open("budget")?;
+                file.lock().map_err(|error| Error::io("lock", &self.folder.join("budget"), &error))?;
+                Some(file)
+            }
+            None => None,
+        };
+        let (mut free, mut taken, mut is_alone) = (None, 0_u64, true);
+        for number in 1..=self.count {
+            match self.lock(number)? {
+                Ok(file) => {
+                    free.get_or_insert(file);
+                    if budget.is_none() {
+                        break;
+                    }
+                }
+                Err(mut held) => {
+                    is_alone = false;
+                    let mut text = String::new();
+                    // What cannot be read is of a run without a budget.
+                    let _ = held.read_to_string(&mut text);
+                    taken = taken.saturating_add(text.trim().parse().unwrap_or(0));
+                }
+            }
+        }
+        let Some(mut file) = free else { return Ok(Err(Busy::Slots)) };
+        match budget {
+            Some(budget) if !is_alone && taken.saturating_add(share) > budget => Ok(Err(Busy::Memory(taken))),
+            _ => {
+                let written = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| writeln!(file, "{share}"));
+                written.map_err(|error| Error::io("write", &self.folder, &error))?;
+                Ok(Ok(Slot(file)))
+            }
+        }
+    }
+
+    fn open(&self, name: &str) -> Result<File> {
+        let path = self.folder.join(name);
+        let opened = OpenOptions::new().create(true).truncate(false).read(true).write(true).mode(0o640).open(&path);
+        opened.map_err(|error| Error::io("lock", &path, &error))
+    }
+
+    /// A slot that is free, locked; or one that is held, to read.
+    fn lock(&self, number: usize) -> Result<Result<File, File>> {
+        let file = self.open(&number.to_string())?;
         match file.try_lock() {
-            Ok(()) => Ok(Some(Slot(file))),
-            Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(error)) => Err(failed(error)),
+            Ok(()) => Ok(Ok(file)),
+            Err(TryLockError::WouldBlock) => Ok(Err(file)),
+            Err(TryLockError::Error(error)) => Err(Error::io("lock", &self.folder.join(number.to_string()), &error)),
         }
     }
 }
@@ -71,15 +132,37 @@ impl Slots {
 mod tests {
     use super::*;
 
+    fn slots(count: usize) -> (tempfile::TempDir, Slots) {
+        let folder = tempfile::tempdir().unwrap();
+        let slots = Slots { folder: folder.path().to_owned(), count };
+        (folder, slots)
+    }
+
     #[test]
     fn no_more_stages_work_than_there_are_slots() {
-        let folder = tempfile::tempdir().unwrap();
-        let slots = Slots { folder: folder.path().to_owned(), count: 2 };
-        let first = slots.try_take(1).unwrap();
-        let second = slots.try_take(2).unwrap();
-        assert!(first.is_some() && second.is_some());
-        assert!(slots.try_take(1).unwrap().is_none());
+        let (_folder, slots) = slots(2);
+        let take = || slots.try_take(None, 0).unwrap();
+        let first = take().unwrap();
+        let _second = take().unwrap();
+        assert_eq!(take().err(), Some(Busy::Slots));
         drop(first);
-        assert!(slots.try_take(1).unwrap().is_some());
+        assert!(take().is_ok());
+    }
+
+    #[test]
+    fn no_more_memory_is_set_aside_than_there_is() {
+        let (_folder, slots) = slots(4);
+        let take = |share| slots.try_take(Some(1000), share).unwrap();
+        let large = take(1000).unwrap();
+        assert_eq!(take(1).err(), Some(Busy::Memory(1000)));
+        drop(large);
+        let first = take(600).unwrap();
+        let second = take(400).unwrap();
+        assert_eq!(take(1).err(), Some(Busy::Memory(1000)));
+        drop(first);
+        assert_eq!(take(601).err(), Some(Busy::Memory(400)), "a slot is free, but not enough memory");
+        let _third = take(500).unwrap();
+        drop(second);
+        assert!(take(500).is_ok(), "what was set aside before does not count");
     }
 }

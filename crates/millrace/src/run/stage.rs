@@ -3,7 +3,7 @@
 use std::io::{IsTerminal, Read, Seek, SeekFrom, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -22,7 +22,7 @@ const GRACE: Duration = Duration::from_secs(60);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
     Code(i32),
-    /// By a signal that somebody else sent.
+    /// By a signal from another process.
     Killed(i32),
     /// Its time, or that of the run, was over.
     TimedOut,
@@ -38,7 +38,7 @@ impl Ended {
 
 /// The stages of one run.
 pub struct Stages<'a> {
-    pipeline: &'a Name,
+    pub pipeline: &'a Name,
     log: &'a Log,
     program: PathBuf,
     root: PathBuf,
@@ -63,8 +63,9 @@ impl<'a> Stages<'a> {
         Ok(Stages { pipeline, log, program, root, stop, until: None, is_shown })
     }
 
-    /// Runs a stage to its end, or until its time is over. What it says goes to the log.
-    pub fn run(&mut self, tool: Tool, limit: Option<Length>) -> Result<Ended> {
+    /// Runs a stage to its end, or until its time is over. What it says goes to the log. Also the bytes of memory that it
+    /// needed at most.
+    pub fn run(&mut self, tool: Tool, limit: Option<Length>) -> Result<(Ended, u64)> {
         self.log.note(&format!("{} {tool}", self.pipeline))?;
         let output = self.log.appending()?;
         let failed = |error: std::io::Error| Error::io("start", &self.program, &error);
@@ -84,24 +85,29 @@ impl<'a> Stages<'a> {
         ended.map_err(|error| Error::io("wait for", &self.program, &error))
     }
 
-    fn wait(&self, mut child: Child, until: Option<Instant>, mut shown: Option<&mut Shown>) -> std::io::Result<Ended> {
+    fn wait(
+        &self,
+        mut child: Child,
+        until: Option<Instant>,
+        mut shown: Option<&mut Shown>,
+    ) -> std::io::Result<(Ended, u64)> {
         let began = Instant::now();
         // Why it was asked to stop, and when.
         let mut asked: Option<(Ended, Instant)> = None;
         loop {
-            let status = child.try_wait()?;
+            let status = waited(&child)?;
             if let Some(shown) = shown.as_deref_mut() {
                 shown.more();
             }
-            if let Some(status) = status {
+            if let Some((status, needed)) = status {
                 let ended = match (status.code(), status.signal()) {
                     (Some(code), _) => Ended::Code(code),
                     (None, signal) => Ended::Killed(signal.unwrap_or_default()),
                 };
                 // One that was done all the same is done.
                 return Ok(match asked {
-                    Some((why, _)) if ended != Ended::Code(0) => why,
-                    _ => ended,
+                    Some((why, _)) if ended != Ended::Code(0) => (why, needed),
+                    _ => (ended, needed),
                 });
             }
             let now = Instant::now();
@@ -142,6 +148,23 @@ impl<'a> Stages<'a> {
 
 const SHORT: Duration = Duration::from_millis(3);
 const LONG: Duration = Duration::from_millis(50);
+
+/// How a child ended, if it has, and the bytes of memory that it and its own children needed at most. Nobody may wait for it
+/// in another way.
+fn waited(child: &Child) -> std::io::Result<Option<(ExitStatus, u64)>> {
+    let mut status = 0;
+    // SAFETY: an all-zero rusage is a valid value.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    // SAFETY: both pointers are valid for the call.
+    match unsafe { libc::wait4(child.id().cast_signed(), &raw mut status, libc::WNOHANG, &raw mut usage) } {
+        0 => Ok(None),
+        1.. => Ok(Some((ExitStatus::from_raw(status), usage.ru_maxrss.unsigned_abs() * 1024))),
+        _ => match std::io::Error::last_os_error() {
+            error if error.kind() == std::io::ErrorKind::Interrupted => Ok(None),
+            error => Err(error),
+        },
+    }
+}
 
 fn terminate(child: &Child) {
     if let Ok(id) = libc::pid_t::try_from(child.id()) {

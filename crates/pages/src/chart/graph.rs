@@ -30,7 +30,7 @@ impl Graph {
         Graph { title: title.into(), nodes: Vec::new(), edges: Vec::new(), here: None }
     }
 
-    /// Adds a node; its number is for [`Graph::edge`]. `note` stands below its name.
+    /// Adds a node; its number is for [`Graph::edge`]. `note` is shown below its name.
     pub fn node(&mut self, name: impl Into<String>, note: impl Into<String>, address: Option<Address>) -> usize {
         self.nodes.push(Node { name: name.into(), note: note.into(), address });
         self.nodes.len() - 1

@@ -156,7 +156,7 @@ impl Drawing {
             before[pair[1]].push(pair[0]);
         }
         let mut rows = vec![Vec::new(); layer.iter().max().map_or(0, |last| last + 1)];
-        // What hangs together begins side by side: points in the order of a walk, from one end of it to the other.
+        // Connected nodes begin side by side: points in the order of a walk, from one end of it to the other.
         let mut seen = vec![false; points];
         for start in 0..nodes {
             let mut open = match seen[start] {
@@ -192,7 +192,7 @@ impl Drawing {
             for row in rows {
                 let places = self.places();
                 let neighbours = if sweep % 2 == 0 { &self.before } else { &self.after };
-                // By turns the median and the mean: where one is stuck, the other goes on.
+                // By turns the median and the mean: where one is stuck, the other continues.
                 let middle = |point: &usize| -> Option<f64> {
                     let mut of: Vec<usize> = neighbours[*point].iter().map(|other| places[*other]).collect();
                     of.sort_unstable();

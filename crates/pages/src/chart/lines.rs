@@ -117,7 +117,7 @@ impl Lines {
                         run.iter().map(|(a, b)| format!("{},{}", at(x(*a)), at(y(*b)))).collect();
                     drawing.push(el("polyline").class(LINE[number.min(2)]).attr("points", through.join(" ")));
                 }
-                // Points are shown as long as they can be told apart.
+                // Points are shown as long as they can be distinguished.
                 for (a, b) in run.iter().filter(|_| points.len() <= 60) {
                     let dot = el("circle").class(DOT[number.min(2)]).attr("cx", at(x(*a))).attr("cy", at(y(*b)));
                     drawing.push(dot.attr("r", "3"));

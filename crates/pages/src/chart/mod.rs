@@ -51,7 +51,7 @@ fn figure(title: &str, about: &str, height: f64, drawing: Html, values: Table) -
     el("figure").add(el("figcaption").text(title)).add(svg).add(el("p").class("note").text(about)).add(values)
 }
 
-/// What stands in place of a chart without values.
+/// The text in place of a chart without values.
 fn nothing(title: &str) -> Element {
     el("figure").add(el("figcaption").text(title)).add(el("p").class("empty").text("There are no values to draw."))
 }

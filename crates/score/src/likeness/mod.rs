@@ -1,7 +1,7 @@
 //! Whether rows to score look like the rows that a model learned from: missing values, ranges, categories, and how the
 //! values are spread.
 //!
-//! A model scores whatever it is given. Rows unlike all that it learned from get scores nobody should trust, and only
+//! A model scores whatever it is given. Rows unlike all that it learned from get scores that should not be trusted, and only
 //! a look at both shows it.
 
 mod summary;
@@ -149,11 +149,13 @@ impl Likeness {
         };
         let kept = |judged: Judged| match self.trained.iter().any(Option::is_some) {
             true => Ok(judged),
-            false => Err("the model keeps no summaries of its training rows; train a new version".to_owned()),
+            false => Err("the model holds no summaries of its training rows; train a new version".to_owned()),
         };
         let spread = match self.found.iter().any(|found| found.spread.is_some()) {
             true => Ok(self.spreads(spec)),
-            false => Err("the model does not know how its training rows were spread; train a new version".to_owned()),
+            false => {
+                Err("the model does not record how its training rows were distributed; train a new version".to_owned())
+            }
         };
         vec![
             judged("nulls", kept(self.nulls(spec))),

@@ -50,7 +50,7 @@ impl Scored {
 
     /// Some rows of a regression, with their weights and scales.
     ///
-    /// Panics: a row that is not there.
+    /// Panics: a row that is missing.
     pub fn of_rows(&self, rows: &[usize]) -> Scored {
         let of = |values: &[f64]| rows.iter().map(|row| values[*row]).collect::<Vec<f64>>();
         let weights = self.weights().map(of);

@@ -408,6 +408,9 @@ impl Scored {
             (_, Metric::Mase | Metric::Rmsse) => {
                 "is undefined without errors of a plain forecast to scale by".to_owned()
             }
+            (_, Metric::Mae | Metric::Rmse | Metric::Bias) => {
+                "is undefined because it lies beyond the largest float64; scale the label".to_owned()
+            }
             (_, Metric::R2) => "is undefined because all labels are equal".to_owned(),
             (_, _) if ones == 0 => format!("is undefined because none of the {rows} {named} has class 1"),
             (_, _) if ones == rows => format!("is undefined because all of the {rows} {named} have class 1"),
@@ -527,6 +530,9 @@ mod tests {
         assert_eq!(scored.value(Metric::Mape, None), None);
         assert_eq!(scored.value(Metric::R2, None), None);
         assert_eq!(scored.why_undefined(Metric::Mape), "is undefined where a label is 0");
+        let huge = regression(&[1e300, -1e300], &[0.0, 0.0]);
+        assert_eq!(huge.value(Metric::Rmse, None), None);
+        assert!(huge.why_undefined(Metric::Rmse).contains("beyond the largest float64"));
         let one = Scored::new(Task::Classification, vec![0.0; 3], vec![0.1, 0.2, 0.3], "test").unwrap();
         for metric in [Metric::Auc, Metric::AveragePrecision, Metric::Recall] {
             assert_eq!(one.value(metric, Some(0.5)), None, "{metric}");

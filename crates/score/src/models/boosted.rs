@@ -7,7 +7,7 @@ use forest::{Forest, Importance};
 use spec::{Error, Result, ResultExt};
 
 use super::ensemble::Ensemble;
-use super::{same_features, store};
+use super::store;
 use crate::{Contributions, Feature, Matrix, Model, Reason, Tuned};
 
 /// The library that grew the trees.
@@ -66,7 +66,6 @@ pub struct Boosted {
     ensemble: Ensemble,
     /// The file, as it was trained or read.
     bytes: Vec<u8>,
-    features: Vec<Feature>,
     /// Trees of each class that were kept; none of a model that was read from its file.
     trees: Option<u32>,
     notes: serde_json::Value,
@@ -91,8 +90,8 @@ impl Boosted {
                 features.len()
             )));
         }
-        let ensemble = Ensemble::new(forest);
-        Ok(Boosted { library, ensemble, bytes, features, trees: None, notes: serde_json::Value::Null })
+        let ensemble = Ensemble::new(forest, features);
+        Ok(Boosted { library, ensemble, bytes, trees: None, notes: serde_json::Value::Null })
     }
 
     /// The same model with what training found: the trees that were kept, and notes.
@@ -121,11 +120,10 @@ impl Model for Boosted {
     }
 
     fn features(&self) -> &[Feature] {
-        &self.features
+        self.ensemble.features()
     }
 
     fn predict(&self, rows: &Matrix) -> Result<Vec<f64>> {
-        same_features(&self.features, rows)?;
         self.ensemble.predict(rows)
     }
 
@@ -142,12 +140,10 @@ impl Model for Boosted {
     }
 
     fn contributions(&self, rows: &Matrix) -> Result<Option<Contributions>> {
-        same_features(&self.features, rows)?;
         self.ensemble.contributions(rows).map(Some)
     }
 
     fn strongest(&self, rows: &Matrix, count: usize) -> Result<Option<Vec<Vec<Reason>>>> {
-        same_features(&self.features, rows)?;
         self.ensemble.strongest(rows, count).map(Some)
     }
 

@@ -1,4 +1,4 @@
-//! Models that are forests of trees, whoever grew them: scores and contributions by the crate `forest`.
+//! Models that are forests of trees from any learner: scores and contributions by the crate `forest`.
 
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
@@ -10,8 +10,9 @@ use arrow_schema::DataType;
 use forest::{Bits, Column, Explainer, Forest, RowScorer, Score, Values};
 use spec::{Error, Result};
 
+use super::same_features;
 use crate::metrics::largest;
-use crate::{Contributions, Matrix, Reason};
+use crate::{Contributions, Feature, Matrix, Reason};
 
 /// Up to so many rows are scored one by one, which needs no preparation.
 const FEW: usize = 8;
@@ -20,16 +21,22 @@ const PER_THREAD: usize = 2048;
 /// Rows whose contributions are computed at a time where only some of them are kept.
 const PORTION: usize = 4096;
 
-/// A forest with what it needs to explain its scores.
+/// A forest with its features and what it needs to explain its scores. Rows of other features are refused.
 pub(super) struct Ensemble {
     forest: Arc<Forest>,
+    features: Vec<Feature>,
     /// Made when it is first needed: most models are never explained.
     explainer: OnceLock<Explainer<Arc<Forest>>>,
 }
 
 impl Ensemble {
-    pub fn new(forest: Forest) -> Ensemble {
-        Ensemble { forest: Arc::new(forest), explainer: OnceLock::new() }
+    /// `features` are those of the forest, in order.
+    pub fn new(forest: Forest, features: Vec<Feature>) -> Ensemble {
+        Ensemble { forest: Arc::new(forest), features, explainer: OnceLock::new() }
+    }
+
+    pub fn features(&self) -> &[Feature] {
+        &self.features
     }
 
     pub fn forest(&self) -> &Forest {
@@ -38,6 +45,7 @@ impl Ensemble {
 
     /// One score per row and output, row after row.
     pub fn predict(&self, rows: &Matrix) -> Result<Vec<f64>> {
+        same_features(&self.features, rows)?;
         if rows.rows() > FEW {
             return self.forest.scores(&columns(rows)?, Score::Predicted, cores());
         }
@@ -76,6 +84,7 @@ impl Ensemble {
 
     /// What each feature contributed to the raw score, of several outputs to that of the class that is predicted.
     pub fn contributions(&self, rows: &Matrix) -> Result<Contributions> {
+        same_features(&self.features, rows)?;
         let explainer = self.explainer()?;
         let (features, outputs) = (self.forest.features(), self.forest.outputs());
         let predicted = self.predicted(rows)?;
@@ -97,6 +106,7 @@ impl Ensemble {
 
     /// The `count` strongest of these contributions of each row.
     pub fn strongest(&self, rows: &Matrix, count: usize) -> Result<Vec<Vec<Reason>>> {
+        same_features(&self.features, rows)?;
         let found = self.explainer()?.strongest(&columns(rows)?, count, cores())?;
         let (predicted, scale) = (self.predicted(rows)?, self.scale());
         let reason = |reason: &forest::Reason| Reason {

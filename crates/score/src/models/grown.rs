@@ -127,7 +127,7 @@ impl Grown {
 /// Trees whose mean is the prediction.
 ///
 /// Errors: trees that do not fit their features, or each other.
-pub(super) fn ensemble(trees: &[Grown], features: &[Feature]) -> Result<Ensemble> {
+pub(super) fn ensemble(trees: &[Grown], features: Vec<Feature>) -> Result<Ensemble> {
     let Some(first) = trees.iter().find(|tree| !tree.nodes.is_empty()) else {
         return Err(Error::cannot_run("there is no tree"));
     };
@@ -139,9 +139,9 @@ pub(super) fn ensemble(trees: &[Grown], features: &[Feature]) -> Result<Ensemble
     let mut all = Vec::with_capacity(trees.len() * classes);
     for tree in trees {
         for class in 0..classes {
-            all.push(tree.nodes_of(class, features)?);
+            all.push(tree.nodes_of(class, &features)?);
         }
     }
     let names = features.iter().map(|feature| feature.name.clone()).collect();
-    Ok(Ensemble::new(Forest::of_trees(names, classes, true, &all)?))
+    Ok(Ensemble::new(Forest::of_trees(names, classes, true, &all)?, features))
 }

@@ -1,5 +1,6 @@
 //! Fitted models of every learner: read, used and written. How they are fitted is in the crate `learn`.
 
+mod averaged;
 pub mod baseline;
 pub mod boosted;
 pub mod elastic_net;
@@ -9,15 +10,14 @@ pub mod grown;
 mod linear;
 pub mod logistic;
 pub mod naive;
-pub mod random_forest;
 pub mod softmax;
 mod store;
-pub mod tree;
 
 use std::path::Path;
 
 use spec::{Error, Result};
 
+pub use averaged::Averaged;
 pub use equation::{Column, Content, Equation, by_feature};
 pub use store::exact;
 
@@ -33,11 +33,12 @@ pub fn load_model(learner: &str, folder: &Path, file: &str, features: Vec<Featur
     if let Some(library) = boosted::Library::of_learner(learner) {
         return boosted::load(library, &path, features);
     }
+    if let Some(kind) = [Averaged::Tree, Averaged::Forest].into_iter().find(|kind| kind.learner() == learner) {
+        return kind.load(&path, features);
+    }
     match learner {
         logistic::NAME => logistic::load(&path, features),
         elastic_net::NAME => elastic_net::load(&path, features),
-        tree::NAME => tree::load(&path, features),
-        random_forest::NAME => random_forest::load(&path, features),
         baseline::NAME => baseline::load(&path, features),
         naive::NAME => naive::load(&path, features),
         other => Err(Error::cannot_run(format!("{}: no learner '{other}' is known", path.display()))

@@ -1,7 +1,7 @@
 //! The log of decisions: one JSON line each, append-only, every line carrying the hash of the one before.
 //!
 //! Whoever edits, drops or reorders a line breaks the chain at that place, and every reader says so. Whoever appends holds
-//! the log's own lock for as long as it takes to look at what is there and to write one line: nobody waits for a training, and
+//! the log's own lock for as long as it takes to read it and to write one line: nothing waits for a training, and
 //! of two who decide at once the second one sees what the first has done.
 
 use std::collections::BTreeMap;
@@ -106,7 +106,7 @@ impl Log {
     }
 
     /// The entries, and the hash that the next one must carry. A line that is only half there may be one that is just being
-    /// written, so the log is read once more when nobody writes.
+    /// written, so the log is read once more when no one writes.
     fn read_chain(&self) -> Result<(Vec<Entry>, String)> {
         let text = self.text()?;
         if text.is_empty() || text.ends_with('\n') {
@@ -143,7 +143,7 @@ impl Log {
         Ok((entries, previous))
     }
 
-    /// Appends `entry` with one write, chained to the last line, and syncs. `check` sees what is there, and nothing comes in
+    /// Appends `entry` with one write, chained to the last line, and syncs. `check` sees the entries, and nothing comes in
     /// between; its error is returned, and nothing is written.
     ///
     /// # Errors

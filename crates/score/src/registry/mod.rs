@@ -273,7 +273,7 @@ impl Registry {
                 .hint("promote another version or roll back first; it is archived by that")),
             Some(ModelStage::Archived) => Err(Error::refused(format!("'{version}' is archived already"))),
             Some(ModelStage::Refused) => {
-                Err(Error::refused(format!("'{version}' did not pass its gate, so it waits for nothing")))
+                Err(Error::refused(format!("'{version}' did not pass its gate, so there is nothing to archive")))
             }
             Some(ModelStage::Staging) | None => self.record(version, &decision, signature),
         }

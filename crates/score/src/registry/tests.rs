@@ -252,7 +252,7 @@ fn only_what_waits_is_archived() {
     }
     let failure = |number: u32| registry.archive(v(number), "old", signature()).unwrap_err().to_string();
     assert_eq!(failure(1), "'v1' is in production; promote another version or roll back first; it is archived by that");
-    assert_eq!(failure(3), "'v3' did not pass its gate, so it waits for nothing");
+    assert_eq!(failure(3), "'v3' did not pass its gate, so there is nothing to archive");
     assert!(failure(9).contains("no model version 'v9'"));
     assert!(registry.archive(v(2), "", signature()).unwrap_err().to_string().starts_with("archive: no reason given"));
     let entry = registry.archive(v(2), "no better", signature()).unwrap();

@@ -2,13 +2,10 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use arrow_array::RecordBatch;
-use arrow_array::ffi::{FFI_ArrowArray, FFI_ArrowSchema, from_ffi};
-use arrow_array::make_array;
-use arrow_schema::{Field, Schema};
+use artifact::ipc::StreamOut;
 use artifact::{PolarsResultExt, RowGroups};
-use polars::prelude::{AnyValue, CompatLevel, CsvWriter, DataFrame, DataType, SerWriter, Series};
-use spec::{Error, Result};
+use polars::prelude::{AnyValue, CsvWriter, DataFrame, DataType, SerWriter};
+use spec::Result;
 
 use crate::json;
 use crate::refusal::Refusal;
@@ -48,7 +45,7 @@ impl Format {
             let names = Format::ALL.iter().filter(|(format, _)| among.contains(format)).map(|(_, name)| *name);
             let (message, names) = match among {
                 [Format::Json] => ("the body must be JSON", "application/json".to_owned()),
-                _ => ("the body comes in no such format", names.collect::<Vec<_>>().join(" or ")),
+                _ => ("the body has another format", names.collect::<Vec<_>>().join(" or ")),
             };
             Refusal::new(axum::http::StatusCode::UNSUPPORTED_MEDIA_TYPE, "content_type", message)
                 .way_out(format!("send the header `Content-Type: {names}`"))
@@ -84,7 +81,7 @@ impl Format {
         }
         best.map(|(.., format)| format).ok_or_else(|| {
             let names: Vec<&str> = Format::ALL.iter().map(|(_, name)| *name).collect();
-            Refusal::new(axum::http::StatusCode::NOT_ACCEPTABLE, "not_acceptable", "the answer comes in no such format")
+            Refusal::new(axum::http::StatusCode::NOT_ACCEPTABLE, "not_acceptable", "the answer has no such format")
                 .way_out(format!("accept one of: {}", names.join(", ")))
         })
     }
@@ -176,38 +173,9 @@ fn write_value(out: &mut Vec<u8>, dtype: &DataType, value: &AnyValue<'_>) {
 }
 
 fn arrow(rows: &DataFrame) -> Result<Vec<u8>> {
-    let failed = |error: arrow_schema::ArrowError| Error::cannot_run(format!("Arrow: {error}"));
-    let (mut fields, mut arrays) = (Vec::new(), Vec::new());
-    for column in rows.columns() {
-        let array = share(column.as_materialized_series())?;
-        fields.push(Field::new(column.name().as_str(), array.data_type().clone(), true));
-        arrays.push(array);
-    }
-    let schema = Arc::new(Schema::new(fields));
-    let batch = RecordBatch::try_new(schema.clone(), arrays).map_err(failed)?;
-    let mut writer = arrow_ipc::writer::StreamWriter::try_new(Vec::new(), &schema).map_err(failed)?;
-    writer.write(&batch).map_err(failed)?;
-    writer.into_inner().map_err(failed)
-}
-
-/// The series as one array of the other Arrow, whose memory it keeps.
-pub fn share(series: &Series) -> Result<arrow_array::ArrayRef> {
-    // The two disagree on whether a column without values has a buffer.
-    if series.dtype() == &DataType::Null {
-        return Ok(Arc::new(arrow_array::NullArray::new(series.len())));
-    }
-    let array = series.rechunk().to_arrow(0, CompatLevel::oldest());
-    let field = polars_arrow::datatypes::Field::new(series.name().clone(), array.dtype().clone(), true);
-    let mut schema = polars_arrow::ffi::export_field_to_c(&field);
-    let mut array = polars_arrow::ffi::export_array_to_c(array);
-    // SAFETY: both declare these structs after the Arrow C data interface, with `repr(C)`, so the pointers may be cast.
-    // `from_raw` moves the contents out and leaves an empty struct behind, whose drop releases nothing.
-    let imported = unsafe {
-        let schema = FFI_ArrowSchema::from_raw((&raw mut schema).cast());
-        let array = FFI_ArrowArray::from_raw((&raw mut array).cast());
-        from_ffi(array, &schema)
-    };
-    Ok(make_array(imported.map_err(|error| Error::cannot_run(format!("Arrow: {error}")))?))
+    let mut out = StreamOut::create(Vec::new(), rows.schema())?;
+    out.write(rows)?;
+    out.finish()
 }
 
 #[cfg(test)]

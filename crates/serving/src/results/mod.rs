@@ -7,7 +7,7 @@ mod source;
 mod table;
 mod verified;
 
-pub use formats::{Format, share, write_rows};
+pub use formats::{Format, write_rows};
 pub use query::{MOST_ROWS, Query};
 pub use relation::Relation;
 pub use source::{Answer, Source};

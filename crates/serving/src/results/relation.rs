@@ -162,7 +162,7 @@ impl Relation {
     fn failed(&self, error: &tokio_postgres::Error) -> Refusal {
         let error = in_words(error, "results.postgres").context(&self.shown);
         tracing::warn!("serve: {error}");
-        let refusal = Refusal::unavailable("database", "the database of the results cannot be asked now");
+        let refusal = Refusal::unavailable("database", "the database of the results cannot be queried now");
         refusal.way_out("try again later; the server's log has the cause")
     }
 

@@ -9,7 +9,7 @@ use std::time::SystemTime;
 use artifact::Artifact;
 use spec::{Error, Result};
 
-/// Files that are what was written, as long as they have this time and size.
+/// Files that were verified: they are unchanged as long as they have this time and size.
 static KNOWN: Mutex<Option<HashMap<PathBuf, (SystemTime, u64)>>> = Mutex::new(None);
 
 /// Compares the artifact with its hash, unless that was done since it changed.

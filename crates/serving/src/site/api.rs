@@ -17,7 +17,7 @@ pub async fn page(State(app): State<Arc<App>>, visitor: Visitor) -> Response {
     let mut page = frame::page(&app, Some(&visitor.0), "API").crumb("Pipelines", Address::home());
     page.push(
         el("p")
-            .text("Everything on these pages is there for programs, too. ")
+            .text("Everything on these pages is available to programs, too. ")
             .add(link(&Address::to(&["openapi.json"]), "The whole description as OpenAPI 3.1")),
     );
     let token = if app.tokens.are_given() { " -H \"authorization: Bearer $TOKEN\"" } else { "" };

@@ -43,7 +43,7 @@ pub async fn page(Visit { app, visitor, name, .. }: Visit) -> Result<Response, W
         verdict.push(frame::notice(state, about));
         verdict.push(numbers(newest));
     }
-    page.push(section("What it has come to").add(verdict));
+    page.push(section("State of the comparison").add(verdict));
     if let Some(table) = table {
         page.push(section("Day by day").add(table));
     }

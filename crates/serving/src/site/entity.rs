@@ -32,7 +32,7 @@ pub async fn page(Visit { app, visitor, name, query: parameters, .. }: Visit) ->
         page.push(facts(&now, row));
     }
     if now.height() == 0 {
-        page.push(note("The newest results do not have it any more."));
+        page.push(note("The newest results no longer contain it."));
     }
     page.push(link(
         &Address::to(&["pipelines", name.as_str(), "try"]).with("key", &key),

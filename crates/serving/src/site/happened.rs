@@ -128,7 +128,7 @@ fn table(name: &Name, found: &Reported) -> Html {
     let columns = ["Answered", "Key", "Version", "Predicted", "Reported afterwards", "Request"].map(Column::text);
     let mut table = Table::new("Predictions from the log, with what was reported", columns)
         .with_caption()
-        .or_else("The log has no prediction of it.");
+        .or_else("The log holds no prediction of it.");
     for answered in &found.answered {
         let about = found.outcomes.iter().filter(|outcome| outcome.request.as_ref() == Some(&answered.request));
         let reported: Vec<Html> = about.map(in_words).collect();

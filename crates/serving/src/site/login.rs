@@ -40,7 +40,7 @@ fn shown(app: &App, next: &str, wrong: Option<&str>) -> Response {
             .add(token.html())
             .add(el("button").attr("type", "submit").text("Log in")),
     );
-    page.push(note("Whoever runs this server has the token: a viewer's, an operator's or an administrator's."));
+    page.push(note("The operator of this server has the token: a viewer's, an operator's or an administrator's."));
     frame::answer(page)
 }
 

@@ -55,7 +55,7 @@ fn of_manifest(app: &App, name: &Name, version: Version, manifest: &Manifest) ->
         el("p").add(link(&card, "The model card, as one page")).text(" – all of this with how it was tested.")
     }));
     html.push(section("How good it is, on rows that it never saw").add(metrics(manifest)));
-    html.push(section("Rules that it had to pass").add(gate(manifest)));
+    html.push(section("Gates that it had to pass").add(gate(manifest)));
     html.push(section("Experiments that it was chosen from").add(experiments(manifest)));
     if !manifest.importance.is_empty() {
         let shares = manifest.importance.iter().take(25);
@@ -97,7 +97,7 @@ fn metrics(manifest: &Manifest) -> Html {
 
 fn gate(manifest: &Manifest) -> Html {
     let mut table = Table::new("Rules", [Column::text("Rule"), Column::text("Verdict"), Column::text("Found")])
-        .or_else("The spec has no rules.");
+        .or_else("The spec has no gates.");
     for rule in &manifest.gate {
         let verdict =
             if rule.passed { badge(pages::State::Good, "passed") } else { badge(pages::State::Bad, "failed") };

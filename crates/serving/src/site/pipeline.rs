@@ -106,8 +106,7 @@ fn start_form(app: &App, visitor: &Visitor, name: &Name, is_running: bool) -> Ht
     let choices = std::iter::once(("", "the whole pipeline".to_owned())).chain(stages);
     let form = Form::post(&Address::to(&["pipelines", name.as_str(), "start"]), &visitor.0.csrf);
     let form: Html = form.field(Field::choice("stage", "What", "", choices)).button("Start").into();
-    let about =
-        "It runs as from cron: by the same script, with its lock and its log. Stages that are up to date take no time.";
+    let about = "It runs as from cron: by the same script, with the same lock and log. Stages that are up to date take no time.";
     Html::of([form, pages::note(about).into()])
 }
 
@@ -130,7 +129,7 @@ fn outcome(run: &Run, may_run: bool) -> (Html, Html) {
         End::Success { .. } => (badge(pages::State::Good, "done").into(), Html::new()),
         End::Failure(why) => (badge(pages::State::Bad, "failed").into(), shown::long(why)),
         End::Interrupted => (badge(pages::State::Warning, "interrupted").into(), Html::new()),
-        End::Unknown => (badge(pages::State::Neutral, "no end").into(), "It still runs, or was killed.".into()),
+        End::Unknown => (badge(pages::State::Neutral, "no end").into(), "It is still running, or was killed.".into()),
     }
 }
 

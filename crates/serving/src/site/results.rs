@@ -55,7 +55,7 @@ fn with(parameters: &Parameters, name: &str, value: impl ToString) -> Parameters
 /// The results of a pipeline that is served.
 fn found(app: &App, name: &Name) -> Result<Source, Refusal> {
     let pipeline = app.pipelines.get(name.as_str()).ok_or_else(|| {
-        Refusal::not_found(format!("pipeline '{name}' is not served, so its results are not at hand"))
+        Refusal::not_found(format!("pipeline '{name}' is not served, so its results are not available"))
             .way_out(format!("write resources/{name}/serve.yaml, and start the server again"))
     })?;
     pipeline.source()

@@ -137,7 +137,7 @@ impl Runs {
         successes.map(|run| run.ended).max()
     }
 
-    /// The share of runs since then that succeeded, and how many there were; runs that still go on do not count.
+    /// The share of runs since then that succeeded, and how many there were; runs in progress do not count.
     pub fn success(&self, since: DateTime<Utc>) -> Option<(f64, usize)> {
         let ended = self.stages.values().flatten().filter(|run| run.began >= since && run.end != End::Unknown);
         let (all, good) = ended.fold((0usize, 0usize), |(all, good), run| {

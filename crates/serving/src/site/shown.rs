@@ -53,7 +53,7 @@ pub fn text_of(dtype: &DataType, value: &AnyValue<'_>) -> String {
             let time = DateTime::from_timestamp_micros(micros);
             time.map(|time| time.format("%Y-%m-%d %H:%M:%S").to_string()).unwrap_or_default()
         }
-        value if dtype.is_integer() => value.extract::<i64>().map(|value| value.to_string()).unwrap_or_default(),
+        value if dtype.is_integer() => value.extract::<i128>().map(|value| value.to_string()).unwrap_or_default(),
         other => other.str_value().into_owned(),
     }
 }
@@ -111,4 +111,17 @@ pub fn day(seconds: f64) -> String {
 /// Seconds since 1970, for charts.
 pub fn seconds(at: DateTime<Utc>) -> f64 {
     at.timestamp_millis() as f64 / 1e3
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_largest_whole_numbers_are_shown() {
+        let shown = |dtype, value| text_of(&dtype, &value);
+        assert_eq!(shown(DataType::UInt64, AnyValue::UInt64(u64::MAX)), "18446744073709551615");
+        assert_eq!(shown(DataType::Int64, AnyValue::Int64(i64::MIN)), "-9223372036854775808");
+        assert_eq!(shown(DataType::Int64, AnyValue::Null), "");
+    }
 }

@@ -162,7 +162,7 @@ pub async fn predict(
     let status = response.status();
     let bytes = axum::body::to_bytes(response.into_body(), LONGEST)
         .await
-        .map_err(|_| Refusal::malformed("the answer broke off"))?;
+        .map_err(|_| Refusal::malformed("the answer was cut off"))?;
     let answer: Value = serde_json::from_slice(&bytes).unwrap_or_default();
     let mut page = frame::of_pipeline(&app, &written.session, &name, Part::Try);
     match status.is_success() {

@@ -135,7 +135,7 @@ impl FromRequestParts<Arc<App>> for Visit {
     }
 }
 
-/// A form of somebody who is logged in, with the token of the session: the only way in which pages change anything.
+/// A form of a logged-in user, with the token of the session: the only way in which pages change anything.
 pub struct Written {
     pub session: Arc<Session>,
     fields: Vec<(String, String)>,
@@ -159,7 +159,7 @@ impl FromRequest<Arc<App>> for Written {
         let form = Form::<Vec<(String, String)>>::from_request(request, app).await;
         let Form(fields) = form.map_err(|_| Refusal::malformed("the form cannot be read"))?;
         let Some(session) = known else {
-            let refusal = Refusal::new(StatusCode::UNAUTHORIZED, "no_session", "you are logged in no longer");
+            let refusal = Refusal::new(StatusCode::UNAUTHORIZED, "no_session", "you are no longer logged in");
             let refusal = refusal.way_out("log in again, and send the form again");
             note(app, "unknown", None, &path, &refusal).await;
             return Err(refusal.into());
@@ -176,7 +176,7 @@ impl FromRequest<Arc<App>> for Written {
 }
 
 impl Written {
-    /// A field of the form, trimmed; empty if it is not there.
+    /// A field of the form, trimmed; empty if it is missing.
     pub fn field(&self, name: &str) -> &str {
         self.fields.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value.trim())
     }

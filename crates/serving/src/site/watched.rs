@@ -24,7 +24,7 @@ const ABOUT: [(&str, &str, &str); 10] = [
     (
         "drift",
         "Drift",
-        "How far the newest rows are from those that the model learned from, by how much the model leans on each column.",
+        "How far the newest rows are from those that the model learned from, by the weight that the model gives to each column.",
     ),
     ("performance", "Errors of predictions", "Past predictions beside what happened, by version, week and segment."),
     (
@@ -39,8 +39,8 @@ const ABOUT: [(&str, &str, &str); 10] = [
     ),
     ("service", "Service", "Latency, errors and availability of the server, from its request log."),
     ("comparison", "Comparison", "The running comparison of versions."),
-    ("levels", "Service levels", "What was promised, what was kept, and how fast the rest is used up."),
-    ("runs", "Runs", "How the stages ran, against their own history."),
+    ("levels", "Service levels", "Goals, measured values, and how fast the error budget is used up."),
+    ("runs", "Runs", "How the stages ran, compared with their own history."),
     ("disk", "Disk", "What the folders of the pipeline hold."),
     ("spend", "Spend", "What language models cost, by day and task."),
 ];
@@ -209,7 +209,7 @@ fn drawn(table: &str, rows: &DataFrame) -> Html {
 /// The alerts, each with what became of it on every channel.
 fn alerts(notified: &[Notified], has_channels: bool) -> Html {
     let columns = ["When", "Stage", "Priority", "What", "Sent to"].map(Column::text);
-    let mut table = Table::new("Alerts, newest first", columns).or_else("Nothing was alerted of.");
+    let mut table = Table::new("Alerts, newest first", columns).or_else("There were no alerts.");
     for one in notified {
         let deliveries = one.deliveries.iter().map(|delivered| el("li").add(in_words(delivered)));
         table.row([

@@ -85,7 +85,7 @@ fn what_no_request_can_give_is_named() {
     );
     let lists = df!("l" => [Series::new("".into(), [1i64]), Series::new("".into(), [2i64])]).unwrap();
     let refusal = read(Format::Arrow, &lists).request(&Parameters::default(), "id").unwrap_err();
-    assert_eq!(refusal.message, "column 'l' holds lists, which a request cannot give");
+    assert_eq!(refusal.message, "column 'l' holds lists, which a request cannot contain");
     let keys = Parameters { way: Way::Keys, ..Parameters::default() };
     let nothing = DataFrame::new(2, vec![Series::new_null("x".into(), 2).into_column()]).unwrap();
     for format in [Format::Arrow, Format::Parquet] {

@@ -157,7 +157,7 @@ impl Load<'_> {
             Error::cannot_run(format!("{LEDGER}: the receipt of this delivery cannot be read: {error}"))
                 .hint("repeat the delivery with --force")
         })?;
-        tracing::info!("{}: was delivered before; its receipt is kept there", self.place);
+        tracing::info!("{}: was delivered before; its receipt is stored there", self.place);
         Ok(Receipt { was_there: true, ..receipt })
     }
 

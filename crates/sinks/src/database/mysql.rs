@@ -134,7 +134,7 @@ fn sql_of(cell: Cell<'_>, of: Type) -> String {
     }
 }
 
-/// How a column is asked for, so that what comes back has all its digits.
+/// How a column is selected, so that the result has all its digits.
 fn back(field: &Field) -> String {
     match field.of {
         // A FLOAT shows six digits only; as a DOUBLE it shows those that it has.
@@ -219,7 +219,7 @@ impl Target<'_> {
         Ok(receipt)
     }
 
-    /// Tables are made before the transaction, which their making would end. An empty one is no harm if the load fails.
+    /// Tables are made before the transaction, which creating them would end. An empty one is no harm if the load fails.
     fn make_tables(&mut self) -> Result<()> {
         let load = self.load;
         let ledger = self.names.ledger.clone();
@@ -436,7 +436,7 @@ fn is_text(of: &str) -> bool {
 /// What the server shows of a cell, as the cell that it was; nothing if it is not a value of this type.
 fn cell_of(bytes: &[u8], of: Type) -> Option<Cell<'_>> {
     match of {
-        // `1.5` of a FLOAT that was asked for as a DOUBLE
+        // `1.5` of a FLOAT that was selected as a DOUBLE
         Type::Float32 => {
             let wide: f64 = std::str::from_utf8(bytes).ok()?.parse().ok()?;
             (f64::from(wide as f32) == wide).then_some(Cell::Float32(wide as f32))

@@ -81,7 +81,7 @@ impl Names {
     }
 }
 
-/// An error of the server in our words: what it says of the data is the data's fault.
+/// An error of the server in our words; errors about the data are refusals.
 fn said(error: &tokio_postgres::Error) -> Error {
     let Some(db) = error.as_db_error() else { return in_words(error, "postgres") };
     let code = db.code().code();
@@ -96,11 +96,11 @@ fn said(error: &tokio_postgres::Error) -> Error {
         )),
         "42P01" | "42830" if !db.message().contains(LEDGER) => {
             Error::cannot_run(format!("foreign_keys: {}", db.message())).hint(
-                "the table that they lead to must be there, with its 'keys': name its delivery before this one",
+                "the referenced table must exist, with its 'keys': name its delivery before this one",
             )
         }
         "3F000" => Error::cannot_run(db.message()).hint("create the schema, or correct 'table'"),
-        "42846" | "42804" => Error::cannot_run(format!("the types do not go together: {}", db.message()))
+        "42846" | "42804" => Error::cannot_run(format!("the types do not match: {}", db.message()))
             .hint("change the type of the column in the target, or leave it out by 'columns'"),
         _ => in_words(error, "postgres"),
     }
@@ -415,7 +415,7 @@ impl<'a> Target<'a> {
     }
 }
 
-/// Where a row ends that begins with its number of fields; nothing if it is not there as a whole, or if it is the end.
+/// Where a row ends that begins with its number of fields; nothing if it is missing as a whole, or if it is the end.
 fn row_end(bytes: &[u8], fields: usize) -> Option<usize> {
     let count = i16::from_be_bytes(bytes.get(..2)?.try_into().ok()?);
     if count < 0 {

@@ -106,8 +106,8 @@ fn sql_type(of: Type) -> &'static str {
 /// SQLite makes a null of what is not a number.
 fn can_hold(cell: Cell<'_>) -> Result<(), &'static str> {
     match cell {
-        Cell::Float(value) if value.is_nan() => Err("NaN, of which SQLite makes a null"),
-        Cell::Float32(value) if value.is_nan() => Err("NaN, of which SQLite makes a null"),
+        Cell::Float(value) if value.is_nan() => Err("NaN, which SQLite stores as null"),
+        Cell::Float32(value) if value.is_nan() => Err("NaN, which SQLite stores as null"),
         _ => Ok(()),
     }
 }

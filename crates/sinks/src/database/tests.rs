@@ -113,7 +113,7 @@ fn what_a_database_cannot_hold_is_refused_before_it_is_changed() {
     let sqlite = spec_of("sqlite", "path: a.db");
     assert_eq!(
         failed(&sqlite, df!("x" => [1.0, f64::NAN]).unwrap()),
-        "a.db t: row 2, column 'x': NaN, of which SQLite makes a null; change it by a step of clean, or leave the column out by \
+        "a.db t: row 2, column 'x': NaN, which SQLite stores as null; change it by a step of clean, or leave the column out by \
          'columns'"
     );
     let nanos = Series::new("at".into(), [1i64]).cast(&DataType::Datetime(TimeUnit::Nanoseconds, None)).unwrap();

@@ -35,7 +35,7 @@ pub fn draw(part: &BarsPart, given: &dyn Given) -> Result<Html> {
             rows.get(row).unwrap_or_default(),
             label(row)
         ))
-        .hint("say by `aggregate` what they become: sum, mean, min, max or count"));
+        .hint("say how to combine them by `aggregate`: sum, mean, min, max or count"));
     }
     let shown = match aggregate {
         Some(aggregate) => format!("{} of {value}", aggregate.word()),

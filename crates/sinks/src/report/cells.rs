@@ -23,7 +23,7 @@ pub fn text_of(dtype: &DataType, value: &AnyValue<'_>) -> String {
     }
 }
 
-/// A cell, whose missing value can be told from an empty text.
+/// A cell, in which a missing value differs from an empty text.
 pub fn cell(dtype: &DataType, value: &AnyValue<'_>) -> Html {
     let text = text_of(dtype, value);
     match &value.as_borrowed() {
@@ -54,7 +54,7 @@ pub fn day(seconds: f64) -> String {
     DateTime::from_timestamp(seconds as i64, 0).map(|at| at.format("%Y-%m-%d").to_string()).unwrap_or_default()
 }
 
-/// A moment, from seconds since 1970.
+/// A timestamp, from seconds since 1970.
 pub fn moment(seconds: f64) -> String {
     let at = DateTime::from_timestamp(seconds.floor() as i64, 0);
     at.map(|at| at.format("%Y-%m-%d %H:%M:%S").to_string()).unwrap_or_default()

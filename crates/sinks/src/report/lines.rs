@@ -87,13 +87,23 @@ fn one(part: &LinesPart, group: &str, lines: &[Groups], along: Along) -> Html {
         chart = chart.line(name, points.iter().map(|(x, y, ..)| (*x, *y)).collect());
         if let (Some(low), Some(high)) = (&line.low, &line.high) {
             let band = points.iter().map(|(x, _, low, high)| (*x, *low, *high)).collect();
-            chart = chart.band(format!("from {low} to {high} of {name}"), band);
+            chart = chart.band(format!("from {low} to {high} of {name}{}", outside(points)), band);
         }
     }
     if part.from_zero {
         chart = chart.from_zero();
     }
     chart.figure().into()
+}
+
+/// How many values lie outside of their band: the mean of a skewed quantity may be above its 90 % quantile.
+fn outside(points: &[Point]) -> String {
+    let of_band = points.iter().filter(|(_, _, low, high)| !low.is_nan() && !high.is_nan());
+    match of_band.filter(|(_, y, low, high)| y < low || y > high).count() {
+        0 => String::new(),
+        1 => "; 1 value lies outside of it, as a mean can".to_owned(),
+        count => format!("; {count} values lie outside of it, as a mean can"),
+    }
 }
 
 /// The groups, those with the largest sum of the first line first.
@@ -183,7 +193,7 @@ fn points_of(part: &LinesPart, line: &LineSpec, given: &dyn Given) -> Result<(Gr
                 true => Error::cannot_run(format!("{where_}, and the bounds of several rows cannot be added up"))
                     .hint("name the columns that tell them apart under 'by', or leave 'low' and 'high' out"),
                 false => Error::cannot_run(where_).hint(
-                    "say by `aggregate` what they become (sum, mean, min, max or count), or name the columns that tell \
+                    "say how to combine them by `aggregate` (sum, mean, min, max or count), or name the columns that tell \
                      them apart under 'by'",
                 ),
             });

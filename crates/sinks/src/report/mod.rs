@@ -44,7 +44,7 @@ pub trait Given {
     fn runs(&self, most: usize) -> Result<Vec<RunLine>>;
 }
 
-/// The whole document. `name` is the delivery's, `pipeline` stands in the head, `made` says when it was made.
+/// The whole document. `name` is the delivery's, `pipeline` appears in the head, `made` says when it was made.
 ///
 /// # Errors
 /// Refused if the page is larger than 1 MB, or if a chart would have to guess how rows become one value.

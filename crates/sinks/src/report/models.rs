@@ -111,7 +111,7 @@ pub fn features(part: &FeaturesPart, registry: &Registry) -> Result<Html> {
     };
     let manifest = registry.manifest(version)?;
     if manifest.importance.is_empty() {
-        let none = format!("{version} ({}) does not say what moves it.", manifest.learner);
+        let none = format!("{version} ({}) does not record what moves it.", manifest.learner);
         return Ok(titled(part.title.as_deref(), el("p").class("empty").text(none)));
     }
     let title = part.title.clone().unwrap_or_else(|| format!("What moves {version}"));

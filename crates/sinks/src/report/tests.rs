@@ -30,7 +30,7 @@ impl Given for Shop {
             }
             (None, "scores") => {
                 let mut table = df!(
-                    "store" => ["a", "<b>"], "score" => [5.5, 60.0], "low" => [4.0, 50.0], "high" => [7.0, 70.5],
+                    "store" => ["a", "<b>"], "score" => [5.5, 71.0], "low" => [4.0, 50.0], "high" => [7.0, 70.5],
                 )
                 .unwrap();
                 table.with_column(weeks(vec![20_095, 20_095]).into()).unwrap();
@@ -97,6 +97,7 @@ fn a_forecast_stands_beside_what_happened() {
         "forecast (dashed): 5.5 on 2025-01-07, 5.5 on 2025-01-07.",
         "sold: 50 on 2024-12-24, 50 on 2024-12-24.",
         "The band is from low to high of forecast.",
+        "The band is from low to high of forecast; 1 value lies outside of it, as a mean can.",
         "<title>Forecast · sales</title>",
     ] {
         assert!(page.contains(part), "{part}\n{page}");
@@ -117,8 +118,8 @@ fn rows_are_never_made_one_by_a_guess() {
     let failed = |change: &dyn Fn(&str) -> String| forecast(change).unwrap_err().to_string();
     assert_eq!(
         failed(&|text| text.replace(", aggregate: sum", "")),
-        "html: part 1: table 'sales': 2 rows of a have the week 2024-12-24; say by `aggregate` what they become (sum, mean, \
-         min, max or count), or name the columns that tell them apart under 'by'"
+        "html: part 1: table 'sales': 2 rows of a have the week 2024-12-24; say how to combine them by `aggregate` (sum, \
+         mean, min, max or count), or name the columns that tell them apart under 'by'"
     );
     assert_eq!(
         failed(&|text| text.replace("by: [store]", "by: []").replace("high: high}", "high: high, aggregate: sum}")),
@@ -135,8 +136,8 @@ fn rows_are_never_made_one_by_a_guess() {
     );
     assert_eq!(
         failure("[{bars: {table: sales, from: clean, name: product, value: units}}]"),
-        "html: part 1: table 'sales': 4 rows have the product 'x'; say by `aggregate` what they become: sum, mean, min, max \
-         or count"
+        "html: part 1: table 'sales': 4 rows have the product 'x'; say how to combine them by `aggregate`: sum, mean, min, \
+         max or count"
     );
 }
 

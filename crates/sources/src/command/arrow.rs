@@ -5,13 +5,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use arrow_array::{Array, RecordBatch};
+use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_buffer::Buffer;
 use arrow_ipc::reader::StreamDecoder;
 use arrow_schema::SchemaRef;
-use artifact::{Batch, PolarsResultExt, column_type, dtype, type_name};
+use artifact::{Batch, column_type, dtype, type_name};
 use polars::prelude::*;
-use spec::{Error, Result, did_you_mean};
+use spec::{Error, Result, ResultExt, did_you_mean};
 
 use crate::ending::Ending;
 use crate::recast::{Recast, Unconvertible, recast};
@@ -167,12 +167,12 @@ pub(super) fn open(program: &Arc<Program>, located: Located, request: &Request<'
 }
 
 fn unreadable(shown: &str) -> Error {
-    Error::cannot_run(format!("{shown}: what the program prints is no whole Arrow stream"))
+    Error::cannot_run(format!("{shown}: the program does not print a complete Arrow stream"))
         .hint("run it by hand; it must print an Arrow IPC stream (not a file) and nothing else on its standard output")
 }
 
 /// An array of the stream as a column.
-fn series(name: &str, array: &dyn Array, shown: &str) -> Result<Series> {
+fn series(name: &str, array: &ArrayRef, shown: &str) -> Result<Series> {
     use arrow_schema::DataType as Of;
     let is_read = |of: &Of| {
         matches!(
@@ -214,21 +214,7 @@ fn series(name: &str, array: &dyn Array, shown: &str) -> Result<Series> {
     if *of == Of::Null {
         return Ok(Series::full_null(name.into(), array.len(), &DataType::String));
     }
-    let failed = |what: String| Error::cannot_run(format!("{shown}: column '{name}': {what}"));
-    let (mut array, mut field) = arrow_array::ffi::to_ffi(&array.to_data())
-        .map_err(|error| failed(format!("its Arrow array is broken: {error}")))?;
-    // SAFETY: both declare these structs after the Arrow C data interface, with `repr(C)`, so the pointers may be cast. The
-    // array is read out of its place once, and an empty one, whose drop releases nothing, is left there.
-    let imported = unsafe {
-        let field = &*(&raw mut field).cast::<polars_arrow::ffi::ArrowSchema>();
-        let moved = std::mem::replace(
-            &mut *(&raw mut array).cast::<polars_arrow::ffi::ArrowArray>(),
-            polars_arrow::ffi::ArrowArray::empty(),
-        );
-        polars_arrow::ffi::import_field_from_c(field)
-            .and_then(|field| polars_arrow::ffi::import_array_from_c(moved, field.dtype))
-    };
-    imported.and_then(|array| Series::try_from((PlSmallStr::from_str(name), array))).during(shown)
+    artifact::ipc::taken(name.into(), array).context(format!("{shown}: column '{name}'"))
 }
 
 impl Stream {

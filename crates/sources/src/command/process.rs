@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::io::{self, Read, Write};
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
@@ -11,6 +12,8 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use spec::{Error, Exit, Result, text};
 use tempfile::NamedTempFile;
+
+use super::group::Group;
 
 /// Bytes of a chunk, and chunks that may wait.
 const CHUNK: usize = 1 << 16;
@@ -67,7 +70,7 @@ impl Program {
         self.start_after(None)
     }
 
-    /// The same for a tap that goes on after `state`.
+    /// The same for a tap that continues after `state`.
     pub(crate) fn start_after(&self, state: Option<&Value>) -> Result<Running> {
         let files = [("--config", self.config.as_ref()), ("--state", state)];
         let files = files.into_iter().filter_map(|(flag, value)| value.map(|value| (flag, value)));
@@ -80,7 +83,7 @@ impl Program {
             false => name.into(),
         };
         let mut command = Command::new(program);
-        command.args(arguments).current_dir(&self.folder).env_clear();
+        command.args(arguments).current_dir(&self.folder).env_clear().process_group(0);
         for (flag, file) in &files {
             command.arg(flag).arg(file.path());
         }
@@ -94,11 +97,13 @@ impl Program {
                 .hint("make the file executable, or name its interpreter first, such as [python3, export.py]"),
             _ => Error::cannot_run(format!("{}: cannot be started: {}", self.shown, text::root_cause(&error))),
         })?;
+        let group = Group::of(&child);
         let words = Words::of(&mut child);
         let chunks = pump(&mut child);
         Ok(Running {
             program: self.clone(),
             child,
+            group,
             chunks,
             words,
             deadline: Instant::now() + self.timeout,
@@ -124,10 +129,11 @@ impl Program {
     }
 }
 
-/// A program that was started. Dropping it ends it.
+/// A program that was started. Dropping it ends it, with all that it started.
 pub(crate) struct Running {
     program: Program,
     child: Child,
+    group: Group,
     chunks: Receiver<Vec<u8>>,
     words: Words,
     deadline: Instant,
@@ -138,7 +144,7 @@ pub(crate) struct Running {
     _files: Vec<NamedTempFile>,
 }
 
-/// Hands on what the program prints, on a thread of its own, so that nobody waits longer for it than they want.
+/// Hands on what the program prints, on a thread of its own, so that a reader can stop waiting for it.
 fn pump(child: &mut Child) -> Receiver<Vec<u8>> {
     let (sender, receiver) = sync_channel(WAITING);
     if let Some(mut stdout) = child.stdout.take() {
@@ -164,7 +170,7 @@ fn pump(child: &mut Child) -> Receiver<Vec<u8>> {
 /// What the program says on stderr: its last bytes.
 struct Words {
     kept: Arc<Mutex<Vec<u8>>>,
-    /// Closes when all has been said.
+    /// Closes at the end of the output.
     ended: Receiver<()>,
 }
 
@@ -222,8 +228,8 @@ impl Running {
             None => "was killed by a signal".to_owned(),
         };
         let said = match self.words.last(&self.program.hidden) {
-            words if words.is_empty() => "it said nothing on stderr".to_owned(),
-            words => format!("its last words: {words}"),
+            words if words.is_empty() => "it printed nothing to stderr".to_owned(),
+            words => format!("its last output: {words}"),
         };
         let what = format!("{shown}: the program {how}; {said}");
         let may_pass = status.code().is_none_or(|code| code == i32::from(Exit::TryAgain.code()));
@@ -238,7 +244,10 @@ impl Running {
         loop {
             let status = self.child.try_wait();
             match status.map_err(|error| Error::cannot_run(format!("{}: {error}", self.program.shown)))? {
-                Some(status) => return Ok(status),
+                Some(status) => {
+                    self.group.is_over();
+                    return Ok(status);
+                }
                 None if Instant::now() >= self.deadline => return Err(self.too_slow()),
                 None => std::thread::sleep(Duration::from_millis(5)),
             }
@@ -249,7 +258,7 @@ impl Running {
         let seconds = self.program.timeout.as_secs();
         let said = match self.words_so_far() {
             words if words.is_empty() => String::new(),
-            words => format!("; its last words: {words}"),
+            words => format!("; its last output: {words}"),
         };
         Error::try_again(format!(
             "{}: the program took longer than {seconds} s and was killed{said}",
@@ -258,10 +267,16 @@ impl Running {
         .hint("nothing was published; run again, or raise 'timeout_seconds'")
     }
 
-    /// Kills the program, and returns what it said.
-    fn words_so_far(&mut self) -> String {
-        let _ = self.child.kill();
+    /// Ends the program and all that it started.
+    fn end(&mut self) {
+        self.group.end();
         let _ = self.child.wait();
+        self.group.is_over();
+    }
+
+    /// Ends the program, and returns what it said.
+    fn words_so_far(&mut self) -> String {
+        self.end();
         self.words.last(&self.program.hidden)
     }
 }
@@ -295,7 +310,6 @@ impl Read for Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.end();
     }
 }

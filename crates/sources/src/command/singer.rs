@@ -1,6 +1,6 @@
 //! The messages of a Singer tap, one JSON object per line (singer-io/getting-started, SPEC.md 0.3.0).
 //!
-//! SCHEMA declares the columns of a stream, RECORD is a row, STATE says from where the next run goes on. A state holds for
+//! SCHEMA declares the columns of a stream, RECORD is a row, STATE says from where the next run continues. A state holds for
 //! the rows before it. So the one that is kept is that of the last rows of which one was accepted: rows that come after it,
 //! or that were all refused, come again.
 
@@ -27,10 +27,10 @@ use crate::typed::{Missing, Typing};
 use super::Program;
 use super::types::column_type;
 
-/// Most digits of a number that is read as a float64: whoever wrote more means more than it holds.
+/// Most digits of a number that is read as a float64: more digits than it holds are meant to be exact.
 const DIGITS: usize = 17;
 
-/// What the messages said so far.
+/// The content of the messages so far.
 #[derive(Debug, Default)]
 struct Told {
     /// The stream that makes the table, once it is known.
@@ -48,7 +48,7 @@ struct Told {
 
 #[derive(Debug)]
 struct State {
-    /// Where it stands.
+    /// Its place.
     line: u64,
     /// Records before it.
     records: u64,
@@ -108,7 +108,7 @@ struct Singer {
 
 fn wrong(what: impl Into<String>) -> Error {
     Error::cannot_run(what)
-        .hint("run the program by hand, and see what it prints; Singer taps print nothing but messages")
+        .hint("run the program by hand, and see what it prints; a Singer tap prints nothing but messages")
 }
 
 impl Singer {
@@ -251,9 +251,9 @@ impl Singer {
         let known = told.version.clone().or_else(|| self.before.clone().filter(|_| self.is_incremental));
         match known {
             Some(known) if known != version => Err(Error::cannot_run(format!(
-                "the tap begins the stream anew: its rows are of version {version}, those before of version {known}"
+                "the tap restarts the stream: its rows are of version {version}, those before of version {known}"
             ))
-            .hint("the rows of the old version hold no longer; read all again with 'ingest --full'")),
+            .hint("the rows of the old version are no longer valid; read all again with 'ingest --full'")),
             _ => {
                 told.version = Some(version);
                 Ok(())
@@ -429,8 +429,9 @@ pub(super) fn open(
     let of_rows = Arc::clone(&told);
     ending.bookmark.finish_by(move |value| locked(&of_rows).bookmark(value?.as_u64()?));
     let bookmark = ending.bookmark.clone();
-    let watch = Box::new(move |_: TextBatch| {
+    let watch = Box::new(move |batch| {
         bookmark.hand_out(Box::new(|accepted| Ok(accepted.iter().max().map(|line| Value::from(*line)))));
+        Some(batch)
     });
     let batches = flow::watched(first, Box::new(records), typing, watch)?;
     Ok(Opened::typed(located.inputs, schemas, batches, ending))

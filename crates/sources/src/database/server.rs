@@ -63,7 +63,7 @@ impl TryFrom<Written> for ServerSpec {
     fn try_from(written: Written) -> Result<ServerSpec, String> {
         let Written { url, table, query, incremental, timeout_seconds } = written;
         if timeout_seconds == 0 || timeout_seconds > 2_000_000 {
-            return Err("'timeout_seconds' goes from 1 to 2000000".to_owned());
+            return Err("'timeout_seconds' ranges from 1 to 2000000".to_owned());
         }
         Ok(ServerSpec { url, selection: Selection::new(table, query, incremental)?, timeout_seconds })
     }
@@ -144,7 +144,7 @@ pub(crate) struct Plan {
 
 /// The columns to read.
 pub(crate) struct Listed<'a> {
-    /// Where each stands among the columns that the server offers.
+    /// The position of each among the columns that the server offers.
     pub wanted: &'a [Chosen],
     /// So many columns the server offers.
     pub offered: usize,
@@ -166,7 +166,7 @@ impl Plan {
                 wires.into_iter().map(Field::Column).collect(),
                 (0..columns.len()).collect(),
             ),
-            // As it stands: a query around it would be free to lose its order.
+            // Unchanged: a query around it could lose its order.
             Rows::Query(query) => {
                 let mut fields = vec![Field::Skip; offered];
                 wanted.iter().zip(wires).for_each(|(column, wire)| fields[column.place] = Field::Column(wire));

@@ -7,13 +7,13 @@ use calamine::{Data, ExcelDateTime};
 pub(crate) fn text(cell: &Data, is_float: bool) -> Result<Option<String>, String> {
     /// Below it a float64 holds every whole number; of a greater one, and of this, it is not known which it was.
     const EXACT: f64 = 9_007_199_254_740_992.0;
-    /// From here on nobody counts or numbers: it is a measure, written with an exponent.
+    /// Larger numbers are measures, not counts: they are written with an exponent.
     const LARGE: f64 = 1e21;
     Ok(Some(match cell {
         Data::Empty => return Ok(None),
         Data::String(text) => text.clone(),
         Data::Int(value) => value.to_string(),
-        // Excel knows no whole numbers.
+        // Excel has no integer type.
         Data::Float(value) if value.fract() == 0.0 && value.abs() < EXACT => (*value as i64).to_string(),
         Data::Float(value) if value.fract() == 0.0 && !is_float && value.abs() < LARGE => {
             return Err(format!(

@@ -1,4 +1,4 @@
-//! Formulas whose results nobody computed: programs that write workbooks leave that to the spreadsheet, which shows
+//! Formulas whose results were not computed: programs that write workbooks leave that to the spreadsheet, which shows
 //! values once it is opened. Read as they are, such cells would be empty or 0.
 
 use std::collections::BTreeSet;
@@ -11,7 +11,7 @@ use flate2::read::DeflateDecoder;
 pub(crate) type Cells = BTreeSet<(u32, u32)>;
 
 /// The cells of `formulas` without a result. `awaits` says that the workbook is to be computed when it is opened: then a 0
-/// is not a result either, for that is what stands in place of one.
+/// is not a result either, because it is the placeholder for one.
 pub(crate) fn uncomputed(formulas: &Range<String>, values: &Range<Data>, awaits: bool) -> Cells {
     let (Some((top, left)), mut cells) = (formulas.start(), Cells::new()) else { return Cells::new() };
     for (row, column, formula) in formulas.used_cells() {

@@ -17,7 +17,7 @@ use super::written::Rate;
 pub(crate) enum Budget {
     /// A bucket that leaks.
     Bucket { used: String, refill: Rate },
-    /// A window that begins anew.
+    /// A window that starts again.
     Window { remaining: String, reset: String },
 }
 

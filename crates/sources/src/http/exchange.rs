@@ -18,12 +18,13 @@ use super::tree::{Found, Node};
 use super::written::{PageFormat, Rate};
 use super::{HttpSpec, json_page, xml_page};
 
-/// The largest answer that is read, in bytes: it stands in memory as a whole, several times over.
+/// The largest answer that is read, in bytes: it is held in memory as a whole, several times.
 const LARGEST: usize = 256 << 20;
 /// The longest time that a server may ask to wait; one that asks for more stays down.
-pub(super) const LONGEST: Duration = Duration::from_secs(120);
+pub(crate) const LONGEST: Duration = Duration::from_secs(120);
 /// The first pause lasts half a second at most. Unit tests do not wait for it.
-const BACKOFF: Backoff = Backoff { first: Duration::from_millis(if cfg!(test) { 5 } else { 500 }), longest: LONGEST };
+pub(crate) const BACKOFF: Backoff =
+    Backoff { first: Duration::from_millis(if cfg!(test) { 5 } else { 500 }), longest: LONGEST };
 /// Most characters of a server's words that go into an error.
 const QUOTED: usize = 300;
 
@@ -45,7 +46,7 @@ pub(crate) struct Page {
     pub typed: bool,
     /// The address in `Link: <...>; rel="next"`.
     pub next: Option<String>,
-    /// There is a `Link` header, whatever it says.
+    /// There is a `Link` header, whatever its content.
     pub has_link: bool,
 }
 
@@ -165,21 +166,14 @@ impl Client {
         Ok(Page { root, typed: format == PageFormat::Json, next, has_link })
     }
 
-    async fn body(&self, mut response: reqwest::Response) -> Result<Vec<u8>, Fault> {
-        let announced = response.content_length().and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(0);
-        let mut body = Vec::with_capacity(announced.min(LARGEST));
-        let mut is_too_large = announced > LARGEST;
-        while !is_too_large && let Some(part) = response.chunk().await.map_err(|error| self.broken(&error))? {
-            is_too_large = body.len() + part.len() > LARGEST;
-            body.extend_from_slice(&part);
-        }
-        match is_too_large {
-            false => Ok(body),
-            true => Err(Fault::Lasting(
+    async fn body(&self, response: reqwest::Response) -> Result<Vec<u8>, Fault> {
+        let read = body(response, LARGEST).await.map_err(|error| self.broken(&error))?;
+        read.ok_or_else(|| {
+            Fault::Lasting(
                 Error::cannot_run(format!("the answer is larger than {} MiB", LARGEST >> 20))
                     .hint("ask for smaller pages, or for shorter periods under 'for'"),
-            )),
-        }
+            )
+        })
     }
 
     /// Looks for errors that the service reports in an answer of status 200.
@@ -253,7 +247,7 @@ impl Client {
     }
 }
 
-/// As the text stands in the query of an address.
+/// The text in the query of an address.
 fn encoded(text: &str) -> String {
     Url::parse_with_params("http://h/", [("k", text)])
         .ok()
@@ -261,15 +255,31 @@ fn encoded(text: &str) -> String {
         .unwrap_or_else(|| text.to_owned())
 }
 
-fn stays_down(shown: &str, why: &str, tries: u32, too_long: Option<Duration>) -> Error {
+pub(crate) fn stays_down(shown: &str, why: &str, tries: u32, too_long: Option<Duration>) -> Error {
     let tried = if tries == 1 { "tried once".to_owned() } else { format!("tried {tries} times") };
     let asked = too_long.map(|asked| format!(" and asks to wait {} s", asked.as_secs())).unwrap_or_default();
     Error::try_again(format!("{shown}: {why}{asked} ({tried})"))
         .hint("run again later, or name another source under 'fallback'")
 }
 
+/// What a response holds. `None`: it is larger than `largest` bytes.
+pub(crate) async fn body(mut response: reqwest::Response, largest: usize) -> reqwest::Result<Option<Vec<u8>>> {
+    let announced = response.content_length().and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(0);
+    if announced > largest {
+        return Ok(None);
+    }
+    let mut body = Vec::with_capacity(announced);
+    while let Some(part) = response.chunk().await? {
+        if body.len() + part.len() > largest {
+            return Ok(None);
+        }
+        body.extend_from_slice(&part);
+    }
+    Ok(Some(body))
+}
+
 /// The body, decompressed if it is compressed by gzip, which some services do unasked.
-fn unpacked(body: Vec<u8>) -> Result<Vec<u8>, String> {
+pub(crate) fn unpacked(body: Vec<u8>) -> Result<Vec<u8>, String> {
     if !body.starts_with(&MAGIC) {
         return Ok(body);
     }
@@ -297,15 +307,17 @@ fn told(content_type: &str, text: &str) -> PageFormat {
     }
 }
 
+/// What follows `key`, without quotes.
+pub(crate) fn label(text: &str, key: &str) -> Option<String> {
+    let rest = text.split_once(key)?.1.trim_start_matches(['"', '\'']);
+    Some(rest.split(['"', '\'', ';', ' ', '?']).next().unwrap_or_default().to_owned())
+}
+
 /// The body as text, in the encoding that its type or its XML declaration names; UTF-8 by default.
 fn decoded(body: &[u8], content_type: &str) -> Result<String, String> {
-    let quoted = |text: &str, key: &str| {
-        let rest = text.split_once(key)?.1.trim_start_matches(['"', '\'']);
-        Some(rest.split(['"', '\'', ';', ' ', '?']).next().unwrap_or_default().to_owned())
-    };
     let head = String::from_utf8_lossy(&body[..body.len().min(100)]).into_owned();
-    let declared = head.trim_start().starts_with("<?xml").then(|| quoted(&head, "encoding=")).flatten();
-    let label = quoted(content_type, "charset=").or(declared);
+    let declared = head.trim_start().starts_with("<?xml").then(|| label(&head, "encoding=")).flatten();
+    let label = label(content_type, "charset=").or(declared);
     let encoding = match &label {
         Some(label) => {
             Encoding::for_label(label.as_bytes()).ok_or_else(|| format!("its encoding '{label}' is not known"))?

@@ -30,7 +30,7 @@ pub(crate) struct Items {
     pub typed: bool,
 }
 
-/// Most pages of one combination: a service that never says that it is done must not be asked for ever.
+/// Most pages of one combination: a service that never ends must not be asked for ever.
 const MOST: u64 = 100_000;
 /// So many empty pages in a row, each of which leads on to another, are the end.
 const EMPTY: u32 = 10;
@@ -74,7 +74,7 @@ struct Walk<'a> {
 
 /// What an answer says of the pages to come.
 struct Ahead {
-    /// Whether there are more, if it says so.
+    /// Whether there are more, if the answer says so.
     more: Option<bool>,
     /// What leads to the next.
     pointer: Option<String>,
@@ -238,8 +238,7 @@ impl Walk<'_> {
             }
         }
         if let (Pages::Cursor(cursor), Some(true), None) = (&self.spec.pages, ahead.more, &ahead.pointer) {
-            let what =
-                format!("the answer says that more items follow, but '{}' holds nothing that leads to them", cursor.at);
+            let what = format!("the answer says that more items follow, but '{}' does not lead to them", cursor.at);
             return Err(Error::refused(what).hint("check 'at' and 'more' under 'pages'; or run again"));
         }
         if self.empty == EMPTY && ahead.pointer.is_some() && self.total.is_none() {
@@ -281,7 +280,8 @@ impl Walk<'_> {
                 None => false,
                 Some(node) => yes_or_no(node).ok_or_else(|| {
                     let shown = node.json();
-                    Error::cannot_run(format!("'{at}' is {shown}, which says neither yes nor no")).hint("check 'more'")
+                    Error::cannot_run(format!("'{at}' is {shown}, which is neither true nor false"))
+                        .hint("check 'more'")
                 })?,
             }),
         };
@@ -335,7 +335,7 @@ impl Walk<'_> {
         }
     }
 
-    /// One page was read, on the word of a `Link` header that is not there. Services leave it out where there is one page,
+    /// One page was read, on the word of a `Link` header that is missing. Services leave it out where there is one page,
     /// and those that know no such header look alike. A page that is full is taken for one of many.
     fn without_link(&self) {
         let count = self.first;
@@ -402,7 +402,7 @@ impl Walk<'_> {
 
     fn is_empty(&mut self, ahead: &Ahead) -> Result<()> {
         self.empty += 1;
-        let run_again = "run again; if it stays so, ask the service's owner which page is missing";
+        let run_again = "run again; if it happens again, ask the service's owner which page is missing";
         match (&self.spec.pages, self.total) {
             (Pages::Number(_) | Pages::Offset(_) | Pages::Last(_), Some(total)) if self.landed < total => {
                 Err(Error::refused(format!(
@@ -437,7 +437,7 @@ impl Walk<'_> {
         }
         match self.asked.contains(&hash(&self.url()?)) {
             true if is_empty => Ok(false),
-            true => Err(again(&format!("{} leads back to a page that came before", self.lead()))),
+            true => Err(again(&format!("{} leads back to an earlier page", self.lead()))),
             false => Ok(true),
         }
     }
@@ -448,7 +448,7 @@ impl Walk<'_> {
             Some(total) if total != self.landed => {
                 let gap = format!("{total} items were announced, but {} came", self.landed);
                 Err(Error::refused(gap)
-                    .hint("nothing was published; run again, and check 'pages' and 'items' if it stays so"))
+                    .hint("nothing was published; run again, and check 'pages' and 'items' if it happens again"))
             }
             _ => Ok(()),
         }

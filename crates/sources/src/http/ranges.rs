@@ -115,7 +115,7 @@ impl Range {
         })
     }
 
-    /// What stands in a request for the period that begins at `start`.
+    /// The value in a request for the period that begins at `start`.
     fn written(&self, name: &str, start: NaiveDate) -> Vec<(String, String)> {
         let pair = |name: &str, day: NaiveDate| (name.to_owned(), day.format(&self.format).to_string());
         let last_day = self.last_day.as_deref().map(|last_day| pair(last_day, self.step.end(start)));

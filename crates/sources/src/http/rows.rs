@@ -86,7 +86,7 @@ impl Layout {
         Some(format!("the key '{new}' is new; name it under 'columns' to read it"))
     }
 
-    /// Adds a last column with what stands at `path` of each item.
+    /// Adds a last column with the value at `path` of each item.
     pub(crate) fn follow(mut self, path: &Path) -> Layout {
         self.followed = Some(Wanted { name: path.to_string(), path: path.clone(), optional: true });
         self

@@ -12,7 +12,7 @@ pub(crate) struct Taking<'a> {
     pub at: &'a Path,
     /// There is more than one page, so that an object around the list is not the item.
     pub is_paged: bool,
-    /// How many items there are in all, if it was said.
+    /// The total number of items, if it was announced.
     pub total: Option<u64>,
 }
 
@@ -66,7 +66,7 @@ impl Taking<'_> {
         Ok(())
     }
 
-    /// Takes out what stands at a path of the answer; null if the answer says that there is nothing.
+    /// Takes the value at a path of the answer; null if the answer says that there is nothing.
     fn value(&self, at: &Path, root: &mut Node) -> Result<Node> {
         match at.find(root) {
             Found::Nothing => Ok(Node::Null),

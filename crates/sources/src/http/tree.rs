@@ -122,7 +122,7 @@ impl Path {
         self.0.is_empty()
     }
 
-    /// What stands before and behind the first `*`, if there is one.
+    /// The parts before and after the first `*`, if there is one.
     pub(crate) fn at_star(&self) -> Option<(Path, Path)> {
         let star = self.0.iter().position(|name| name == "*")?;
         Some((Path(self.0[..star].to_vec()), Path(self.0[star + 1..].to_vec())))
@@ -189,7 +189,7 @@ pub(crate) struct Explode(pub Vec<Path>);
 
 impl Explode {
     /// An item for each element of the lists; the element takes the place of its list.
-    /// `typed`: they say what is a list. In XML an element that comes once is not told from a list of one.
+    /// `typed`: they say what is a list. In XML an element that comes once is not distinguished from a list of one.
     pub(crate) fn of(&self, items: Vec<Node>, typed: bool) -> Result<Vec<Node>, String> {
         let mut items = items;
         for path in &self.0 {

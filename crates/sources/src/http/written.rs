@@ -73,7 +73,7 @@ struct Written {
     #[serde(default)]
     pages: Pages,
     /// Where the items stand in an answer: a dotted path such as `response.body.items.item`. By default the answer
-    /// itself is the list. `*` stands for every member of an object, as in `data.*`; its name becomes the item's member
+    /// itself is the list. `*` means every member of an object, as in `data.*`; its name becomes the item's member
     /// `@key`.
     #[serde(default)]
     items: Path,
@@ -108,7 +108,7 @@ struct Written {
     #[serde(default)]
     since: Option<Since>,
     /// Lists within an item, each element of which makes a row of its own, such as `line_items` of an order; a list of paths
-    /// for lists within lists. The element stands in the place of its list: `line_items.title`. An item whose list is empty
+    /// for lists within lists. The element takes the place of its list: `line_items.title`. An item whose list is empty
     /// or absent makes one row.
     #[serde(default)]
     explode: Explode,
@@ -261,7 +261,7 @@ impl Pages {
 /// How a service reports errors within an answer of status 200.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 pub(crate) struct ErrorSpec {
-    /// Where the code stands. An answer without it is an error.
+    /// The path of the code. An answer without it is an error.
     pub at: Path,
     /// Codes that mean that all is well.
     pub ok: Vec<String>,
@@ -319,7 +319,7 @@ impl TryFrom<Written> for HttpSpec {
         check_url(&written.url)?;
         let within = |name: &str, value: u32, least: u32, most: u32| match (least..=most).contains(&value) {
             true => Ok(()),
-            false => Err(format!("'{name}' is {value}; it goes from {least} to {most}")),
+            false => Err(format!("'{name}' is {value}; it ranges from {least} to {most}")),
         };
         within("timeout_seconds", written.timeout_seconds, 1, 600)?;
         within("retries", written.retries, 0, 3)?;

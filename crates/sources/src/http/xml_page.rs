@@ -63,7 +63,17 @@ mod tests {
         assert_eq!(read("").unwrap_err(), "it is not XML: there is no element");
         assert_eq!(read("{\"a\": 1}").unwrap_err(), "it is not XML: there is text outside of the root element");
         assert_eq!(read("<r>&nbsp;</r>").unwrap_err(), "it is not XML: '&nbsp;' is not known");
-        assert!(read("<r><a></b></r>").unwrap_err().starts_with("it is not XML: "));
+        for (text, what) in [
+            ("<r><a></b></r>", "'<a>' ends with '</b>' at byte 6"),
+            ("<r></r></a>", "'</a>' ends nothing at byte 7"),
+            ("<r>a & b</r>", "'&' without ';', which stands for itself only as '&amp;' at byte 5"),
+            ("<r k='1' k='2'/>", "an attribute is given twice in 'r'"),
+            ("<r k=1/>", "the value of an attribute is not in quotes in 'r'"),
+            ("<r k/>", "an attribute has no value in 'r'"),
+            ("<r k='&no;'/>", "'@k' of 'r' holds '&' or '<' that stand for nothing"),
+        ] {
+            assert_eq!(read(text).unwrap_err(), format!("it is not XML: {what}"), "{text}");
+        }
         let deep = format!("{}{}", "<a>".repeat(200), "</a>".repeat(200));
         assert_eq!(read(&deep).unwrap_err(), "'a' lies more than 100 levels deep");
     }

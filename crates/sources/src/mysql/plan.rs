@@ -78,7 +78,7 @@ fn unsupported(column: &Column) -> Error {
     let name = &column.name;
     let (of, way_out) = match column.kind {
         kind::BIT => ("bits", format!("{name} + 0 AS {name}")),
-        15 | 249..=254 => ("bytes that are no text", format!("HEX({name}) AS {name}")),
+        15 | 249..=254 => ("bytes that are not text", format!("HEX({name}) AS {name}")),
         _ => ("a type that is not supported", format!("CAST({name} AS CHAR) AS {name}")),
     };
     Error::cannot_run(format!("the column '{name}' holds {of}"))

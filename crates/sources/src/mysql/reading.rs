@@ -56,7 +56,7 @@ fn send(
 ) -> Result<()> {
     let mut rows = connection.query(sql)?;
     let mut chunk = Chunk { bytes: Vec::new(), rows: 0 };
-    // Whether anybody still wants rows.
+    // Whether rows are still needed.
     let hand_out = |chunk: Chunk| {
         rows_in.fetch_add(chunk.rows as u64, Ordering::Relaxed);
         sender.send(Ok(Some(chunk))).is_ok()
@@ -80,7 +80,7 @@ fn send(
 /// Appends a row as PostgreSQL's binary COPY writes it: the number of its fields, and before each its length, -1 for a null.
 fn put(bytes: &mut Vec<u8>, row: &Row, fields: &[Field]) -> Result<()> {
     if row.len() != fields.len() {
-        return Err(Error::cannot_run("the server sent other columns than it had offered").hint("run again"));
+        return Err(Error::cannot_run("the server sent other columns than it had announced").hint("run again"));
     }
     bytes.extend_from_slice(&(fields.len() as u16).to_be_bytes());
     for (at, field) in fields.iter().enumerate() {

@@ -145,7 +145,7 @@ impl Rows<'_> {
             }
         }
         if !ended {
-            return Err(Error::try_again("the rows break off").hint("run again; nothing was published"));
+            return Err(Error::try_again("the rows are cut off").hint("run again; nothing was published"));
         }
         if chunk.rows > 0 {
             self.hand_out(chunk);
@@ -153,7 +153,7 @@ impl Rows<'_> {
         Ok(())
     }
 
-    /// Whether anybody still wants rows.
+    /// Whether rows are still needed.
     fn hand_out(&self, chunk: Chunk) -> bool {
         self.rows_in.fetch_add(chunk.rows as u64, Ordering::Relaxed);
         self.sender.send(Ok(Some(chunk))).is_ok()

@@ -185,7 +185,7 @@ fn check_text(key: &str, declared: Option<&ColumnSpec>) -> Result<()> {
     }
 }
 
-/// Asks of a column of text in which ways its order can be another than that of what it says: see [`check_kinds`].
+/// Asks of a column of text in which ways its order can differ from the order of the values: see [`check_kinds`].
 fn text_kinds(from: &str, by: &str) -> String {
     let date = "^[0-9]{4}-[0-9]{2}-[0-9]{2}";
     let turned = "^[0-9]{1,2}([./-])[0-9]{1,2}\\1([0-9]{2}|[0-9]{4})([T ]|$)";
@@ -210,7 +210,7 @@ fn check_kinds(key: &str, kinds: [Option<bool>; 4]) -> Result<()> {
         "timestamps with several offsets from UTC, whose text order is not chronological",
         "numbers as text, whose order is not that of numbers",
         "dates that do not begin with the year, or texts with numbers of different lengths, whose order as text is not that of \
-         what they say",
+         the dates or numbers",
     ];
     match whats.iter().zip(kinds).find(|(_, is_so)| *is_so == Some(true)) {
         Some((what, _)) => Err(Error::cannot_run(format!("incremental: '{key}' holds {what}")).hint(cast(key))),

@@ -138,7 +138,7 @@ impl Gathering {
         Gathered { batch: TextBatch::new(self.reading.shown.clone(), columns), broken_keys: Vec::new() }
     }
 
-    /// Leaves out the rows that are not requested, and numbers the others. Returns whether anybody still wants batches.
+    /// Leaves out the rows that are not requested, and numbers the others. Returns whether batches are still needed.
     fn hand_out(&mut self, gathered: Gathered) -> Result<bool> {
         let Gathered { mut batch, broken_keys } = gathered;
         if let Some(keyed) = &mut self.reading.keyed {
@@ -315,6 +315,6 @@ fn parameter(value: &Value) -> Result<SqlValue> {
         },
         Value::String(text) => Ok(SqlValue::Text(text.clone())),
         other => Err(Error::cannot_run(format!("the bookmark {other} is neither number nor text"))
-            .hint("read all again with 'ingest --full', which sets it anew")),
+            .hint("read all again with 'ingest --full', which resets it")),
     }
 }

@@ -1,4 +1,4 @@
-//! Programs that print tables: what goes on, and that nothing does where one does not end well.
+//! Programs that print tables: what is passed on, and that nothing does where one does not end well.
 
 use super::*;
 use crate::Reach;
@@ -45,7 +45,7 @@ fn a_program_that_does_not_end_well_has_said_nothing() {
     let nothing =
         "nothing was published; correct the program, or 'run' and 'environment' (exit code 75 means: try again)";
     let failing = script(&format!("{row}; echo 'no connection' >&2; echo 'gave up' >&2; exit 3"));
-    let said = "its last words: no connection | gave up";
+    let said = "its last output: no connection | gave up";
     assert_eq!(
         fails(&failing, &source("format: csv")),
         (Class::CannotRun, format!("command:sh: the program ended with exit code 3; {said}; {nothing}"))
@@ -54,9 +54,9 @@ fn a_program_that_does_not_end_well_has_said_nothing() {
         (
             "exit 75",
             Class::TryAgain,
-            "ended with exit code 75; it said nothing on stderr; nothing was published; run again later",
+            "ended with exit code 75; it printed nothing to stderr; nothing was published; run again later",
         ),
-        ("kill -9 $$", Class::TryAgain, "was killed by a signal; it said nothing on stderr"),
+        ("kill -9 $$", Class::TryAgain, "was killed by a signal; it printed nothing to stderr"),
         // The last record is cut short, and the program says that all is well.
         ("printf '{\"id\": 1}\\n{\"id\"'", Class::CannotRun, "the JSON is truncated"),
         ("true", Class::CannotRun, "the program printed nothing; run it by hand"),
@@ -69,6 +69,39 @@ fn a_program_that_does_not_end_well_has_said_nothing() {
     let begin = "command:sh: the program took longer than 1 s and was killed";
     let end = "nothing was published; run again, or raise 'timeout_seconds'";
     assert!(class == Class::TryAgain && text.starts_with(begin) && text.ends_with(end), "{text}");
+}
+
+/// Whether a process is there and has not ended.
+fn is_running(id: &str) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", id.trim())).unwrap_or_default();
+    stat.rsplit(") ").next().is_some_and(|rest| !rest.is_empty() && !rest.starts_with(['Z', 'X']))
+}
+
+#[test]
+fn what_a_program_started_ends_with_it() {
+    let starting =
+        "sleep 600 & echo $! >started; sh -c 'trap \"\" TERM; sleep 600' & echo $! >deaf; printf 'id\\n1\\n'";
+    for body in [format!("{starting}; wait"), format!("trap '' TERM; {starting}; sleep 600; sleep 600")] {
+        let project = script(&body);
+        let (class, _) = fails(&project, &source("format: csv, timeout_seconds: 1"));
+        assert_eq!(class, Class::TryAgain);
+        for file in ["started", "deaf"] {
+            let id = std::fs::read_to_string(project.0.path().join(file)).unwrap();
+            // The kernel needs a moment for a process that was killed.
+            let gone = (0..2000).any(|_| {
+                std::thread::sleep(std::time::Duration::from_millis(5));
+                !is_running(&id)
+            });
+            assert!(gone, "{body}: '{file}' is still running");
+        }
+    }
+}
+
+#[test]
+fn a_program_may_clean_up_before_it_ends() {
+    let project = script("trap 'echo done >cleaned; exit 1' TERM; printf 'id\\n1\\n'; while true; do sleep 0.05; done");
+    fails(&project, &source("format: csv, timeout_seconds: 1"));
+    assert_eq!(std::fs::read_to_string(project.0.path().join("cleaned")).unwrap(), "done\n");
 }
 
 #[test]
@@ -160,9 +193,9 @@ fn an_arrow_stream_becomes_a_table() {
         [131_072, 131_072, 37_856]
     );
     for (body, words) in [
-        ("head -c 700 stream", "what the program prints is no whole Arrow stream"),
-        ("echo hello world", "what the program prints is no whole Arrow stream"),
-        ("cat stream; echo x", "what the program prints is no whole Arrow stream"),
+        ("head -c 700 stream", "the program does not print a complete Arrow stream"),
+        ("echo hello world", "the program does not print a complete Arrow stream"),
+        ("cat stream; echo x", "the program does not print a complete Arrow stream"),
         ("cat stream; exit 3", "the program ended with exit code 3"),
         ("exit 4", "the program ended with exit code 4"),
     ] {
@@ -222,7 +255,7 @@ fn keys_of_other_formats_are_refused() {
         ("format: json_lines, separator: ;", "'separator' is for the format csv, not for json_lines"),
         ("format: csv, incremental: true", "'incremental' is for the format singer, not for csv"),
         ("format: arrow, encoding: latin-1", "'encoding' is for the format csv, tsv and json_lines, not for arrow"),
-        ("format: csv, timeout_seconds: 0", "'timeout_seconds' goes from 1 to 86400"),
+        ("format: csv, timeout_seconds: 0", "'timeout_seconds' ranges from 1 to 86400"),
         ("format: csv, environment: {'A=B': x}", "'A=B' is not the name of a variable"),
     ] {
         let text = table(&source(keys)).unwrap_err().to_string();
@@ -401,14 +434,14 @@ fn a_new_version_of_a_stream_needs_all_of_it() {
         versioned(6).read_part(&yaml, &Reach::After(bookmark)).map(|read| read.rows_in).unwrap_err().to_string();
     assert_eq!(
         error,
-        "table 't': command:sh:2: the tap begins the stream anew: its rows are of version 6, those before of version 5; the rows of \
-         the old version hold no longer; read all again with 'ingest --full'"
+        "table 't': command:sh:2: the tap restarts the stream: its rows are of version 6, those before of version 5; the rows of \
+         the old version are no longer valid; read all again with 'ingest --full'"
     );
 }
 
 #[test]
 fn messages_that_are_none() {
-    let hint = "run the program by hand, and see what it prints; Singer taps print nothing but messages";
+    let hint = "run the program by hand, and see what it prints; a Singer tap prints nothing but messages";
     let failure = |lines: &str| {
         let error = tap(&[schema("orders"), record("orders", json!({"id": 1}))])
             .and("more", lines)

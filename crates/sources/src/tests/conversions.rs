@@ -168,12 +168,12 @@ fn an_inferred_column_refuses_what_inference_would_have() {
         (
             "2024-01-01 10:00",
             "2024-01-01 10:00+09:00",
-            "n: '2024-01-01 10:00+09:00' says how far it is from UTC, which the rows before it do not; declare the column under 'columns'",
+            "n: '2024-01-01 10:00+09:00' has an offset from UTC, which the rows before it do not have; declare the column under 'columns'",
         ),
         (
             "2024-01-01 10:00Z",
             "2024-01-01 10:00",
-            "n: '2024-01-01 10:00' does not say how far it is from UTC, as the rows before it do; declare the column under 'columns'",
+            "n: '2024-01-01 10:00' has no offset from UTC, which the rows before it have; declare the column under 'columns'",
         ),
     ] {
         let text = format!("n,s\n{}{later},y\n{first},z\n", format!("{first},x\n").repeat(10_000));

@@ -279,7 +279,7 @@ fn specs_that_contradict_themselves() {
         ("{a: {typ: int64}}", "unknown key 'typ'; did you mean 'type'?"),
         ("{a: {from: b}}", "missing key 'type'"),
         ("{a: {type: int64, format: '%Y'}}", "format \"%Y\" is for the types date, datetime and time, not for int64"),
-        ("{_row: int64}", "the column name '_row' is taken by the row's origin; write 'other_name: {from: _row}'"),
+        ("{_row: int64}", "the column name '_row' is reserved for the row's origin; write 'other_name: {from: _row}'"),
         ("{}", "'columns' names no column; leave the key out to read all"),
     ] {
         let text = failure(&format!("source: {{file: {{path: a}}}}\ncolumns: {columns}"));

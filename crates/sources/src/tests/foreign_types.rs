@@ -120,7 +120,7 @@ fn a_column_that_is_not_read_may_be_of_any_type() {
             let read = project.read(&yaml("\ncolumns: {last: {type: int64, from: after}, before: string}")).unwrap();
             assert_eq!(read.table(), ["10|1|1", "20|2|2", "30|3|3", "40|4|4"], "{column}");
         }
-        // A name that is not there is looked for among those that are.
+        // A name that is missing is looked for among those that are.
         let failure = project.failure(&yaml("\ncolumns: {befor: int64}"));
         assert_eq!(failure, "table 't': a.parquet: no column 'befor'; did you mean 'before'?");
         let left = std::fs::read_dir(project.0.path()).unwrap().count();

@@ -428,5 +428,5 @@ fn parts_of_nested_parquet_are_columns() {
         "table 't': a.parquet: column 'id' is int64, and 'explode' is for lists; take it out of 'explode'"
     );
     let csv = Project::with("a.csv", "a\n1\n").failure("source: {file: {path: a.csv, explode: a}}");
-    assert!(csv.contains("'explode' is for xml and parquet, not for csv"), "{csv}");
+    assert!(csv.contains("'explode' is for json, json_lines, xml and parquet, not for csv"), "{csv}");
 }

@@ -97,7 +97,7 @@ fn the_smallest_shops_work() {
             "{rows: 5, from: 2023-02-01, to: 2023-01-02}",
             "from 2023-02-01 to 2023-01-02 are -29 days; a log lasts from 1 to 36600 days",
         ),
-        ("{rows: 5, from: 2023-01-01, to: 2023-01-02, dirt: 2}", "'dirt' is 2; it goes from 0 to 0.5"),
+        ("{rows: 5, from: 2023-01-01, to: 2023-01-02, dirt: 2}", "'dirt' is 2; it ranges from 0 to 0.5"),
     ] {
         assert!(failure(shop).ends_with(error), "{}", failure(shop));
     }

@@ -280,7 +280,7 @@ fn gaps_fail_the_run() {
         (
             Class::Refused,
             "http://h/stations, page 2: the page is empty, though only 25 of 60 announced items came; run again; if it \
-             stays so, ask the service's owner which page is missing"
+             happens again, ask the service's owner which page is missing"
                 .to_owned()
         )
     );
@@ -298,7 +298,7 @@ fn gaps_fail_the_run() {
         (
             Class::Refused,
             "http://h/stations, page 3: 58 items were announced, but 60 came; nothing was published; run again, and check \
-             'pages' and 'items' if it stays so"
+             'pages' and 'items' if it happens again"
                 .to_owned()
         )
     );
@@ -335,9 +335,9 @@ fn services_that_lead_in_a_circle_are_left() {
     for page in [2, 3] {
         let back = Fault::LeadBack { page, to: 2 };
         let place = format!("http://h/stations, page {page}");
-        let expected = format!("{place}: the 'Link' to the next page leads back to a page that came before");
+        let expected = format!("{place}: the 'Link' to the next page leads back to an earlier page");
         assert_eq!(failure(back.clone(), link), expected);
-        assert_eq!(failure(back, cursor), format!("{place}: 'next' leads back to a page that came before"));
+        assert_eq!(failure(back, cursor), format!("{place}: 'next' leads back to an earlier page"));
     }
     // The first page under another address.
     let back = Fault::LeadBack { page: 3, to: 1 };

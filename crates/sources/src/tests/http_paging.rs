@@ -139,7 +139,7 @@ fn the_last_id_asks_for_more() {
     assert!(text.contains("the page holds the same items as page 1; "), "{text}");
     let server = service(|n| json!({"data": [{"id": n + 1}], "has_more": "perhaps"}));
     let (_, text) = fails(&server, "items: data, pages: {number: {query: page, first: 0, more: has_more}}");
-    assert!(text.contains("'has_more' is \"perhaps\", which says neither yes nor no; check 'more'"), "{text}");
+    assert!(text.contains("'has_more' is \"perhaps\", which is neither true nor false; check 'more'"), "{text}");
 }
 
 #[test]
@@ -421,7 +421,7 @@ fn an_end_that_contradicts_itself_is_refused() {
         assert_eq!(error.class(), Class::Refused);
         assert!(
             text.ends_with(
-                "the answer says that more items follow, but 'next' holds nothing that leads to them; check 'at' and 'more' \
+                "the answer says that more items follow, but 'next' does not lead to them; check 'at' and 'more' \
                  under 'pages'; or run again"
             ),
             "{text}"

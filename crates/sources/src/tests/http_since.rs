@@ -73,7 +73,7 @@ fn a_run_reads_what_changed_since_the_last() {
 
 #[test]
 fn what_changes_while_pages_are_read_comes_again() {
-    // A row of this moment may stand before others of the same moment that are still to come.
+    // A row of this instant may stand before others of the same instant that are still to come.
     let now = chrono::Utc::now().format("%Y-%m-%dT%H:%M:%SZ").to_string();
     let (server, orders) = shop(vec![order(1, "2024-01-05T10:00:00Z", "a"), order(2, &now, "b")]);
     let yaml = since(&server, "");

@@ -115,7 +115,7 @@ fn wrong_settings_are_refused() {
     for (old, new, error) in [
         ("rows: 20000", "rows: 0", "'rows' is 0; there are from 1 to 4294967295 messages"),
         ("2024-12-31", "2023-12-31", "from 2024-01-01 to 2023-12-31 are 0 days; messages come in over 1 to 36600 days"),
-        ("dirt: 0.4", "dirt: 1.5", "'dirt' is 1.5; it goes from 0 to 1"),
+        ("dirt: 0.4", "dirt: 1.5", "'dirt' is 1.5; it ranges from 0 to 1"),
         ("dirt: 0.4", "languages: []", "'languages' names none; leave the key out for all"),
         ("reviews", "review", "unknown kind 'review'; did you mean 'reviews'?"),
     ] {

@@ -148,7 +148,7 @@ fn what_is_not_read_is_named_with_a_way_out() {
         (
             "table: t",
             Class::CannotRun,
-            "the column 'photo' holds bytes that are no text; name the other columns under 'columns', or read it by a query: \
+            "the column 'photo' holds bytes that are not text; name the other columns under 'columns', or read it by a query: \
              HEX(photo) AS photo",
         ),
         (

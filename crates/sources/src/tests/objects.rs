@@ -68,7 +68,6 @@ fn what_is_not_there_is_named_with_the_way_out() {
     assert_eq!(failure(""), folder);
     assert_eq!(
         project.failure("source: {file: {path: 's3://bucket/a.csv'}}"),
-        "table 't': s3://bucket/a.csv: no credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the \
-         environment or .env; AWS_SKIP_SIGNATURE=true for what is open to all"
+        "table 't': s3://bucket/a.csv: no credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment or .env; AWS_SKIP_SIGNATURE=true for public objects"
     );
 }

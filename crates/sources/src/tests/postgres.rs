@@ -304,7 +304,7 @@ fn a_server_that_is_down_or_stops_is_worth_another_try() {
     let opened = shop.table(&of_table("table: t"));
     let opened = opened.open("t", &shop.project.root(), &Cloud::default(), shop.project.0.path(), &Reach::All).unwrap();
     shop.server.stop();
-    let error = read_all(opened).err().expect("the rows break off");
+    let error = read_all(opened).err().expect("the rows are cut off");
     assert_eq!(
         (error.class(), shop.masked(&error.to_string())),
         (

@@ -112,7 +112,7 @@ fn a_value_after_which_nothing_comes_is_an_error() {
             after.map(|read| read.rows_in).unwrap_err().to_string(),
             format!(
                 "table 't': shop.db: incremental: the greatest value is {shown}, after which nothing comes; read all \
-                 again with 'ingest --full' when such rows are gone, which sets the bookmark anew"
+                 again with 'ingest --full' when such rows are gone, which resets the bookmark"
             )
         );
     }
@@ -127,7 +127,7 @@ fn a_value_after_which_nothing_comes_is_an_error() {
     assert_eq!(
         after.map(|read| read.rows_in).unwrap_err().to_string(),
         "table 't': shop.db: incremental: the bookmark of the last run is 'unknown', which is not a value of 'at'; read \
-         all again with 'ingest --full', which sets it anew"
+         all again with 'ingest --full', which resets it"
     );
 }
 

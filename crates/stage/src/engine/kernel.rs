@@ -44,7 +44,7 @@ pub struct PartsMade {
     /// Tables by name. One without columns is left out.
     pub tables: Vec<(&'static str, DataFrame)>,
     pub removed: Vec<Removed>,
-    /// What the stage on the driver wants to know.
+    /// The answer for the stage on the driver.
     pub notes: Value,
 }
 

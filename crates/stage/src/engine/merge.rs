@@ -43,7 +43,7 @@ impl Merged {
         Ok(Merged { parts, places, repeats, last: None, begins, left: None, is_over: false })
     }
 
-    /// Reads on where a part has nothing at hand, and leaves out those that are at their end.
+    /// Reads more where a part has nothing in memory, and leaves out those that are at their end.
     fn refill(&mut self) -> Result<()> {
         let mut at = 0;
         while at < self.parts.len() {
@@ -72,7 +72,7 @@ impl Merged {
 
     fn step(&mut self) -> Result<Option<(DataFrame, Vec<i64>)>> {
         self.refill()?;
-        // Up to here nothing can come from a part that is not at hand.
+        // Up to here nothing can come from a part that is not in memory.
         let Some(bound) = self.parts.iter().filter_map(|part| part.places.last().copied()).min() else {
             return Ok(None);
         };

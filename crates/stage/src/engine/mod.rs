@@ -101,14 +101,14 @@ pub(crate) struct Asked<'a> {
     pub rows: u64,
 }
 
-/// What a kernel said before it ended.
+/// The last output of a kernel.
 pub(crate) struct Said {
     pub exit: i32,
     pub stdout: String,
     pub stderr: String,
 }
 
-/// What a stage wants to be done in parts.
+/// The work that a stage does in parts.
 #[derive(Clone)]
 pub struct Ordered {
     pub inputs: Vec<PathBuf>,
@@ -231,7 +231,7 @@ impl Carrier {
 
     /// Does a round, and gives what the kernels answered, one answer for each part of the rows.
     ///
-    /// Errors: that of the kernel that says so, as the one-machine run would; rows that nobody answered for; parts that are not
+    /// Errors: that of the kernel that says so, as the one-machine run would; rows without an answer; parts that are not
     /// what was answered.
     pub fn round(&self, input: &Ordered, key: &[String], task: &impl Serialize) -> Result<Vec<Answer>> {
         let task = serde_json::to_value(task).map_err(|error| Error::cannot_run(error.to_string()))?;
@@ -282,7 +282,7 @@ impl Carrier {
         let rows: u64 = answers.iter().map(|answer| answer.rows_in).sum();
         if rows != input.rows {
             return Err(Error::cannot_run(format!(
-                "the engine was given {} rows, and its processes have seen {rows}",
+                "the engine received {} rows, but its processes saw {rows}",
                 input.rows
             ))
             .hint("nothing was published; run again"));
@@ -331,7 +331,7 @@ impl Carrier {
         match columns.iter().find(|(_, dtype)| is_unfit(dtype)) {
             None => Ok(()),
             Some((name, dtype)) => Err(Error::cannot_run(format!(
-                "{what}: column '{name}' is {}, which Spark does not give back as it was",
+                "{what}: column '{name}' is {}, which Spark does not return unchanged",
                 artifact::type_name(dtype)
             ))
             .hint("cast or drop it before, or run it on one machine: without --engine")),
@@ -373,7 +373,7 @@ fn answer(said: &Said) -> Result<Answer> {
     }
 }
 
-/// The error of a kernel that did not get through: what cannot run stands before what is refused. Of several the first in the
+/// The error of a kernel that did not get through: "cannot run" comes before "refused". Of several the first in the
 /// order of their texts, whichever was first.
 fn worst(answers: &[Answer]) -> Option<Error> {
     let failed = answers.iter().filter(|answer| answer.exit != 0);

@@ -15,7 +15,7 @@ use super::{Asked, Said};
 /// How often a partition is tried whose process was killed, or said that a later try may do.
 const TRIES: usize = 3;
 
-/// Runs a round over `partitions` processes, and gives what each said.
+/// Runs a round over `partitions` processes, and returns the answer of each.
 pub fn run(asked: &Asked<'_>, partitions: usize) -> Result<Vec<Said>> {
     let mut said = Vec::new();
     let mut left: Vec<usize> = (0..partitions).collect();
@@ -40,7 +40,7 @@ pub fn run(asked: &Asked<'_>, partitions: usize) -> Result<Vec<Said>> {
     Ok(said)
 }
 
-/// One process for each of the partitions `left`; what it said, or why it has to be tried again.
+/// One process for each of the partitions `left`; its answer, or why it has to be tried again.
 fn attempt(asked: &Asked<'_>, partitions: usize, left: &[usize]) -> Result<Vec<(usize, Result<Said, String>)>> {
     let mut kernels = left.iter().map(|at| Kernel::start(asked, *at)).collect::<Result<Vec<_>>>()?;
     let paths: Vec<_> = asked.inputs.iter().map(PathBuf::as_path).collect();
@@ -66,7 +66,7 @@ fn attempt(asked: &Asked<'_>, partitions: usize, left: &[usize]) -> Result<Vec<(
     kernels.into_iter().map(Kernel::wait).collect()
 }
 
-/// Without a key the rows stay together as they lie.
+/// Without a key the rows stay together as stored.
 fn stretches(rows: usize, before: u64, all: u64, partitions: usize) -> Vec<usize> {
     let part = |at: usize| ((before + at as u64) * partitions as u64 / all.max(1)) as usize;
     (0..rows).map(|at| part(at).min(partitions - 1)).collect()
@@ -97,7 +97,7 @@ struct Kernel {
     partition: usize,
     child: Child,
     to: Option<StreamOut<BufWriter<ChildStdin>>>,
-    /// What it says to people: kept in a file, so that it never waits for a reader.
+    /// Its messages on stderr: kept in a file, so that it never waits for a reader.
     words: std::fs::File,
 }
 

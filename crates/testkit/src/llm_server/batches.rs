@@ -10,7 +10,7 @@ use crate::http;
 /// What becomes of a batch.
 #[derive(Clone, Debug, PartialEq)]
 pub enum BatchPlan {
-    /// All is answered when it is asked for the so manyeth time (from 1).
+    /// Everything is answered at this poll (counted from 1).
     Completes(usize),
     /// Only so many requests are answered, then it expires.
     Expires(usize),

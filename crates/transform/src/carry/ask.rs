@@ -31,7 +31,7 @@ pub(super) enum Found {
     Joined,
     /// Another table, found by keys.
     Other(Arc<Matcher>),
-    /// True at the position of each row that loses; how many rows each stands for; the number of what is one with it.
+    /// True at the position of each row that loses; how many rows each represents; the number of what is one with it.
     Contest(BooleanChunked, Vec<u32>, Vec<u32>),
 }
 

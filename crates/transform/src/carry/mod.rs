@@ -36,7 +36,7 @@ pub(crate) struct Carried {
     schema: Schema,
     helpers: Vec<String>,
     given: Arc<Given>,
-    /// Only while changes are logged or taken back.
+    /// Only while changes are logged or undone.
     tracker: Option<Tracker>,
     found: HashMap<Ask, Found>,
     /// What questions to the whole table were answered, where this is a part of it.
@@ -58,7 +58,7 @@ pub(crate) type Answers = BTreeMap<Ask, DataFrame>;
 /// What passes before the last have left.
 #[derive(Default)]
 pub(crate) struct Earlier {
-    /// Rows that were refused, counts, changes. No rows that go on.
+    /// Rows that were refused, counts, changes. No rows that are passed on.
     pub aside: Vec<Batch>,
     /// The columns of the rows that each refused.
     pub schemas: Vec<Schema>,
@@ -145,7 +145,7 @@ impl Carried {
         }
     }
 
-    /// Goes on with rows that an earlier round has left. Positions are counted anew: they say which of these rows is meant.
+    /// Goes on with rows that an earlier round has left. Positions are counted again: they say which of these rows is meant.
     fn resume(&mut self, mut rows: LazyFrame) -> Result<()> {
         let expected = self.frame.collect_schema().during(&self.place)?;
         if self.with_position {
@@ -281,7 +281,7 @@ impl Carried {
         self.refresh()
     }
 
-    /// Adds or replaces columns, and keeps the old ones as helpers, if anybody wants to know.
+    /// Adds or replaces columns, and keeps the old ones as helpers, if they are needed.
     fn put_watched(&mut self, columns: Vec<Expr>, by: Option<By>) -> Result<()> {
         if self.tracker.is_none() {
             return self.put(columns);
@@ -324,7 +324,7 @@ impl Carried {
         self.refresh()
     }
 
-    /// Joins a small table, in which each of `keys` stands once, where `on` equals it. The rows keep their order.
+    /// Joins a small table, in which each of `keys` occurs once, where `on` equals it. The rows keep their order.
     /// `helpers` names the columns that the table brings. `nulls_equal`: an empty cell is a value like others.
     fn join(
         &mut self,

@@ -92,7 +92,7 @@ impl Carried {
                     None => asked,
                 }
             }
-            Value::Answered { touched, answer, otherwise, dtype } => {
+            Value::Answered { touched, answer, otherwise, dtype, .. } => {
                 let answer = match answer {
                     Answer::Helper(helper) => col(helper.as_str()),
                     Answer::Text(text) => lit(text.as_str()),

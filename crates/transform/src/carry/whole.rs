@@ -135,7 +135,8 @@ fn summed(counts: Vec<DataFrame>, place: &str) -> Result<DataFrame> {
 
 /// Each value as often as it is there.
 fn repeated(counts: &DataFrame) -> PolarsResult<DataFrame> {
-    let often = counts.column(COUNT)?.u64()?;
+    let often = counts.column(COUNT)?.strict_cast(&DataType::UInt64)?;
+    let often = often.u64()?;
     let at = (0..).zip(often.iter()).flat_map(|(at, count)| {
         std::iter::repeat_n(at as IdxSize, usize::try_from(count.unwrap_or_default()).unwrap_or(usize::MAX))
     });

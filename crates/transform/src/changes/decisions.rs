@@ -14,7 +14,7 @@ use spec::{Error, Name, Result, Root};
 
 use super::{ChangeId, Undone};
 
-const HEADER: &str = "# Changes that 'clean' takes back; written by --undo and --redo, the last line about an id counts.\n\
+const HEADER: &str = "# Changes that 'clean' undoes; written by --undo and --redo, the last line about an id counts.\n\
                       # time\taction\tid\ttable\trow\tfile\tcolumn\tby\twho\n";
 
 /// The decisions about a pipeline's changes, oldest first.
@@ -44,7 +44,7 @@ struct Change {
 }
 
 impl Decisions {
-    /// The decisions of `pipeline`; none if nobody ever took a change back. Errors name the line.
+    /// The decisions of `pipeline`; none if no change was ever undone. Errors name the line.
     pub fn read(root: &Root, pipeline: &Name) -> Result<Decisions> {
         let path = Path::new("resources").join(pipeline.as_str()).join("clean.undone.tsv");
         let text = match std::fs::read_to_string(root.join(&path)) {
@@ -68,19 +68,19 @@ impl Decisions {
         (!self.text.is_empty()).then(|| Input { path: self.path.display().to_string(), fingerprint, rows: None })
     }
 
-    /// The changes of `table` that are taken back.
+    /// The changes of `table` that are undone.
     pub fn of_table(&self, table: &str) -> Undone {
         Undone::new(self.standing().filter(|change| change.table == table).map(|change| (change.id, change.row)))
     }
 
-    /// Where the decisions about `table` lie, and what stands for them; nothing if there are none.
+    /// The file of the decisions about `table`, and its hash; nothing if there are none.
     pub fn about(&self, table: &str) -> Option<(String, Fingerprint)> {
         let ids: Vec<String> =
             self.standing().filter(|change| change.table == table).map(|change| change.id.to_string()).collect();
         (!ids.is_empty()).then(|| (self.path.display().to_string(), Fingerprint::of_text(&ids.join("\n"))))
     }
 
-    /// The changes that are taken back and not let happen again since, in the order of the list.
+    /// The changes that are undone and not let happen again since, in the order of the list.
     fn standing(&self) -> impl Iterator<Item = &Change> {
         self.entries.iter().enumerate().filter_map(|(at, entry)| {
             let is_last = self.entries[at + 1..].iter().all(|later| later.change.id != entry.change.id);
@@ -88,9 +88,9 @@ impl Decisions {
         })
     }
 
-    /// Records that the changes `undo` are taken back and the changes `redo` happen again. All or nothing: an unknown
+    /// Records that the changes `undo` are undone and the changes `redo` happen again. All or nothing: an unknown
     /// id is an error, and nothing is recorded. `folder` is the stage's, whose last change logs know the ids. Returns those of `undo`
-    /// that are taken back already.
+    /// that are undone already.
     pub fn record(&self, undo: &[ChangeId], redo: &[ChangeId], root: &Root, folder: &Path) -> Result<Vec<ChangeId>> {
         let stands = |id: &ChangeId| self.standing().find(|change| change.id == *id).cloned();
         if let Some(both) = undo.iter().find(|id| redo.contains(id)) {
@@ -112,7 +112,7 @@ impl Decisions {
 
     fn not_undone(&self, id: ChangeId) -> Error {
         let standing: Vec<String> = self.standing().map(|change| change.id.to_string()).collect();
-        Error::cannot_run(format!("change '{id}' is not taken back")).hint(match standing.as_slice() {
+        Error::cannot_run(format!("change '{id}' is not undone")).hint(match standing.as_slice() {
             [] => "no change is".to_owned(),
             some => format!("those that are: {}", some.join(", ")),
         })
@@ -192,7 +192,7 @@ fn find(ids: &[ChangeId], root: &Root, folder: &Path) -> Result<Vec<Change>> {
         found.iter().find(|change| change.id == *id).cloned().ok_or_else(|| {
             let logs: Vec<String> = logs.iter().map(|(_, log)| log.display().to_string()).collect();
             Error::cannot_run(format!("no change '{id}' in the last change log"))
-                .hint(format!("the column 'id' of {} holds those that can be taken back", logs.join(" and of ")))
+                .hint(format!("the column 'id' of {} holds those that can be undone", logs.join(" and of ")))
         })
     };
     ids.iter().map(one).collect()

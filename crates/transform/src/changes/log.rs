@@ -38,7 +38,7 @@ impl Log {
         &self.schema
     }
 
-    /// The changes of the rows of `frame` that go on, in the order of rows, then of steps.
+    /// The changes of the rows of `frame` that continue, in the order of rows, then of steps.
     pub(crate) fn rows(&self, frame: &DataFrame, alive: &BooleanChunked) -> PolarsResult<DataFrame> {
         let mut all = DataFrame::empty_with_schema(&self.schema);
         all.with_column(Column::new_empty(AT.into(), &DataType::UInt32))?;

@@ -1,7 +1,7 @@
 //! The change log: which step changed which cell, from what to what. And changes that people take back.
 //!
 //! A plan that is watched keeps the old column whenever a step replaces one ([`track`]); at the end of the pass each
-//! batch is compared cell by cell ([`log`]). Both cost nothing while nobody asks for them.
+//! batch is compared cell by cell ([`log`]). Both cost nothing while they are off.
 //!
 //! Each change has an id that stays the same from run to run: a hash of the table, the row's provenance, the column,
 //! the step's name and settings, and the value before. A step that is added, removed or moved elsewhere in the list
@@ -34,7 +34,7 @@ pub struct Changes {
     pub table: String,
     /// Whether the changes are handed out with the batches.
     pub log: bool,
-    /// Changes that are taken back.
+    /// Changes that are undone.
     pub undone: Undone,
 }
 
@@ -60,7 +60,7 @@ impl FromStr for ChangeId {
     }
 }
 
-/// Changes that are taken back: their cells keep the value that the step found.
+/// Changes that are undone: their cells keep the value that the step found.
 #[derive(Clone, Debug, Default)]
 pub struct Undone {
     /// By row number, which alone decides for most rows.
@@ -109,7 +109,7 @@ impl Undone {
         missed
     }
 
-    /// True for the cells of the columns `[file, row, before]` whose change is taken back.
+    /// True for the cells of the columns `[file, row, before]` whose change is undone.
     fn covers(&self, ids: &Ids, columns: &[Column]) -> PolarsResult<Column> {
         let [file, row, before] = columns else { polars_bail!(ComputeError: "three columns were expected") };
         let rows = row.cast(&DataType::UInt64)?;

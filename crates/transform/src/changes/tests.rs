@@ -56,7 +56,7 @@ fn undone(done: &Done, which: &[usize]) -> Undone {
     let told = told(done);
     Undone::new(which.iter().map(|at| {
         let (id, row, ..) = &told[*at];
-        (id.as_ref().expect("it can be taken back").parse::<ChangeId>().unwrap(), *row)
+        (id.as_ref().expect("it can be undone").parse::<ChangeId>().unwrap(), *row)
     }))
 }
 
@@ -226,7 +226,7 @@ fn a_table_without_provenance_cannot_be_watched() {
     let table = df!("a" => ["x"], "_file" => ["f"]).unwrap();
     assert_eq!(
         failure_given(&table, "- trim", &given(Undone::default())),
-        "the table has no column '_row', so that changes of its cells can be neither logged nor taken back; read it \
+        "the table has no column '_row', so that changes of its cells can be neither logged nor undone; read it \
          with 'ingest', which adds the column, or write `changes: false`"
     );
     let given = Given { changes: Some(Changes::default()), ..Given::default() };
@@ -256,14 +256,18 @@ fn watched_steps() -> Vec<&'static str> {
 fn steps_whose_changes_cannot_be_logged_are_refused_where_they_are() {
     let table = df!("s" => ["a1b"], "_file" => ["f"], "_row" => [1u32]).unwrap();
     for (step, name, why) in [
-        ("- explode: {column: s, separator: '1'}", "explode", "it makes other cells of the rows, whose changes"),
-        ("- sql: SELECT UPPER(s) AS s FROM this", "sql", "it makes other cells of the rows, whose changes"),
+        (
+            "- explode: {column: s, separator: '1'}",
+            "explode",
+            "it replaces the cells of the rows, so that their changes",
+        ),
+        ("- sql: SELECT UPPER(s) AS s FROM this", "sql", "it replaces the cells of the rows, so that their changes"),
         ("- aggregate: {by: s}", "aggregate", "its rows have no '_file', so that changes of their cells"),
     ] {
         let found = failure_given(&table, step, &given(Undone::default()));
         assert!(
             found.starts_with(&format!(
-                "step 1 '{name}': {why} can be neither logged nor taken back; write `changes: false`"
+                "step 1 '{name}': {why} can be neither logged nor undone; write `changes: false`"
             )),
             "{found}"
         );

@@ -41,7 +41,7 @@ struct Lineage {
 pub(crate) struct Replacement {
     lineage: usize,
     step: usize,
-    /// None for a step whose changes cannot be taken back.
+    /// None for a step whose changes cannot be undone.
     pub(super) ids: Option<Ids>,
     /// The helper column with the values that the step found.
     pub(super) before: String,
@@ -112,7 +112,7 @@ impl Tracker {
         Some(col(name).alias(helper))
     }
 
-    /// `new` as the value of a column that the step at work replaces, but for the cells whose change is taken back.
+    /// `new` as the value of a column that the step at work replaces, except for cells whose change is undone.
     /// A cell cannot keep a value of another type.
     pub(crate) fn with_undone(&mut self, name: &str, new: Expr, dtype: Option<&DataType>, is_first: bool) -> Expr {
         let lineage = self.lineage(name);

@@ -103,7 +103,7 @@ pub(crate) enum Value {
     Duplicate(Ask),
     /// The number of the rows that are one with the row, and the columns by which they were found.
     ClusterOf(Ask, Vec<String>),
-    /// For how many rows the row stands.
+    /// How many rows the row represents.
     Copies(Ask),
     /// Which row of the other table matches, by its number there; empty for none. `single`: several end the run.
     Match {
@@ -160,6 +160,8 @@ pub(crate) enum Value {
         answer: Given,
         otherwise: Option<String>,
         dtype: DataType,
+        /// What the model is shown, and what decides whether it is asked.
+        reads: Vec<String>,
     },
 }
 
@@ -208,7 +210,7 @@ pub(crate) enum Limits {
     },
 }
 
-/// Where an answer of a language model stands.
+/// The place of a language model's answer.
 #[derive(Clone, Debug)]
 pub(crate) enum Given {
     Helper(String),
@@ -246,7 +248,7 @@ pub(crate) enum Question {
     Alike(Alike),
     /// Which texts are other spellings of which.
     Spellings(Spellings),
-    /// Which row of each key stays, and for how many it stands.
+    /// Which row of each key stays, and how many it represents.
     Contest {
         keys: Vec<String>,
         nulls: Nulls,
@@ -295,6 +297,36 @@ impl Value {
         })
     }
 
+    /// Whether it depends on other rows of the table than its own.
+    pub fn looks_at_table(&self) -> bool {
+        match self {
+            Value::Filled { with, .. } => matches!(with, Filling::Answer(_)),
+            Value::Clipped { limits, .. }
+            | Value::Within { limits, .. }
+            | Value::Outside { limits, .. }
+            | Value::IsOutside { limits, .. } => !matches!(limits, Limits::Given { .. }),
+            Value::Agreed { .. }
+            | Value::FilledDown { .. }
+            | Value::Spelled { .. }
+            | Value::ClusterOf(..)
+            | Value::Copies(_)
+            | Value::Duplicate(_) => true,
+            Value::Column(_)
+            | Value::Sql(_)
+            | Value::Of(..)
+            | Value::Texts(..)
+            | Value::Empty { .. }
+            | Value::Lost { .. }
+            | Value::NotTrue(_)
+            | Value::Match { .. }
+            | Value::Fetched { .. }
+            | Value::Present(_)
+            | Value::KeyHash { .. }
+            | Value::Asked { .. }
+            | Value::Answered { .. } => false,
+        }
+    }
+
     /// The columns that it reads, helpers among them.
     pub fn reads(&self) -> Vec<String> {
         match self {
@@ -320,7 +352,7 @@ impl Value {
                 let when = when.iter().flat_map(SqlExpr::columns);
                 inputs.iter().cloned().chain(when).collect()
             }
-            Value::Answered { otherwise, .. } => otherwise.iter().cloned().collect(),
+            Value::Answered { otherwise, reads, .. } => otherwise.iter().chain(reads).cloned().collect(),
         }
     }
 }

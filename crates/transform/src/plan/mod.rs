@@ -106,7 +106,7 @@ pub struct Plan {
 impl Plan {
     /// Begins with all rows of a table of these columns alive. `with_position`: rows are distinguished by their position.
     ///
-    /// Errors: columns with names that clean itself uses; no provenance where changes are logged or taken back.
+    /// Errors: columns with names that clean itself uses; no provenance where changes are logged or undone.
     pub(crate) fn new(columns: &Schema, given: Arc<Given>) -> Result<Plan> {
         let is_taken = |name: &str| is_helper(name) || (given.witness.is_none() && is_behind(name));
         if let Some(taken) = columns.iter_names().find(|name| is_taken(name)) {
@@ -117,7 +117,7 @@ impl Plan {
             && let Some(missing) = [FILE, ROW].into_iter().find(|name| !columns.contains(name))
         {
             return Err(Error::cannot_run(format!(
-                "the table has no column '{missing}', so that changes of its cells can be neither logged nor taken back"
+                "the table has no column '{missing}', so that changes of its cells can be neither logged nor undone"
             ))
             .hint("read it with 'ingest', which adds the column, or write `changes: false`"));
         }
@@ -173,7 +173,7 @@ impl Plan {
     /// The mapping file at `path`, as written in the step.
     pub(crate) fn mapping(&self, path: &str) -> Result<&Mapping> {
         self.given.mappings.get(path).ok_or_else(|| {
-            self.error(format!("the file '{path}' is not at hand here"))
+            self.error(format!("the file '{path}' is not available here"))
                 .hint("only the tool 'clean' reads mapping files")
         })
     }
@@ -266,7 +266,7 @@ impl Plan {
     }
 
     /// Changes each text of `columns` by `rules`, in order. Steps in a row that do only this, and to the same columns,
-    /// share one pass over the rows, unless the change log wants to see each of them.
+    /// share one pass over the rows, unless the change log needs each of them.
     pub(crate) fn change_texts(&mut self, columns: Vec<String>, rules: Vec<Arc<dyn TextRule>>) -> Result<()> {
         if rules.is_empty() {
             return Ok(());

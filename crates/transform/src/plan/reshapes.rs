@@ -12,7 +12,7 @@ use crate::joining::Joining;
 use crate::reshape::Reshaping;
 use crate::witness::is_behind;
 
-/// The steps after which rows are others or have cells of other tables, for whoever traces rows.
+/// The steps after which rows are others or have cells of other tables, for tracing rows.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Noted(Vec<Reshape>);
 
@@ -44,24 +44,24 @@ impl Noted {
 }
 
 impl Plan {
-    /// Refuses a step whose new values the change log could not tell from old ones, if changes are logged or taken back.
+    /// Refuses a step whose new values the change log could not tell from old ones, if changes are logged or undone.
     pub(crate) fn refuse_watched(&self) -> Result<()> {
         match self.given.is_watched() {
             false => Ok(()),
             true => Err(self
-                .error("it makes other cells of the rows, whose changes can be neither logged nor taken back")
+                .error("it replaces the cells of the rows, so that their changes can be neither logged nor undone")
                 .hint("write `changes: false`, or put the step and all behind it into a table of its own")),
         }
     }
 
-    /// The columns with the numbers of its rows that a join brings of another table, where somebody notes them.
+    /// The columns with the numbers of its rows that a join brings of another table, if lineage is recorded.
     pub(crate) fn witnessed(&self, other: &Beside) -> Vec<(String, String, DataType)> {
         let behind = other.schema.iter().filter(|(name, _)| is_behind(name));
         let free = |name: &str| (0..).map(|at| format!("{name}_{at}")).find(|free| !self.schema.contains(free));
         behind.filter_map(|(name, dtype)| Some((name.to_string(), free(name)?, dtype.clone()))).collect()
     }
 
-    /// Adds the column with the numbers of the groups that the step at work makes, where somebody notes of which rows they are made.
+    /// Adds the column with the numbers of the groups that the step at work makes, if the rows behind them are recorded.
     pub(crate) fn witnesses_groups(&self, schema: &mut Schema) -> Option<String> {
         let column = self.given.witness.as_ref()?.group();
         schema.insert(column.as_str().into(), DataType::UInt32);
@@ -73,7 +73,7 @@ impl Plan {
         self.given.beside(table, &self.place)
     }
 
-    /// Notes the step at work for whoever traces rows: another table, and columns here and there by which rows belong
+    /// Notes the step at work for tracing rows: another table, and columns here and there by which rows belong
     /// together.
     pub(crate) fn noted(&mut self, with: Option<OtherTable>, keys: Vec<(String, Option<String>)>) {
         let keys = keys.into_iter().map(|(column, there)| KeyColumn { now: Some(column.clone()), column, there });
@@ -139,7 +139,7 @@ impl Plan {
         {
             return Err(self
                 .error(format!(
-                    "its rows have no '{missing}', so that changes of their cells can be neither logged nor taken back"
+                    "its rows have no '{missing}', so that changes of their cells can be neither logged nor undone"
                 ))
                 .hint("write `changes: false`, or put the step and all behind it into a table of its own"));
         }

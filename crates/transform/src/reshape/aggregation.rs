@@ -46,7 +46,7 @@ pub(crate) struct Aggregation {
     /// Those of `by`.
     pub keys: Schema,
     pub schema: Schema,
-    /// The column with the numbers of the groups, where somebody notes of which rows they are made.
+    /// The column with the numbers of the groups, if the rows behind them are recorded.
     pub witness: Option<String>,
 }
 

@@ -1,4 +1,4 @@
-//! What came out beside what was expected, and the cells that differ as a table for people.
+//! The result beside the expectation, with the cells that differ as a table.
 
 use artifact::{PolarsResultExt, REASON};
 use polars::prelude::*;

@@ -13,7 +13,7 @@ pub use self::file::Sample;
 pub use self::given::Types;
 
 impl Sample {
-    /// What differs in the tables that a run made, each as a name, the rows that go on and those that were refused; or in how the
+    /// What differs in the tables that a run made, each as a name, the rows that are passed on and those that were refused; or in how the
     /// run ended. Blocks of text for people; none if all is as expected.
     pub fn failures(&self, run: Result<Vec<(String, DataFrame, Option<DataFrame>)>>) -> Result<Vec<String>> {
         let made = match (run, &self.fails) {
@@ -47,7 +47,7 @@ impl Sample {
 fn ended(error: &Error, expected: Option<&str>) -> Vec<String> {
     match expected {
         Some(expected) if error.to_string().contains(expected) => Vec::new(),
-        Some(expected) => vec![format!("the run fails otherwise than expected\n- {expected}\n+ {error}\n")],
+        Some(expected) => vec![format!("the run fails in another way than expected\n- {expected}\n+ {error}\n")],
         None => vec![format!("the run fails: {error}\n")],
     }
 }

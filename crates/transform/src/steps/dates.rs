@@ -9,7 +9,7 @@ use values::{LocalTime, MomentFormat, Plain, Reading};
 
 use crate::operation::Operation;
 
-/// The first of `formats` that fits, for each text; null where none does, or where a local time is not one moment of its
+/// The first of `formats` that fits, for each text; null where none does, or where a local time is not one instant of its
 /// `zone`. A format with an offset needs no zone.
 #[derive(Debug)]
 pub(super) struct Parsed {

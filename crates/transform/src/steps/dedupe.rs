@@ -18,7 +18,7 @@
 //! equal there, for what goes is a copy of what stays; `nulls: differ` keeps those too. NaN counts as empty. Without `by` the order is that of the table; with it rows are ordered by
 //! that column, ties by the table, and a row whose `by` is empty stays only where all are. Keeping the first row
 //! of the table takes no extra reading, unless a later step looks at the whole table or `count` is given: a column that
-//! says how many rows each one stands for.
+//! says how many rows each one represents.
 //!
 //! With `any` rows are one if they agree on one of several keys, and with `similar` if they are alike enough. Both are transitive: if
 //! the first row and the second are one, and the second and the third, then all three are. `similar` compares rows only where they agree
@@ -53,7 +53,7 @@ pub struct Dedupe {
     /// compared.
     #[serde(default)]
     nulls: Option<Nulls>,
-    /// A new column that says how many rows the one that stays stands for, itself included.
+    /// A new column with the number of rows that the kept row represents, itself included.
     #[serde(default)]
     count: Option<String>,
     /// Keys, each a column or a list of columns: rows that agree on one of them are one. An empty cell agrees with none.

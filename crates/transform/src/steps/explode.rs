@@ -24,7 +24,7 @@ use crate::reshape::Exploding;
 pub struct Explode {
     /// The column of texts or lists.
     column: String,
-    /// What stands between the parts of a text. Needed for texts, and for them only.
+    /// The separator between the parts of a text. Needed for texts, and for them only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     separator: Option<String>,
     /// Whether parts of texts lose the white space at their ends. Default: true.
@@ -69,12 +69,13 @@ impl Apply for Explode {
         if let Some(position) = &self.position {
             plan.check_new(position)?;
             if schema.contains(position) {
-                return Err(plan.error(format!("column '{position}' is there already")).hint("choose another name"));
+                return Err(plan.error(format!("column '{position}' exists already")).hint("choose another name"));
             }
             schema.insert(position.as_str().into(), DataType::Int64);
             made.push((position.clone(), "position".to_owned(), DataType::Int64, vec![self.column.clone()]));
         }
         plan.makes(&made);
+        plan.chooses_rows(std::slice::from_ref(&self.column));
         let exploding = Exploding {
             place: plan.place().to_owned(),
             column: self.column.clone(),

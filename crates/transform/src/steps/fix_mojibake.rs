@@ -6,7 +6,7 @@
 //!
 //! A sequence of characters is decoded if its bytes are one UTF-8 character that people write. Where it could as well
 //! be a word in capitals and the mark after it (`CAFÉ…`, `café »` with a no-break space), it is decoded only in the
-//! company of a sequence that could not, or if the word goes on (`GÃ³mez`). Text that was spoilt twice is repaired twice, up to three times.
+//! company of a sequence that could not, or if the word continues (`GÃ³mez`). Text that was spoilt twice is repaired twice, up to three times.
 //! Put the step before `normalize_text`, which would take no-break spaces, the remains of `à`, for spaces.
 
 use std::sync::Arc;
@@ -75,7 +75,7 @@ struct Sequence {
     start: usize,
     end: usize,
     character: char,
-    /// It cannot be meant as it stands.
+    /// It cannot be meant literally.
     is_clear: bool,
 }
 
@@ -141,7 +141,7 @@ fn sequence(before: Option<char>, text: &str) -> Option<(usize, char, bool)> {
         false => before.is_alphabetic(),
     });
     let (len, after) = pieces.next().map_or((text.len(), None), |(at, after)| (at, Some(after)));
-    // `GÃ³mez`: the word goes on, so the mark does not follow it.
+    // `GÃ³mez`: the word continues, so the mark does not follow it.
     let goes_on = !BETWEEN.contains(last) && after.is_some_and(char::is_alphabetic);
     is_written.then_some((len, character, !(only_marks && (ends_word && !goes_on || lead == '×'))))
 }

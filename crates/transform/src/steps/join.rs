@@ -316,8 +316,8 @@ impl Join {
             let dtype = self.theirs(plan, other, &there)?;
             plan.check_new(&here)?;
             if plan.schema().contains(&here) || columns.iter().any(|(_, known, _)| *known == here) {
-                return Err(plan.error(format!("column '{here}' is there already")).hint(format!(
-                    "give that of '{with}' another name, `columns: {{{there}: {with}_{there}}}` or `prefix: {with}_`, or name \
+                return Err(plan.error(format!("column '{here}' exists already")).hint(format!(
+                    "give the one of '{with}' another name, `columns: {{{there}: {with}_{there}}}` or `prefix: {with}_`, or name \
                      only the columns that are needed",
                     with = self.with.name()
                 )));

@@ -13,6 +13,7 @@ use artifact::{CLEANING_TASK, LLM_MODEL, PROCESSED_AT};
 use polars::prelude::{DataType, TimeUnit};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use spec::Result;
 
 use super::{Apply, derive};
@@ -129,8 +130,16 @@ impl Apply for Llm {
         let touched = plan.keep("touched", asked);
         let answer = |name: &str| Answer::Helper(lookup.answer_helper(&prefix, name));
 
+        let when = self.when.iter().flat_map(|when| when.sql().columns());
+        let reads: Vec<String> = lookup.inputs().iter().cloned().chain(when).collect();
+        // The answer where the model touched the row; elsewhere the column as it is, or empty cells of a new one.
+        let answered = |plan: &Plan, answer: Answer, name: &str, dtype: &DataType| {
+            let otherwise = plan.schema().contains(name).then(|| name.to_owned());
+            let (touched, reads) = (touched.clone(), reads.clone());
+            (name.to_owned(), Value::Answered { touched, answer, otherwise, dtype: dtype.clone(), reads })
+        };
         let outputs = lookup.outputs().iter();
-        let outputs = outputs.map(|(name, dtype)| answered(plan, &touched, answer(name), name, dtype)).collect();
+        let outputs = outputs.map(|(name, dtype)| answered(plan, answer(name), name, dtype)).collect();
         let moment = DataType::Datetime(TimeUnit::Microseconds, None);
         let marks = [
             (LLM_MODEL, answer(LLM_MODEL), DataType::String),
@@ -147,17 +156,15 @@ impl Apply for Llm {
                     .error(format!("column '{name}' is {found}, but the step keeps {wanted} there"))
                     .hint("rename it first"));
             }
-            origin.push(answered(plan, &touched, value, name, &dtype));
+            origin.push(answered(plan, value, name, &dtype));
         }
+        let when = self.when.as_ref().map(|when| expr::normal(when.sql().text()));
+        plan.means(artifact::flow(&artifact::stripped(json!({
+            "task": self.task, "version": lookup.version(), "when": when,
+        }))));
         plan.set_by(outputs, Log::Helper(by))?;
         plan.set_by(origin, Log::Nobody)
     }
-}
-
-/// `answer` where the model touched the row; elsewhere the column as it is, or empty cells of a new one.
-fn answered(plan: &Plan, touched: &str, answer: Answer, name: &str, dtype: &DataType) -> (String, Value) {
-    let otherwise = plan.schema().contains(name).then(|| name.to_owned());
-    (name.to_owned(), Value::Answered { touched: touched.to_owned(), answer, otherwise, dtype: dtype.clone() })
 }
 
 #[cfg(test)]
@@ -221,6 +228,29 @@ mod tests {
             column(&rows, "processed_at"),
             some(&[Some("1970-01-01 00:00:01.000000"), None, None, None, Some("1970-01-01 00:00:00.000000")])
         );
+    }
+
+    #[test]
+    fn what_is_asked_of_what_is_part_of_what_the_answers_mean() {
+        let of = |version: &str, steps: &str| {
+            let fix = task("fix", "fixed", &[("helo", Some("hello"))], "m1").of_version(version.to_owned());
+            let at = steps.matches("- ").count() - 1;
+            let given = Given { lookups: [(at, fix)].into(), ..Given::default() };
+            let steps: Vec<crate::Step> =
+                spec::parse(steps, std::path::Path::new("steps.yaml"), &Default::default()).unwrap().spec;
+            crate::clean(texts().lazy(), &steps, &given).unwrap_or_else(|error| panic!("{error}")).definitions
+        };
+        let llm = "- llm: {task: t.yaml, when: todo}";
+        let was = of("1", llm);
+        let changed = |version: &str, steps: &str| !was.changed(&of(version, steps), ["fixed"]).is_empty();
+        assert!(!changed("1", llm));
+        assert!(!changed("1", "- llm: {task: t.yaml, when: ' todo', require: true}"));
+        assert!(changed("2", llm));
+        assert!(changed("1", "- llm: {task: t.yaml}"));
+        assert!(changed("1", "- llm: {task: t.yaml, when: NOT todo}"));
+        assert!(changed("1", &format!("- trim: {{columns: [text]}}\n{llm}")));
+        assert!(changed("1", &format!("- derive: {{todo: NOT todo}}\n{llm}")));
+        assert_eq!(was.column("fixed").unwrap().reads, ["text", "todo"]);
     }
 
     #[test]

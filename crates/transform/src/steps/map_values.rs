@@ -344,7 +344,7 @@ mod tests {
         );
         assert_eq!(
             failure(&table(), "- map_values: {file: m.csv}"),
-            "step 1 'map_values': the file 'm.csv' is not at hand here; only the tool 'clean' reads mapping files"
+            "step 1 'map_values': the file 'm.csv' is not available here; only the tool 'clean' reads mapping files"
         );
     }
 }

@@ -10,7 +10,7 @@
 //! found by its form, so a number written in words or spread over columns is not.
 //!
 //! A hash is the keyed BLAKE3 of the text, 32 hexadecimal digits: equal texts stay equal, so that tables can
-//! still be joined, and nobody without the key can test a guess. The key comes from the environment; a
+//! still be joined, and a guess cannot be tested without the key. The key comes from the environment; a
 //! variable whose name holds KEY, SECRET or TOKEN is kept out of logs and evidence. Reasons of rows that earlier
 //! steps refused do not show the column's values.
 

@@ -267,7 +267,7 @@ mod tests {
             reasons(&refused),
             ["step 1 'outliers': x: '100.0' is outside [-85.45599999999999, 92.45599999999999]"]
         );
-        // More than half are equal: nobody can tell what is far.
+        // More than half are equal, so no distance is unusual.
         let equal = df!("x" => [1.0, 1.0, 1.0, 1.0, 9.0]).unwrap();
         assert_eq!(rows(&equal, "- outliers: {columns: [x], method: mad, action: drop}"), equal);
         let groups = df!("g" => ["a", "a", "a", "a", "b", "b"], "x" => [1i64, 2, 3, 1000, 1000, 2000]).unwrap();

@@ -72,7 +72,7 @@ impl Apply for Pivot {
             plan.check_new(name)?;
             if schema.contains(name) {
                 return Err(plan
-                    .error(format!("column '{name}' is there already"))
+                    .error(format!("column '{name}' exists already"))
                     .hint("give it another name: `values: {value: name}`"));
             }
             let reads = self.by.iter().map(str::to_owned).chain([self.column.clone()]).chain(self.measure.columns());
@@ -140,7 +140,7 @@ mod tests {
             ),
             (
                 "by: o, column: t, values: {card: o}, measure: COUNT(*)",
-                "column 'o' is there already; give it another name: `values: {value: name}`",
+                "column 'o' exists already; give it another name: `values: {value: name}`",
             ),
             (
                 "by: [], column: t, values: [card], measure: COUNT(*)",

@@ -1,4 +1,4 @@
-//! `remove_invisible` removes characters that nobody sees: control characters, zero-width spaces, direction marks, soft
+//! `remove_invisible` removes invisible characters: control characters, zero-width spaces, direction marks, soft
 //! hyphens, byte order marks, tags in which text can be hidden from people but not from a language model.
 //!
 //! ```yaml

@@ -39,7 +39,7 @@ pub struct Replace {
 struct Written {
     /// The text columns to change.
     columns: Vec<String>,
-    /// The text to find, as it stands.
+    /// The text to find, literally.
     #[serde(default)]
     literal: Option<String>,
     /// The regular expression to find (Rust `regex` syntax).

@@ -9,7 +9,7 @@
 //! first of them (`valid_from`) and ends where the next begins (`valid_to`), or is still current (an empty cell, and `is_current`).
 //! `columns` says which columns make a version; a change in the others makes none, and they are as they were when it began.
 //!
-//! With `missing: close` a key that a later snapshot does not have ends there; the times of all rows are the snapshots. It begins anew
+//! With `missing: close` a key that a later snapshot does not have ends there; the times of all rows are the snapshots. It begins again
 //! if it comes back. Two rows of one key and time that differ end the run with the keys named; rows without a key or time are refused.
 
 use std::sync::Arc;
@@ -96,7 +96,7 @@ impl Apply for Scd2 {
         for (name, dtype) in of {
             plan.check_new(name)?;
             if schema.contains(name) {
-                return Err(plan.error(format!("column '{name}' is there already")).hint("choose another name"));
+                return Err(plan.error(format!("column '{name}' exists already")).hint("choose another name"));
             }
             let reads = self.key.iter().map(str::to_owned).chain([self.at.clone()]).chain(tracked.clone()).collect();
             made.push((name.clone(), name.clone(), dtype.clone(), reads));

@@ -58,7 +58,7 @@ fn is_mark(c: char) -> bool {
     MARKS.contains(&c)
 }
 
-/// Every mark stands at the end of a word: nothing to do. Marks are ASCII, so their neighbours are all that is decoded.
+/// Every mark is at the end of a word: nothing to do. Marks are ASCII, so their neighbours are all that is decoded.
 fn has_no_mark_within(text: &str) -> bool {
     text.bytes().enumerate().filter(|(_, byte)| is_mark(char::from(*byte))).all(|(at, _)| {
         let (before, after) = (text[..at].chars().next_back(), text[at + 1..].chars().next());
@@ -74,7 +74,7 @@ fn space(text: &str, into: &mut String) {
         let end = from_word.find(char::is_whitespace).unwrap_or(from_word.len());
         let (word, after) = from_word.split_at(end);
         let joins = !into.is_empty() && !blanks.contains('\n') && belongs_to_word_before(word);
-        // Marks on both sides of the space are somebody's ellipsis.
+        // Marks on both sides of the space are an ellipsis.
         if !joins || into.ends_with(is_mark) {
             into.push_str(blanks);
         }
@@ -103,7 +103,7 @@ fn belongs_to_word_before(word: &str) -> bool {
     }
 }
 
-/// `joins`: the word goes on where `into` ends.
+/// `joins`: the word continues where `into` ends.
 fn space_word(word: &str, joins: bool, into: &mut String) {
     // The two characters before the marks, and the marks since.
     let mut last = into.chars().rev().filter(|_| joins);

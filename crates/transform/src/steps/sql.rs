@@ -209,7 +209,7 @@ impl Sql {
             if items[..at].iter().any(|(known, _)| known == name) {
                 return Err(plan
                     .error(format!("the result has two columns '{name}'"))
-                    .hint("name one of them anew: … AS other"));
+                    .hint("rename one of them: … AS other"));
             }
         }
         Ok(items)
@@ -265,7 +265,7 @@ impl Working<'_> {
         }
     }
 
-    /// Rows go on as they are, with other columns.
+    /// Rows are passed on with other columns.
     fn rows(&mut self, plan: &mut Plan) -> Result<()> {
         let mut set = Vec::new();
         for (at, (_, sql)) in self.items.iter().enumerate() {
@@ -469,6 +469,10 @@ impl Working<'_> {
             self.aggregate(plan, shown, keys.clone(), forms, keys, Vec::new())?;
         }
         if !self.order.is_empty() || self.sql.select.limit.is_some() {
+            if self.sql.select.limit.is_some() {
+                let by: Vec<String> = self.order.iter().map(|(column, ..)| column.clone()).collect();
+                plan.chooses_rows(&by);
+            }
             let (place, schema) = (plan.place().to_owned(), plan.schema().clone());
             let sorting = Sorting { place, by: self.order.clone(), limit: self.sql.select.limit, schema };
             plan.reshape_rows(Arc::new(sorting))?;

@@ -54,7 +54,7 @@ impl Apply for SurrogateKey {
     fn apply(&self, plan: &mut Plan) -> Result<()> {
         plan.check_new(&self.column)?;
         if plan.schema().contains(&self.column) {
-            return Err(plan.error(format!("column '{}' is there already", self.column)).hint("choose another name"));
+            return Err(plan.error(format!("column '{}' exists already", self.column)).hint("choose another name"));
         }
         if self.of.is_empty() {
             return Err(plan.error("'of' names no column").hint("name those whose values together are the key"));
@@ -140,7 +140,7 @@ mod tests {
         let table = df!("a" => [1i64]).unwrap();
         assert_eq!(
             failure(&table, "- surrogate_key: {column: a, of: a}"),
-            "step 1 'surrogate_key': column 'a' is there already; choose another name"
+            "step 1 'surrogate_key': column 'a' exists already; choose another name"
         );
         assert_eq!(
             failure(&table, "- surrogate_key: {column: k, of: []}"),

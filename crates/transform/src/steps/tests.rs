@@ -82,7 +82,7 @@ pub fn run_given(table: &DataFrame, steps: &str, given: &Given) -> Done {
     try_run(table, steps, given).unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// The rows that go on.
+/// The rows that are passed on.
 pub fn rows(table: &DataFrame, steps: &str) -> DataFrame {
     run(table, steps).rows
 }

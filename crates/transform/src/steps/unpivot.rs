@@ -6,7 +6,7 @@
 //! ```
 //!
 //! The columns must be of one type. They go; all others are repeated in each row, `_file` and `_row` among them. A cell without a
-//! value gives no row, unless `keep_null` is true. A map gives the text that stands for each column.
+//! value gives no row, unless `keep_null` is true. A map gives the text for each column.
 
 use std::sync::Arc;
 
@@ -61,15 +61,16 @@ impl Apply for Unpivot {
         for (name, dtype) in [(&self.name, DataType::String), (&self.value, dtype.clone())] {
             plan.check_new(name)?;
             if schema.contains(name) {
-                return Err(plan.error(format!("column '{name}' is there already")).hint("choose another name"));
+                return Err(plan.error(format!("column '{name}' exists already")).hint("choose another name"));
             }
             schema.insert(name.as_str().into(), dtype);
         }
         let reads: Vec<String> = self.columns.iter().map(|(column, _)| column.to_owned()).collect();
         plan.makes(&[
             (self.name.clone(), format!("names {}", reads.join(", ")), DataType::String, Vec::new()),
-            (self.value.clone(), format!("values {}", reads.join(", ")), dtype, reads),
+            (self.value.clone(), format!("values {}", reads.join(", ")), dtype, reads.clone()),
         ]);
+        plan.chooses_rows(&reads);
         let columns = self.columns.iter().map(|(column, text)| (column.to_owned(), text.to_owned())).collect();
         let (name, value, keep_null) = (self.name.clone(), self.value.clone(), self.keep_null);
         let place = plan.place().to_owned();
@@ -105,7 +106,7 @@ mod tests {
                 "columns: [a, b], name: n, value: v",
                 "column 'a' is int64, but column 'b' is string; cast them to one type first",
             ),
-            ("columns: [a, c], name: b, value: v", "column 'b' is there already; choose another name"),
+            ("columns: [a, c], name: b, value: v", "column 'b' exists already; choose another name"),
             ("columns: [a, d], name: n, value: v", "no column 'd'; choose one of: a, b, c"),
             ("columns: [], name: n, value: v", "no column is named; name those that become rows"),
         ] {

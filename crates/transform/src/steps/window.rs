@@ -34,7 +34,7 @@ impl Apply for Window {
         for (name, sql) in self.0.iter() {
             plan.check_new(name)?;
             if schema.contains(name) {
-                return Err(plan.error(format!("column '{name}' is there already")).hint("choose another name"));
+                return Err(plan.error(format!("column '{name}' exists already")).hint("choose another name"));
             }
             if sql.beyond_its_row() != Some("a window") {
                 return Err(plan.error(format!("'{sql}' holds no window")).hint(
@@ -79,7 +79,7 @@ mod tests {
     fn mistakes_are_named() {
         let table = df!("g" => ["a"], "x" => [1i64]).unwrap();
         for (step, error) in [
-            ("g: ROW_NUMBER() OVER (ORDER BY x)", "column 'g' is there already; choose another name"),
+            ("g: ROW_NUMBER() OVER (ORDER BY x)", "column 'g' exists already; choose another name"),
             (
                 "n: x * 2",
                 "'x * 2' holds no window; write f(x) OVER (PARTITION BY … ORDER BY …); for single rows use 'derive', for groups \

@@ -85,5 +85,5 @@ fn origins_are_named_once_and_the_log_only_if_it_is_read() {
     assert_eq!(fault(&[Predict], false), None);
     assert!(fault(&[], false).unwrap().contains("names nothing"));
     assert!(fault(&[Predict, Predict], false).unwrap().contains("names one of them twice"));
-    assert!(fault(&[Predict], true).unwrap().contains("names requests that nothing reads"));
+    assert!(fault(&[Predict], true).unwrap().contains("names requests that are not read"));
 }

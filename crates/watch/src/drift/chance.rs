@@ -6,7 +6,7 @@ use spec::random::Random;
 
 use super::{Counts, DriftSpec, look};
 
-/// The share of rounds in which a column counted as drifted although nothing moved: in each round the reference is drawn anew
+/// The share of rounds in which a column counted as drifted although nothing moved: in each round the reference is resampled
 /// by its own shares, as is each look. Columns are drawn independently of each other.
 pub fn false_alarms(spec: &DriftSpec, columns: &[Counts], importance: &[Option<f64>], seed: u64) -> f64 {
     if spec.resamples == 0 {

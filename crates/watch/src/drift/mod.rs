@@ -122,7 +122,7 @@ impl DriftSpec {
             return Some(wrong("request_days", days.to_string(), "a whole number from 1 to 3650"));
         }
         if self.served.is_some() && self.request_days.is_none() {
-            let error = spec::Error::cannot_run("names requests that nothing reads").at("served");
+            let error = spec::Error::cannot_run("names requests that are not read").at("served");
             return Some(
                 error.hint("write `request_days`, too: the features of so many days of requests are compared"),
             );

@@ -20,10 +20,9 @@ impl EstimateReport {
         if self.lines.is_empty() {
             let why = match self.without_reference.as_slice() {
                 [] => "there are no predictions yet".to_owned(),
-                versions => format!(
-                    "the test part of {} is missing or too small to say what a score means",
-                    versions.join(", ")
-                ),
+                versions => {
+                    format!("the test part of {} is missing or too small to calibrate scores", versions.join(", "))
+                }
             };
             return (Verdict::Skipped, why);
         }
@@ -53,7 +52,7 @@ impl EstimateReport {
                 number(error),
                 count(self.checked_weeks.into(), "week")
             ),
-            None => "how good such estimates are is not known yet, for want of labels".to_owned(),
+            None => "how good such estimates are is not known yet, because there are no labels".to_owned(),
         }
     }
 

@@ -166,13 +166,13 @@ fn a_shift_to_where_the_model_is_unsure_shows_before_labels_are_known_and_the_er
     let blind = of(&spec, None);
     assert_eq!(blind.lines[3].estimate, report.lines[3].estimate);
     assert_eq!((blind.usual_error, blind.checked_weeks), (None, 0));
-    assert!(blind.verdict(Severity::Soft).1.ends_with("is not known yet, for want of labels"));
+    assert!(blind.verdict(Severity::Soft).1.ends_with("is not known yet, because there are no labels"));
     let newest = of(&EstimateSpec { weeks: 1, max_worse: 0.9, ..spec.clone() }, None);
     assert_eq!((newest.lines.len(), newest.verdict(Severity::Hard).0), (1, Verdict::Passed));
     // A test part that is too small says nothing.
     let few = BTreeMap::from([("v1".to_owned(), Reference { scores: vec![0.5; 99], labels: vec![1.0; 99] })]);
     let none = estimate(&spec, Task::Classification, &keys(), &predictions, None, &promised, &few).unwrap();
-    let words = "the test part of v1 is missing or too small to say what a score means";
+    let words = "the test part of v1 is missing or too small to calibrate scores";
     assert_eq!(none.verdict(Severity::Hard), (Verdict::Skipped, words.to_owned()));
 }
 

@@ -121,7 +121,7 @@ impl ServiceReport {
         use artifact::Verdict;
         let Some(whole) = self.lines.first().filter(|line| line.tally.requests > 0) else {
             let days = spec::text::count(spec.days.into(), "day");
-            return (Verdict::Skipped, format!("the server was asked nothing in {days}"), None);
+            return (Verdict::Skipped, format!("the server had no requests in {days}"), None);
         };
         let requests = spec::text::count(whole.tally.requests, "request");
         if whole.tally.requests < spec.min_requests {

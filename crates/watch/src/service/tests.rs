@@ -113,7 +113,7 @@ fn a_service_that_keeps_its_levels_passes() {
     assert_eq!(report.levels_table("p").unwrap().height(), 3);
     assert_eq!(report.table("p").unwrap().height(), 1 + 2 + 1);
     let nothing = traffic(&spec, 0, |_| 0, 1).verdict(&spec);
-    assert_eq!((nothing.0, nothing.1.as_str()), (Verdict::Skipped, "the server was asked nothing in 30 days"));
+    assert_eq!((nothing.0, nothing.1.as_str()), (Verdict::Skipped, "the server had no requests in 30 days"));
     let few = traffic(&spec, 9, |_| 5, 1).verdict(&spec);
     assert_eq!((few.0, few.1.as_str()), (Verdict::Skipped, "only 90 requests in the log, of at least 100 requests"));
 }

@@ -1,4 +1,4 @@
-//! Windows of months over moments, keys of other widths, and things known late, as computed by hand.
+//! Windows of months over instants, keys of other widths, and things known late, as computed by hand.
 
 use super::*;
 

@@ -19,7 +19,7 @@ pub struct Ets {
     is_relative: bool,
     has_trend: bool,
     season: Option<(Kind, usize)>,
-    /// The weight of a new value for level, trend and season; how much of a trend goes on.
+    /// The weight of a new value for level, trend and season; how much of a trend continues.
     alpha: f64,
     beta: f64,
     gamma: f64,
@@ -45,6 +45,12 @@ struct Shape {
     season: Option<(Kind, usize)>,
 }
 
+/// The most that the weights of a new value for trend and season may be.
+struct Most {
+    beta: f64,
+    gamma: f64,
+}
+
 /// The best model of a series of at least [`LEAST`] values that are not all the same; `None` if no model has few enough
 /// numbers for it.
 pub fn fit(values: &[f64], season: usize) -> Option<Ets> {
@@ -55,15 +61,18 @@ pub fn fit(values: &[f64], season: usize) -> Option<Ets> {
         _ => &[None, Some(Kind::Additive)],
     };
     let mut best: Option<(f64, Ets)> = None;
-    for is_relative in [false, true] {
-        for (has_trend, is_damped) in [(false, false), (true, true), (true, false)] {
-            for kind in seasons {
-                // Multiplicative parts beside additive errors are unstable.
-                if is_relative && !is_positive || !is_relative && *kind == Some(Kind::Multiplicative) {
-                    continue;
-                }
+    // In the order of statsforecast: what one model allows for the weights of trend and season is the most that later ones
+    // may have.
+    let mut most = Most { beta: WEIGHTS.1, gamma: WEIGHTS.1 };
+    for (is_relative, has_trend) in [(false, false), (false, true), (true, false), (true, true)] {
+        for kind in seasons {
+            // Multiplicative parts beside additive errors are unstable.
+            if is_relative && !is_positive || !is_relative && *kind == Some(Kind::Multiplicative) {
+                continue;
+            }
+            for is_damped in [true, false].into_iter().filter(|is_damped| has_trend || !is_damped) {
                 let shape = Shape { is_relative, has_trend, is_damped, season: kind.map(|kind| (kind, season)) };
-                let Some((criterion, model)) = fitted(values, shape, season) else { continue };
+                let Some((criterion, model)) = fitted(values, shape, &mut most) else { continue };
                 if best.as_ref().is_none_or(|(least, _)| criterion < *least) {
                     best = Some((criterion, model));
                 }
@@ -74,21 +83,21 @@ pub fn fit(values: &[f64], season: usize) -> Option<Ets> {
 }
 
 /// The model of a shape, and its criterion.
-fn fitted(values: &[f64], shape: Shape, season: usize) -> Option<(f64, Ets)> {
+fn fitted(values: &[f64], shape: Shape, most: &mut Most) -> Option<(f64, Ets)> {
     let (low, high) = WEIGHTS;
     let length = shape.season.map_or(1, |(_, length)| length);
     let alpha = low + 0.2 * (high - low) / length as f64;
-    // A trend follows more slowly than a level does at first.
-    let beta_high = high.min(low + 0.2 * (high - low) / season.max(1) as f64).min(alpha);
-    let gamma_high = high.min(1.0 - alpha);
     let (mut start, mut bounds) = (vec![alpha], vec![WEIGHTS]);
     if shape.has_trend {
-        start.push(low + 0.1 * (beta_high - low));
-        bounds.push((low, beta_high));
+        // A trend follows more slowly than a level does at first.
+        most.beta = most.beta.min(alpha);
+        start.push(low + 0.1 * (most.beta - low));
+        bounds.push((low, most.beta));
     }
     if shape.season.is_some() {
-        start.push(low + 0.05 * (gamma_high - low));
-        bounds.push((low, gamma_high));
+        most.gamma = most.gamma.min(1.0 - alpha);
+        start.push(low + 0.05 * (most.gamma - low));
+        bounds.push((low, most.gamma));
     }
     if shape.is_damped {
         start.push(DAMPING.0 + 0.99 * (DAMPING.1 - DAMPING.0));

@@ -1,5 +1,7 @@
 use super::*;
 
+mod statsforecast;
+
 const GAP: f64 = f64::NAN;
 
 /// A season of four over a slow trend, with something in it that does not repeat.

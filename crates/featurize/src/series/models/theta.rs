@@ -2,7 +2,7 @@
 //! errors one period ahead is chosen, as AutoTheta of statsforecast does it.
 //!
 //! A line through the series is bent more (theta above 1) and smoothed exponentially; the forecast is this smoothed level and
-//! a part of the line's own trend. The static models draw the line through the whole series, the dynamic ones anew in
+//! a part of the line's own trend. The static models draw the line through the whole series, the dynamic ones draw it again in
 //! each period. A season is taken out before and put back afterwards where the series has one.
 
 use super::season::{Kind, is_seasonal, seasonal};

@@ -94,6 +94,8 @@ fn periods_of_all_lengths_are_proved() {
         ("1mo", "end", "2021-01-31", 0),
         ("1mo", "start", "2020-03-01", 0),
         ("3mo", "end", "2010-03-31", 0),
+        ("1mo", "start", "2020-11-30", 30),
+        ("1mo", "start", "2022-01-28", 28),
         ("2w", "end", "2020-01-03", 14),
     ] {
         let first: chrono::NaiveDate = from.parse().unwrap();
@@ -102,6 +104,8 @@ fn periods_of_all_lengths_are_proved() {
             _ => 1,
         };
         let day = |number: u32| match step {
+            // A day that shorter months do not have is their last.
+            28 | 30 => first.checked_add_months(chrono::Months::new(number * months)).unwrap(),
             0 => {
                 // The last day of a month is the one before the first of the next.
                 let next = first.succ_opt().unwrap();
@@ -133,6 +137,38 @@ fn periods_of_all_lengths_are_proved() {
         proved(&spec, &tables, &drawn).unwrap_or_else(|error| panic!("{every} {dated}: {error}"));
         assert_eq!(drawn.scoring.height(), 3);
     }
+}
+
+#[test]
+fn minutes_are_periods_of_timestamps() {
+    let mut meter = Vec::new();
+    let (mut at, mut load) = (Vec::new(), Vec::new());
+    for one in 0..2i64 {
+        for quarter in (0..400i64).filter(|quarter| quarter % 37 != 5) {
+            meter.push(one);
+            // 2024-03-30 00:05 and so on
+            at.push((19_812 * 1_440 + 5 + 15 * quarter) * 60_000);
+            load.push((quarter % 96 * 3 + one) as f64);
+        }
+    }
+    let mut table = df!("meter" => meter, "load" => load).unwrap();
+    let at = Series::new("at".into(), at).cast(&DataType::Datetime(TimeUnit::Milliseconds, None)).unwrap();
+    table.with_column(at.into()).unwrap();
+    let features = [
+        "day_before: {lag: {of: load, periods: 96, counted_from: target}}",
+        "mean: {mean: {of: load, window: 45min}}",
+        "hour: {mean: {of: load, window: 1h, lag: 1d, counted_from: target}}",
+        "easter: {holidays: {country: DE}}",
+    ];
+    let rules = "{by: meter, every: 15min, horizon: 8, gaps: keep, active_within: 30min}";
+    let spec =
+        read(&text(rules, "{name: load, is: {sql: load}}", &features).replace("time: week", "time: at")).unwrap();
+    let tables = vec![("sales", table)];
+    let drawn = built(&spec, &tables);
+    proved(&spec, &tables, &drawn).unwrap();
+    let first = &super::lines(&drawn.scoring)[0];
+    // The 400th quarter. Of the hour a day before, quarters 300 to 303, the second is missing.
+    assert_eq!(first, "0 0 2024-04-03 04:05:00 2024-04-03 04:05:00 1 48 42 41 0");
 }
 
 #[test]

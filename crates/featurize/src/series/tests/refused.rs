@@ -30,13 +30,14 @@ fn weeks(weeks: [&str; 5]) -> Tables {
 fn weeks_that_cannot_be() {
     assert_eq!(
         refused(WEEKLY, &[LAST], &weeks(["2024-01-01", "2024-01-08", "2024-01-08", "2024-01-22", "2024-01-29"])),
-        "table 'sales': series 7 has two rows for 2024-01-08: row 2 and row 3; remove or add up one of them in clean.yaml, \
-         for example with dedupe"
+        "table 'sales': series 7 has two rows for 2024-01-08: row 2 and row 3; if each row is a sale or a measurement, add \
+         them up in clean.yaml with aggregate; if a row came twice, remove one there, for example with dedupe"
     );
     assert_eq!(
         refused(WEEKLY, &[LAST], &weeks(["2024-01-01", "2024-01-08", "2024-01-16", "2024-01-22", "2024-01-29"])),
         "table 'sales': row 3 (series 7, 2024-01-16) lies between two periods of 1w, counted from 2024-01-01; correct the \
-         date in clean.yaml, or the length of a period as 'series.every'"
+         date in clean.yaml, or the length of a period as 'series.every'; if each row is a sale or a measurement, add them up to \
+         periods in clean.yaml with aggregate"
     );
     assert_eq!(
         refused(WEEKLY, &[LAST], &weeks(["2024-01-01", "2024-01-08", "2024-01-22", "2024-01-29", "2024-02-12"])),
@@ -90,7 +91,7 @@ fn features_that_would_look_ahead() {
     );
     assert_eq!(
         refused("{by: store, every: 1w, horizon: 1, known_ahead: units}", &[LAST], &whole()),
-        "series.known_ahead: the label is made of 'units', which is not known in advance; remove it there"
+        "series.known_ahead: the label is computed from 'units', which is not known in advance; remove it there"
     );
 }
 
@@ -151,6 +152,97 @@ fn a_store_that_was_renamed() {
     );
 }
 
+/// The weeks of `whole` with others' names.
+fn stores(names: &[&str]) -> Tables {
+    let day = |week: usize| 19_723 + 7 * week as i32;
+    let count = names.len();
+    let week = Series::new("week".into(), (0..count).map(|row| day(row / 2)).collect::<Vec<_>>());
+    let units: Vec<f64> = (0..count).map(|row| (row + 1) as f64).collect();
+    let mut table = df!("store" => names, "units" => units).unwrap();
+    table.with_column(week.cast(&DataType::Date).unwrap().into()).unwrap();
+    vec![("sales", table)]
+}
+
+#[test]
+fn stores_that_swapped_their_names() {
+    // Two rows a week: before 2024-01-15 what is called a was b, and the other way round.
+    let tables = stores(&["a", "b", "a", "b", "b", "a", "b", "a"]);
+    let of = |renamed: &str| format!("{{by: store, every: 1w, horizon: 1, renamed: [{renamed}]}}");
+    let swapped = "{column: store, from: a, to: b, on: 2024-01-15}, {column: store, from: b, to: a, on: 2024-01-15}";
+    let spec = spec_of(&of(swapped), &[LAST, "age: tenure", "sum: {sum: {of: units}}"]);
+    let drawn = set(&spec, &tables).unwrap();
+    let sums: Vec<Option<f64>> = drawn.scoring.column("sum").unwrap().f64().unwrap().iter().collect();
+    assert_eq!(sums, [Some(2.0 + 4.0 + 6.0 + 8.0), Some(1.0 + 3.0 + 5.0 + 7.0)]);
+    super::proved(&spec, &tables, &drawn).unwrap();
+    // Renamed twice, in any order of the list.
+    let twice = "{column: store, from: c, to: d, on: 2024-01-22}, {column: store, from: a, to: c, on: 2024-01-15}";
+    let tables = stores(&["a", "b", "a", "b", "c", "b", "d", "b"]);
+    let spec = spec_of(&of(twice), &[LAST, "age: tenure"]);
+    let drawn = set(&spec, &tables).unwrap();
+    let last = drawn.scoring.tail(Some(1));
+    assert_eq!((last.column("series").unwrap().get(0).unwrap().get_str(), last.height()), (Some("d"), 1));
+    assert_eq!(last.column("age").unwrap().get(0).unwrap().to_string(), "4");
+    super::proved(&spec, &tables, &drawn).unwrap();
+    let both = "{column: store, from: a, to: c, on: 2024-01-15}, {column: store, from: a, to: d, on: 2024-01-15}";
+    assert_eq!(
+        refused(&of(both), &[LAST], &tables),
+        "series.renamed: 'a' has two new names from 2024-01-15 on, 'c' and 'd'; leave one of them"
+    );
+    // A name that nobody has is perhaps misspelt.
+    let unknown = spec_of(&of("{column: store, from: A, to: b, on: 2024-01-15}"), &[LAST]);
+    let open = super::open(&tables);
+    let warnings = crate::build(&unknown, &open, crate::tests::today()).unwrap().warnings;
+    assert!(warnings.contains(&"series.renamed: no row has 'A' as 'store'".to_owned()), "{warnings:?}");
+}
+
+#[test]
+fn a_table_that_is_one_series() {
+    let mut tables = whole();
+    let spec = spec_of("{by: [], every: 1w, horizon: 2}", &[LAST, "all: {sum: {of: units, by: []}}"]);
+    let drawn = set(&spec, &tables).unwrap();
+    assert_eq!(super::names(&drawn.scoring), "series cutoff week horizon last all");
+    assert_eq!(
+        super::lines(&drawn.scoring),
+        ["all 2024-02-05 2024-02-05 1 16 31", "all 2024-02-05 2024-02-12 2 16 31"]
+    );
+    super::proved(&spec, &tables, &drawn).unwrap();
+    tables[0].1.rename("store", "series".into()).unwrap();
+    assert_eq!(
+        refused("{by: [], every: 1w, horizon: 2}", &[LAST], &tables),
+        "table 'sales' has a column 'series', but series.by names no column; write `by: series` if it tells series apart, else \
+         rename it in clean.yaml"
+    );
+}
+
+#[test]
+fn a_filled_week_has_the_price_that_fills_it() {
+    // Nothing was sold in the third week: were its price null, a model would learn that nothing is sold without a price.
+    let mut tables = five([Some(1.0), Some(2.0), Some(3.0), Some(8.0), Some(16.0)]);
+    let table = &mut tables[0].1;
+    table.with_column(Column::new("price".into(), [1.0, 2.0, 3.0, 4.0, 5.0])).unwrap();
+    *table = table.filter(&BooleanChunked::from_slice("".into(), &[true, true, false, true, true])).unwrap();
+    let rules = |fill: &str| {
+        format!(
+            "{{by: store, every: 1w, horizon: 2, active_within: 2w, gaps: {{fill: {{{fill}}}}}, known_ahead: price, \
+             known_ahead_missing: keep}}"
+        )
+    };
+    let prices = |fill: &str| {
+        let spec = spec_of(&rules(fill), &["horizon: {sql: horizon}", "planned: {sql: price}", LAST]);
+        let drawn = set(&spec, &tables).unwrap();
+        super::proved(&spec, &tables, &drawn).unwrap();
+        let of = |table: &DataFrame| -> Vec<Option<f64>> {
+            table.column("planned").unwrap().f64().unwrap().iter().collect()
+        };
+        (of(&drawn.training), of(&drawn.scoring))
+    };
+    let (training, scoring) = prices("units: 0, price: last");
+    let of_targets = [2.0, 2.0, 2.0, 4.0, 4.0, 5.0].map(Some);
+    assert_eq!((training.as_slice(), scoring.as_slice()), (of_targets.as_slice(), [None, None].as_slice()));
+    assert_eq!(prices("units: 0, price: 9").0, [2.0, 9.0, 9.0, 4.0, 4.0, 5.0].map(Some));
+    assert_eq!(prices("units: 0").0, [Some(2.0), None, None, Some(4.0), Some(4.0), Some(5.0)]);
+}
+
 #[test]
 fn what_is_no_number() {
     let mut tables = whole();
@@ -167,6 +259,19 @@ fn what_is_no_number() {
     assert_eq!(
         set(&label, &tables).err().unwrap().to_string(),
         "label 'where': 'region' is string, not a number; cast it in clean.yaml, or name a column of numbers"
+    );
+}
+
+#[test]
+fn times_with_a_zone() {
+    let mut tables = whole();
+    let week = tables[0].1.column("week").unwrap().clone();
+    let zone = TimeZone::opt_try_new(Some("Europe/Berlin")).unwrap();
+    let zoned = week.cast(&DataType::Datetime(TimeUnit::Microseconds, zone)).unwrap();
+    tables[0].1.with_column(zoned).unwrap();
+    assert_eq!(
+        refused(WEEKLY, &[LAST], &tables),
+        "table 'sales': column 'week' has a time zone; cast it to datetime in clean.yaml, which gives times of UTC"
     );
 }
 

@@ -2,7 +2,7 @@
 
 use score::Model;
 use score::metrics::largest;
-use score::models::{random_forest, tree};
+use score::models::Averaged;
 
 use super::tests::{goes_left, leaf};
 use super::*;
@@ -70,8 +70,13 @@ fn contributions_are_shapley_values() {
         half.truncate(rows / 2);
         let trees = [grow(&coded, &all, &[0, 1, 2, 3], growth), grow(&coded, &half, &[0, 2, 3], growth)];
         let features = matrix.features().to_vec();
-        explained(&*tree::model(trees[0].clone(), features.clone()).unwrap(), &trees[..1], &columns, &matrix);
-        explained(&*random_forest::model(trees.to_vec(), features).unwrap(), &trees, &columns, &matrix);
+        explained(
+            &*Averaged::Tree.model(trees[..1].to_vec(), features.clone()).unwrap(),
+            &trees[..1],
+            &columns,
+            &matrix,
+        );
+        explained(&*Averaged::Forest.model(trees.to_vec(), features).unwrap(), &trees, &columns, &matrix);
     }
 }
 

@@ -30,7 +30,11 @@ fn grow_classes(matrix: &Matrix, label: &[f64], classes: usize, depth: usize, mi
 }
 
 fn shares(tree: &Grown, matrix: &Matrix) -> Vec<f64> {
-    score::models::tree::model(tree.clone(), matrix.features().to_vec()).unwrap().predict(matrix).unwrap()
+    score::models::Averaged::Tree
+        .model(vec![tree.clone()], matrix.features().to_vec())
+        .unwrap()
+        .predict(matrix)
+        .unwrap()
 }
 
 /// The leaf of a row, by the words on [`Split`].
@@ -161,7 +165,7 @@ fn a_damaged_tree_is_not_walked() {
     let (matrix, label) = table();
     let tree = grow(&matrix, &label, 3, 10);
     let refused = |tree: Grown, features: &[Feature]| {
-        score::models::tree::model(tree, features.to_vec()).err().expect("a damaged tree").to_string()
+        score::models::Averaged::Tree.model(vec![tree], features.to_vec()).err().expect("a damaged tree").to_string()
     };
     assert_eq!(refused(tree.clone(), &matrix.features()[..1]), "a node of a tree has no feature");
     let with = |change: fn(&mut Grown)| {
@@ -302,7 +306,7 @@ fn the_shares_of_several_classes_are_those_of_the_leaf() {
         assert_eq!(back, tree);
         let mut odd = tree.clone();
         odd.nodes[1].shares.pop();
-        let error = score::models::tree::model(odd, matrix.features().to_vec()).err().unwrap();
+        let error = score::models::Averaged::Tree.model(vec![odd], matrix.features().to_vec()).err().unwrap();
         assert_eq!(error.to_string(), "the trees know different classes");
     }
 }

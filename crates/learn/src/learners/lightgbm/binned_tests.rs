@@ -1,9 +1,11 @@
 //! Fits on the same rows share their bins, and none is other than it would be alone.
 
+use super::super::boosting_tests::saved;
 use super::tests::spec;
 use super::*;
 use crate::lightgbm::{Dataset, MADE};
 use crate::random::Random;
+use crate::{Learner, Model};
 use score::Matrix;
 
 const ROWS: usize = 900;
@@ -60,14 +62,12 @@ impl Rows {
 }
 
 /// The model's file and its notes.
-fn written(model: &dyn Model) -> (String, serde_json::Value) {
-    let folder = tempfile::tempdir().unwrap();
-    let file = model.save(folder.path()).unwrap();
-    (std::fs::read_to_string(folder.path().join(file)).unwrap(), model.notes())
+fn written(model: &dyn Model) -> (Vec<u8>, serde_json::Value) {
+    (saved(model), model.notes())
 }
 
 /// The model's text, with data sets of its own that were given every parameter.
-fn alone(learner: &Lightgbm, task: Task, (train, valid): (&Matrix, &Matrix), labels: (&[f64], &[f64])) -> String {
+fn alone(learner: &Lightgbm, task: Task, (train, valid): (&Matrix, &Matrix), labels: (&[f64], &[f64])) -> Vec<u8> {
     let parameters = learner.parameters(task, 2, train.features(), 7).unwrap();
     // The number of threads is one for the whole process.
     let all = parameters.without("num_threads");
@@ -75,7 +75,7 @@ fn alone(learner: &Lightgbm, task: Task, (train, valid): (&Matrix, &Matrix), lab
     let check = Dataset::with(valid, labels.1, valid.weights(), &all, Some(&data)).unwrap();
     let stop = Stop { valid: &check, patience: learner.early_stopping };
     let stop = (learner.early_stopping > 0).then_some(&stop);
-    crate::lightgbm::train(&data, stop, &parameters, learner.trees).unwrap().text
+    crate::lightgbm::train(&data, stop, &parameters, learner.trees).unwrap().model
 }
 
 const SETTINGS: &[&str] = &[

@@ -1,24 +1,18 @@
 //! Scores of the models that are learned here equal, bit by bit, what LightGBM makes of their text; contributions equal
 //! its own to rounding errors.
 
-use std::path::Path;
-
 use score::{Feature, Matrix, Model, Task};
 
-use super::super::made_rows::{Rows, asked, rows};
-use super::tests::{CASES, spec, yaml};
+use super::super::boosting_tests::{kinds, label, replacing, saved};
+use super::super::made_rows::{asked, rows};
+use super::Lightgbm;
+use super::tests::{CASES, spec};
 use crate::lightgbm::{Booster, Importance};
 use crate::random::Random;
 use crate::{Data, Learner};
 
-fn saved(model: &dyn Model) -> String {
-    let folder = tempfile::tempdir().unwrap();
-    let file = model.save(folder.path()).unwrap();
-    std::fs::read_to_string(folder.path().join(file)).unwrap()
-}
-
 fn check(model: &dyn Model, what: &str, random: &mut Random) {
-    let theirs = Booster::from_text(&saved(model)).unwrap();
+    let theirs = Booster::from_text(&String::from_utf8(saved(model)).unwrap()).unwrap();
     let rows = asked(model.features(), random);
     let bits = |values: Vec<f64>| values.into_iter().map(f64::to_bits).collect::<Vec<u64>>();
     let expected = bits(theirs.predict(&rows).unwrap());
@@ -57,12 +51,7 @@ fn every_kind_of_model_scores_as_lightgbm_does() {
     let mut random = Random::new(11, 0);
     let (train, valid) = (rows(1), rows(2));
     let mut fit = |yaml: &str, task: Task| {
-        let label = |rows: &Rows| match task {
-            Task::Classification => rows.classes.clone(),
-            Task::Regression => rows.amounts.clone(),
-            Task::Multiclass => rows.amounts.iter().map(|amount| amount.floor().min(3.0)).collect(),
-        };
-        let (of_train, of_valid) = (label(&train), label(&valid));
+        let (of_train, of_valid) = (label(&train, task), label(&valid, task));
         let fitted = |train: &Matrix, valid: &Matrix| {
             let data = Data { features: train, label: &of_train };
             let model = spec(yaml).fit(task, data, Data { features: valid, label: &of_valid }, 7);
@@ -73,15 +62,7 @@ fn every_kind_of_model_scores_as_lightgbm_does() {
         let narrow = fitted(&train.matrix.clone().narrowed(), &valid.matrix.clone().narrowed());
         assert_eq!(saved(&*narrow), saved(&*model), "{yaml}: narrow columns");
     };
-    for (_, task, base, with, value) in CASES {
-        let both = format!("{with}{}{value}", if with.is_empty() { "" } else { ", " });
-        fit(&yaml(base, &both), *task);
-    }
-    for objective in ["squared", "absolute", "huber", "quantile: 0.9", "poisson", "gamma", "tweedie"] {
-        let objective = if objective.contains(':') { format!("{{{objective}}}") } else { objective.to_owned() };
-        fit(&format!("{{trees: 25, objective: {objective}}}"), Task::Regression);
-    }
-    fit("{trees: 8}", Task::Multiclass);
+    kinds(CASES).iter().for_each(|(yaml, task)| fit(yaml, *task));
     fit("{trees: 8, row_share: 0.6, parameters: {boosting: rf}}", Task::Multiclass);
     fit(
         "{trees: 40, leaves: 120, min_leaf_rows: 1, increasing: [x], interactions: [[x, y], [z, category]]}",
@@ -93,21 +74,16 @@ fn every_kind_of_model_scores_as_lightgbm_does() {
 
 #[test]
 fn models_that_train_does_not_make_are_refused() {
-    let folder = tempfile::tempdir().unwrap();
     let rows = rows(1);
     let data = Data { features: &rows.matrix, label: &rows.classes };
     let model = spec("{trees: 2}").fit(Task::Classification, data, data, 7).unwrap();
-    let file = model.save(folder.path()).unwrap();
-    let text = std::fs::read_to_string(folder.path().join(&file)).unwrap();
-    let refused = |text: &str, features: &[Feature]| {
-        std::fs::write(folder.path().join(&file), text).unwrap();
-        let error = score::load_model(super::NAME, folder.path(), &file, features.to_vec()).err().unwrap().to_string();
-        error.strip_prefix(&format!("{}: ", Path::new(folder.path()).join(&file).display())).unwrap().to_owned()
-    };
-    let ranking = text.replacen("objective=binary sigmoid:1", "objective=lambdarank", 1);
-    assert_eq!(
-        refused(&ranking, model.features()),
-        "a model of the objective 'lambdarank', which train does not have; train again with another objective"
-    );
-    assert_eq!(refused(&text, &model.features()[..2]), "a model of 4 features, but the signature has 2");
+    replacing::<Lightgbm>(model.as_ref(), |bytes, refused: &dyn Fn(&[u8], &[Feature]) -> String| {
+        let text = String::from_utf8(bytes.to_vec()).unwrap();
+        let ranking = text.replacen("objective=binary sigmoid:1", "objective=lambdarank", 1);
+        assert_eq!(
+            refused(ranking.as_bytes(), model.features()),
+            "a model of the objective 'lambdarank', which train does not have; train again with another objective"
+        );
+        assert_eq!(refused(bytes, &model.features()[..2]), "a model of 4 features, but the signature has 2");
+    });
 }

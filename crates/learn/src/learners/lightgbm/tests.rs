@@ -1,37 +1,25 @@
 //! Other parameters: each that is accepted changes something, and each way of boosting is judged, saved and explained as
 //! one model.
 
-use std::path::Path;
+use score::{Matrix, Model};
 
-use score::{Matrix, load_model};
-
-use super::super::made_rows::{Rows, rows};
+use super::super::boosting_tests::{self, Case, replacing, saved_is_judged, with_odd_labels, without_text, yaml};
+use super::super::made_rows::rows;
 use super::*;
+use crate::Learner;
 use crate::lightgbm::ALLOWED;
 use crate::metrics::{Metric, Scored};
 
 pub(super) fn spec(yaml: &str) -> Lightgbm {
-    spec::parse(yaml, Path::new("t.yaml"), &Default::default()).unwrap_or_else(|error| panic!("{error}")).spec
+    boosting_tests::spec(yaml)
 }
 
 fn fit(yaml: &str, task: Task) -> Result<Box<dyn Model>> {
-    let (train, valid) = (rows(1), rows(2));
-    let label = |rows: &Rows| if task == Task::Classification { rows.classes.clone() } else { rows.amounts.clone() };
-    let (train_label, valid_label) = (label(&train), label(&valid));
-    let train = Data { features: &train.matrix, label: &train_label };
-    spec(yaml).fit(task, train, Data { features: &valid.matrix, label: &valid_label }, 7)
-}
-
-/// All that can be seen of a model: what it predicts, why, and how training went. Not its text, which repeats each
-/// parameter that it was given.
-fn seen(model: &dyn Model) -> (Vec<f64>, Vec<f64>, serde_json::Value) {
-    let rows = rows(3).matrix.slice(0..100);
-    let contributions = model.contributions(&rows).unwrap().unwrap();
-    (model.predict(&rows).unwrap(), contributions.values, model.notes())
+    boosting_tests::fit::<Lightgbm>(yaml, task)
 }
 
 /// Of each parameter a setting in which another value must change something.
-pub(super) const CASES: &[(&str, Task, &str, &str, &str)] = {
+pub(super) const CASES: &[Case] = {
     const C: Task = Task::Classification;
     const R: Task = Task::Regression;
     &[
@@ -77,30 +65,9 @@ pub(super) const CASES: &[(&str, Task, &str, &str, &str)] = {
     ]
 };
 
-pub(super) fn yaml(base: &str, others: &str) -> String {
-    let base =
-        if base.contains("early_stopping") { base.to_owned() } else { format!("trees: 12, early_stopping: 0, {base}") };
-    format!("{{{}, parameters: {{{others}}}}}", base.trim_end_matches(", "))
-}
-
 #[test]
 fn each_parameter_that_may_be_set_changes_something() {
-    for allowed in ALLOWED {
-        let cases: Vec<_> = CASES.iter().filter(|(name, ..)| *name == allowed.name).collect();
-        assert!(!cases.is_empty(), "no case shows that '{}' has an effect", allowed.name);
-        for (name, task, base, with, value) in cases {
-            let both = format!("{with}{}{value}", if with.is_empty() { "" } else { ", " });
-            let without = fit(&yaml(base, with), *task).unwrap_or_else(|error| panic!("{name}: {error}"));
-            let other = fit(&yaml(base, &both), *task).unwrap_or_else(|error| panic!("{name}: {error}"));
-            assert!(seen(without.as_ref()) != seen(other.as_ref()), "'{value}' changes nothing");
-            let again = fit(&yaml(base, &both), *task).unwrap();
-            let (one, two) = (seen(again.as_ref()), seen(other.as_ref()));
-            for (one, two) in one.0.iter().zip(&two.0).chain(one.1.iter().zip(&two.1)) {
-                assert_eq!(one, two, "'{value}' gives another model each time");
-            }
-            assert_eq!(one.2, two.2, "'{value}' gives another model each time");
-        }
-    }
+    boosting_tests::each_changes_something::<Lightgbm>(ALLOWED.iter().map(|allowed| allowed.name), CASES);
 }
 
 #[test]
@@ -130,10 +97,9 @@ fn contributions_sum_to_the_raw_score_however_trees_are_grown() {
     }
 }
 
-/// The loss of the saved model on the validation rows is the one that the training stopped by.
 #[test]
 fn what_is_saved_is_what_was_judged() {
-    for (base, others) in [
+    let cases = [
         ("trees: 200, learning_rate: 0.3, early_stopping: 20", "boosting: dart, drop_rate: 0.3, skip_drop: 0.2"),
         (
             "trees: 200, learning_rate: 0.3, early_stopping: 20",
@@ -146,23 +112,8 @@ fn what_is_saved_is_what_was_judged() {
         ("trees: 200, learning_rate: 0.3, early_stopping: 10, row_share: 0.7", "metric: auc"),
         // No split is left long before the last round.
         ("trees: 60, min_leaf_rows: 200, early_stopping: 60", "boosting: dart, min_gain_to_split: 3, drop_rate: 0.5"),
-    ] {
-        let model = fit(&yaml(base, others), Task::Classification).unwrap_or_else(|error| panic!("{others}: {error}"));
-        let notes = model.notes();
-        let (kept, tried) = (notes["trees"].as_u64().unwrap(), notes["trees_tried"].as_u64().unwrap());
-        assert!(kept <= tried && kept > 0, "{notes}");
-        let valid = rows(2);
-        let metric = if notes["stopped_by"]["metric"] == "auc" { Metric::Auc } else { Metric::LogLoss };
-        let folder = tempfile::tempdir().unwrap();
-        let file = model.save(folder.path()).unwrap();
-        let saved = load_model(NAME, folder.path(), &file, model.features().to_vec()).unwrap();
-        for model in [model, saved] {
-            let scores = model.predict(&valid.matrix).unwrap();
-            let scored = Scored::new(Task::Classification, valid.classes.clone(), scores, "valid").unwrap();
-            let (found, judged) = (scored.value(metric, None).unwrap(), notes["stopped_by"]["value"].as_f64().unwrap());
-            assert!((found - judged).abs() < 1e-6, "{others}: saved {found}, judged {judged}");
-        }
-    }
+    ];
+    saved_is_judged::<Lightgbm>(&cases, 1e-6);
 }
 
 #[test]
@@ -256,27 +207,14 @@ fn what_has_no_effect_is_refused() {
     let regression = error("", "is_unbalance: true", Task::Regression);
     assert_eq!(regression, "lightgbm.parameters: 'is_unbalance' has no effect but for two classes; leave it out");
 
-    let numbers = Matrix::from_columns(vec![Feature::numeric("x")], vec![(0..50).map(f64::from).collect()]).unwrap();
-    let label: Vec<f64> = (0..50).map(|row| f64::from(row % 2)).collect();
-    let data = Data { features: &numbers, label: &label };
-    let error = spec("{parameters: {cat_l2: 1}}").fit(c, data, data, 1).err().unwrap().to_string();
+    let error = without_text::<Lightgbm>("{parameters: {cat_l2: 1}}");
     let expected = "lightgbm.parameters: 'cat_l2' has no effect without a column of text to learn from; leave it out";
     assert_eq!(error, expected);
 }
 
 #[test]
 fn labels_that_an_objective_cannot_take_are_counted() {
-    let numbers = Matrix::from_columns(vec![Feature::numeric("x")], vec![(0..60).map(f64::from).collect()]).unwrap();
-    let error = |objective: &str, odd: f64| {
-        let mut label = vec![1.0; 60];
-        (label[3], label[7]) = (odd, odd);
-        let data = Data { features: &numbers, label: &label };
-        let none = Data { features: &numbers.slice(0..0), label: &[] };
-        spec(&format!("{{objective: {objective}}}")).fit(Task::Regression, data, none, 1).err().map(|error| {
-            assert_eq!(error.class(), spec::Class::Refused);
-            error.to_string()
-        })
-    };
+    let error = |objective: &str, odd: f64| with_odd_labels::<Lightgbm>(&format!("{{objective: {objective}}}"), odd);
     for (objective, odd, words) in
         [("poisson", -1.0, "0 or more"), ("tweedie", -0.5, "0 or more"), ("gamma", 0.0, "above 0")]
     {
@@ -286,6 +224,7 @@ fn labels_that_an_objective_cannot_take_are_counted() {
         assert!(found.starts_with(&expected), "{found}");
     }
     assert_eq!(error("poisson", 0.0), None);
+    let numbers = Matrix::from_columns(vec![Feature::numeric("x")], vec![(0..60).map(f64::from).collect()]).unwrap();
     let zeros = Data { features: &numbers, label: &[0.0; 60] };
     let found = spec("{objective: tweedie}").fit(Task::Regression, zeros, zeros, 1).err().unwrap().to_string();
     assert!(found.starts_with("lightgbm: objective tweedie needs a label that is not 0 in all rows"), "{found}");
@@ -304,23 +243,17 @@ fn a_forest_of_trees_without_splits_is_refused() {
 #[test]
 fn a_damaged_file_is_named_with_its_line() {
     let model = fit(&yaml("", ""), Task::Classification).unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let file = model.save(folder.path()).unwrap();
-    let path = folder.path().join(&file);
-    let text = std::fs::read_to_string(&path).unwrap();
-    let error = |text: &[u8]| {
-        std::fs::write(&path, text).unwrap();
-        let error = load_model(NAME, folder.path(), &file, model.features().to_vec()).err().unwrap().to_string();
-        error.strip_prefix(&format!("{}: ", path.display())).unwrap_or_else(|| panic!("{error}")).to_owned()
-    };
-    let damaged = error(text.replacen("split_feature=", "split_feature=9 ", 1).as_bytes());
-    assert!(damaged.starts_with("line ") && damaged.contains(": tree 0: 'split_feature' has "), "{damaged}");
-    assert!(
-        damaged.ends_with("; the file is damaged or not a model of LightGBM 4; restore it, or train again"),
-        "{damaged}"
-    );
-    let cut = error(&text.as_bytes()[..text.len() / 2]);
-    assert!(cut.contains("the text is cut off in a tree"), "{cut}");
-    assert!(error(b"").starts_with("line 1: the text ends where the word 'tree' is expected"));
-    assert!(error(&[0xff, 0xfe, 0x00]).starts_with("not a text"));
+    replacing::<Lightgbm>(model.as_ref(), |bytes, error| {
+        let (text, error) = (String::from_utf8(bytes.to_vec()).unwrap(), |bytes: &[u8]| error(bytes, model.features()));
+        let damaged = error(text.replacen("split_feature=", "split_feature=9 ", 1).as_bytes());
+        assert!(damaged.starts_with("line ") && damaged.contains(": tree 0: 'split_feature' has "), "{damaged}");
+        assert!(
+            damaged.ends_with("; the file is damaged or not a model of LightGBM 4; restore it, or train again"),
+            "{damaged}"
+        );
+        let cut = error(&text.as_bytes()[..text.len() / 2]);
+        assert!(cut.contains("the text is cut off in a tree"), "{cut}");
+        assert!(error(b"").starts_with("line 1: the text ends where the word 'tree' is expected"));
+        assert!(error(&[0xff, 0xfe, 0x00]).starts_with("not a text"));
+    });
 }

@@ -3,16 +3,14 @@
 
 use score::{Feature, Matrix, Model, Task};
 
+use super::super::boosting_tests::{kinds, saved};
 use super::super::made_rows::asked;
-use super::tests::{CASES, fit, yaml};
+use super::tests::{CASES, fit};
 use crate::random::Random;
 use crate::xgboost::{Kind, Library, Predictor, is_here};
 
 fn check(model: &dyn Model, what: &str, random: &mut Random) {
-    let folder = tempfile::tempdir().unwrap();
-    let file = model.save(folder.path()).unwrap();
-    let bytes = std::fs::read(folder.path().join(file)).unwrap();
-    let theirs = Predictor::read(Library::get().unwrap(), &bytes).unwrap();
+    let theirs = Predictor::read(Library::get().unwrap(), &saved(model)).unwrap();
     let rows = asked(model.features(), random);
     let bits = |values: &[f64]| values.iter().map(|value| (*value as f32).to_bits()).collect::<Vec<u32>>();
     let expected: Vec<u32> = theirs.predict(&rows, Kind::Predicted).unwrap().into_iter().map(f32::to_bits).collect();
@@ -56,15 +54,7 @@ fn every_kind_of_model_scores_as_xgboost_does() {
         let model = fit(yaml, task).unwrap_or_else(|error| panic!("{yaml}: {error}"));
         check(&*model, yaml, &mut random);
     };
-    for (_, task, base, with, value) in CASES.iter().filter(|(name, ..)| *name != "booster") {
-        let both = format!("{with}{}{value}", if with.is_empty() { "" } else { ", " });
-        fit(&yaml(base, &both), *task);
-    }
-    for objective in ["squared", "absolute", "huber", "quantile: 0.9", "poisson", "gamma", "tweedie"] {
-        let objective = if objective.contains(':') { format!("{{{objective}}}") } else { objective.to_owned() };
-        fit(&format!("{{trees: 25, objective: {objective}}}"), Task::Regression);
-    }
-    fit("{trees: 8}", Task::Multiclass);
+    kinds(CASES).iter().for_each(|(yaml, task)| fit(yaml, *task));
     fit("{trees: 8, parameters: {booster: dart, rate_drop: 0.5}}", Task::Multiclass);
     fit(
         "{trees: 40, depth: 12, min_leaf_weight: 0, increasing: [x], interactions: [[x, y], [z, category]]}",

@@ -1,48 +1,31 @@
 //! Other parameters: each that is accepted changes something. What is saved is what was judged, and equal inputs give equal
 //! models.
 
-use std::path::Path;
+use score::{Matrix, Model};
 
-use score::{Matrix, load_model};
-
-use super::super::made_rows::{Rows as Table, rows};
+use super::super::boosting_tests::{
+    self, Case, replacing, saved, saved_is_judged, seen, with_odd_labels, without_text, yaml,
+};
+use super::super::made_rows::rows;
 use super::*;
-use crate::metrics::{Metric, Scored};
+use crate::Learner;
 use crate::xgboost::{ALLOWED, is_here};
 
 pub(super) fn spec(yaml: &str) -> Xgboost {
-    spec::parse(yaml, Path::new("t.yaml"), &Default::default()).unwrap_or_else(|error| panic!("{error}")).spec
-}
-
-fn label(rows: &Table, task: Task) -> Vec<f64> {
-    match task {
-        Task::Classification => rows.classes.clone(),
-        Task::Regression => rows.amounts.clone(),
-        Task::Multiclass => rows.amounts.iter().map(|amount| amount.floor().min(3.0)).collect(),
-    }
+    boosting_tests::spec(yaml)
 }
 
 pub(super) fn fit(yaml: &str, task: Task) -> Result<Box<dyn Model>> {
-    let (train, valid) = (rows(1), rows(2));
-    let (train_label, valid_label) = (label(&train, task), label(&valid, task));
-    let train = Data { features: &train.matrix, label: &train_label };
-    spec(yaml).fit(task, train, Data { features: &valid.matrix, label: &valid_label }, 7)
-}
-
-/// All that can be seen of a model: what it predicts, why, and how training went.
-fn seen(model: &dyn Model) -> (Vec<f64>, Vec<f64>, serde_json::Value) {
-    let rows = rows(3).matrix.slice(0..100);
-    let contributions = model.contributions(&rows).unwrap().unwrap();
-    (model.predict(&rows).unwrap(), contributions.values, model.notes())
+    boosting_tests::fit::<Xgboost>(yaml, task)
 }
 
 /// Of each parameter a setting in which another value must change something.
-pub(super) const CASES: &[(&str, Task, &str, &str, &str)] = {
+pub(super) const CASES: &[Case] = {
     const C: Task = Task::Classification;
     const R: Task = Task::Regression;
     const M: Task = Task::Multiclass;
     &[
-        ("booster", C, "", "rate_drop: 0.5, booster: dart", "booster: gbtree"),
+        ("booster", C, "", "", "booster: dart, rate_drop: 0.5"),
         ("rate_drop", C, "", "booster: dart", "rate_drop: 0.9"),
         ("skip_drop", C, "", "booster: dart, rate_drop: 0.5", "skip_drop: 0.9"),
         ("one_drop", C, "", "booster: dart, rate_drop: 0.01", "one_drop: true"),
@@ -72,34 +55,23 @@ pub(super) const CASES: &[(&str, Task, &str, &str, &str)] = {
     ]
 };
 
-pub(super) fn yaml(base: &str, others: &str) -> String {
-    let base =
-        if base.contains("early_stopping") { base.to_owned() } else { format!("trees: 12, early_stopping: 0, {base}") };
-    format!("{{{}, parameters: {{{others}}}}}", base.trim_end_matches(", "))
-}
-
 #[test]
 fn each_parameter_that_may_be_set_changes_something() {
     if !is_here() {
         return;
     }
-    for allowed in ALLOWED {
-        let cases: Vec<_> = CASES.iter().filter(|(name, ..)| *name == allowed.name).collect();
-        assert!(!cases.is_empty(), "no case shows that '{}' has an effect", allowed.name);
-        for (name, task, base, with, value) in cases {
-            let both = match *name {
-                // The way of boosting itself is what differs.
-                "booster" => (*value).to_owned(),
-                _ => format!("{with}{}{value}", if with.is_empty() { "" } else { ", " }),
-            };
-            let without = fit(&yaml(base, with), *task).unwrap_or_else(|error| panic!("{name}: {error}"));
-            let other = fit(&yaml(base, &both), *task).unwrap_or_else(|error| panic!("{name}: {error}"));
-            let (one, two) = (seen(without.as_ref()), seen(other.as_ref()));
-            assert!(one != two, "'{value}' changes nothing");
-            for notes in [one.2, two.2] {
-                assert_eq!(notes["warnings"], serde_json::Value::Null, "{name}: XGBoost reads each parameter");
-            }
-        }
+    boosting_tests::each_changes_something::<Xgboost>(ALLOWED.iter().map(|allowed| allowed.name), CASES);
+}
+
+/// XGBoost warns of parameters that it does not read.
+#[test]
+fn each_parameter_that_may_be_set_is_read() {
+    if !is_here() {
+        return;
+    }
+    for (yaml, task) in boosting_tests::kinds(CASES) {
+        let notes = fit(&yaml, task).unwrap_or_else(|error| panic!("{yaml}: {error}")).notes();
+        assert_eq!(notes["warnings"], serde_json::Value::Null, "{yaml}");
     }
 }
 
@@ -164,36 +136,19 @@ fn own_settings_change_something() {
     fit("{trees: 2, depth: 30, min_leaf_weight: 0}", Task::Classification).unwrap();
 }
 
-/// The loss of the saved model on the validation rows is the one that the training stopped by.
 #[test]
 fn what_is_saved_is_what_was_judged() {
     if !is_here() {
         return;
     }
-    for (base, others) in [
+    let cases = [
         ("trees: 200, learning_rate: 0.3, early_stopping: 10", "booster: gbtree"),
         ("trees: 200, learning_rate: 0.3, early_stopping: 20", "booster: dart, rate_drop: 0.3, skip_drop: 0.2"),
         ("trees: 60, learning_rate: 0.3, early_stopping: 60", "booster: dart, rate_drop: 0.5, normalize_type: forest"),
         ("trees: 100, learning_rate: 0.3, early_stopping: 10, row_share: 0.7", "eval_metric: auc"),
         ("trees: 100, learning_rate: 0.5, early_stopping: 5, row_share: 0.5", "num_parallel_tree: 3"),
-    ] {
-        let model = fit(&yaml(base, others), Task::Classification).unwrap_or_else(|error| panic!("{others}: {error}"));
-        let notes = model.notes();
-        let (kept, tried) = (notes["trees"].as_u64().unwrap(), notes["trees_tried"].as_u64().unwrap());
-        assert!(kept <= tried && kept > 0, "{notes}");
-        assert_eq!(model.tuned().trees, Some(kept as u32));
-        let valid = rows(2);
-        let metric = if notes["stopped_by"]["metric"] == "auc" { Metric::Auc } else { Metric::LogLoss };
-        let folder = tempfile::tempdir().unwrap();
-        let file = model.save(folder.path()).unwrap();
-        let saved = load_model(NAME, folder.path(), &file, model.features().to_vec()).unwrap();
-        for model in [model, saved] {
-            let scores = model.predict(&valid.matrix).unwrap();
-            let scored = Scored::new(Task::Classification, valid.classes.clone(), scores, "valid").unwrap();
-            let (found, judged) = (scored.value(metric, None).unwrap(), notes["stopped_by"]["value"].as_f64().unwrap());
-            assert!((found - judged).abs() < 1e-5, "{others}: saved {found}, judged {judged}");
-        }
-    }
+    ];
+    saved_is_judged::<Xgboost>(&cases, 1e-5);
     // Each objective stops by its own loss.
     for (objective, metric) in [
         ("squared", "rmse"),
@@ -217,12 +172,7 @@ fn equal_inputs_give_equal_models() {
     if !is_here() {
         return;
     }
-    let written = |yaml: &str, task: Task| {
-        let folder = tempfile::tempdir().unwrap();
-        let model = fit(yaml, task).unwrap();
-        let file = model.save(folder.path()).unwrap();
-        std::fs::read(folder.path().join(file)).unwrap()
-    };
+    let written = |yaml: &str, task: Task| saved(fit(yaml, task).unwrap().as_ref());
     for (yaml, task) in [
         ("{trees: 20, row_share: 0.6, feature_share: 0.5}", Task::Classification),
         (
@@ -329,10 +279,7 @@ fn what_has_no_effect_is_refused() {
         let found = found.strip_prefix("xgboost.parameters: ").unwrap_or_else(|| panic!("{found}"));
         assert!(found.starts_with(expected), "{others}: {found}");
     }
-    let numbers = Matrix::from_columns(vec![Feature::numeric("x")], vec![(0..50).map(f64::from).collect()]).unwrap();
-    let label: Vec<f64> = (0..50).map(|row| f64::from(row % 2)).collect();
-    let data = Data { features: &numbers, label: &label };
-    let error = spec("{parameters: {max_cat_threshold: 1}}").fit(c, data, data, 1).err().unwrap().to_string();
+    let error = without_text::<Xgboost>("{parameters: {max_cat_threshold: 1}}");
     assert_eq!(
         error,
         "xgboost.parameters: 'max_cat_threshold' has no effect without a column of text to learn from; leave it out"
@@ -341,16 +288,7 @@ fn what_has_no_effect_is_refused() {
 
 #[test]
 fn labels_that_cannot_be_learned_are_named() {
-    let numbers = Matrix::from_columns(vec![Feature::numeric("x")], vec![(0..60).map(f64::from).collect()]).unwrap();
-    let error = |yaml: &str, odd: f64| {
-        let mut label = vec![1.0; 60];
-        (label[3], label[7]) = (odd, odd);
-        let data = Data { features: &numbers, label: &label };
-        let none = Data { features: &numbers.slice(0..0), label: &[] };
-        let error = spec(yaml).fit(Task::Regression, data, none, 1).err().unwrap();
-        assert_eq!(error.class(), spec::Class::Refused);
-        error.to_string()
-    };
+    let error = |yaml: &str, odd: f64| with_odd_labels::<Xgboost>(yaml, odd).unwrap();
     let found = error("{objective: poisson}", -1.0);
     assert!(found.starts_with("xgboost: objective poisson takes labels that are 0 or more, but 2 of 60"), "{found}");
     let found = error("{objective: gamma}", 0.0);
@@ -368,24 +306,16 @@ fn a_damaged_file_is_named_with_its_place() {
         return;
     }
     let model = fit(&yaml("", ""), Task::Classification).unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let file = model.save(folder.path()).unwrap();
-    assert_eq!(file, "xgboost.ubj");
-    let path = folder.path().join(&file);
-    let bytes = std::fs::read(&path).unwrap();
-    let error = |bytes: &[u8]| {
-        std::fs::write(&path, bytes).unwrap();
-        let error = load_model(NAME, folder.path(), &file, model.features().to_vec()).err().unwrap().to_string();
-        error.strip_prefix(&format!("{}: ", path.display())).unwrap_or_else(|| panic!("{error}")).to_owned()
-    };
-    // Whoever reads the file elsewhere finds what the columns are.
-    let forest = forest::Forest::read_xgboost(&bytes).unwrap();
-    assert_eq!(forest.feature_names(), ["x", "y", "z", "category"]);
-    let cut = error(&bytes[..bytes.len() / 2]);
-    assert!(cut.starts_with("byte "), "{cut}");
-    assert!(
-        cut.ends_with("; the file is damaged or not a model of XGBoost 2 or 3; restore it, or train again"),
-        "{cut}"
-    );
-    assert!(!error(b"").is_empty());
+    replacing::<Xgboost>(model.as_ref(), |bytes, error| {
+        // Whoever reads the file elsewhere finds what the columns are.
+        let forest = forest::Forest::read_xgboost(bytes).unwrap();
+        assert_eq!(forest.feature_names(), ["x", "y", "z", "category"]);
+        let cut = error(&bytes[..bytes.len() / 2], model.features());
+        assert!(cut.starts_with("byte "), "{cut}");
+        assert!(
+            cut.ends_with("; the file is damaged or not a model of XGBoost 2 or 3; restore it, or train again"),
+            "{cut}"
+        );
+        assert!(!error(b"", model.features()).is_empty());
+    });
 }

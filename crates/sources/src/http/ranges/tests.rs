@@ -111,7 +111,7 @@ fn what_cannot_be_meant_is_refused_in_its_place() {
         ("overlap: 5d", "'overlap' is for a source with 'incremental'"),
         ("for: {M: [a]}\nquery: {M: 1}", "the parameter 'M' is set under both 'query' and 'for'"),
         ("query: {p: 1}\npages: {number: {query: p}}", "the parameter 'p' is set by 'pages'"),
-        ("retries: 4", "'retries' is 4; it goes from 0 to 3"),
+        ("retries: 4", "'retries' is 4; it ranges from 0 to 3"),
         ("rate: fast", "'fast' is not a rate; write 10/s, 100/min or 1000/h"),
         ("pages: {offst: {query: p}}", "did you mean 'offset'?"),
         ("headers: {'a b': x}", "'a b' is not a valid header name"),

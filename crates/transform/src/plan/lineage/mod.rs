@@ -182,7 +182,7 @@ impl Flow {
             Question::Mean { column } | Question::Median { column } | Question::Mode { column } => self.name(column),
             Question::Limits { column, groups, .. } => &self.name(column) | &self.names(groups),
             Question::Spellings(spellings) => self.name(&spellings.column),
-            // What each column is decided by stands in its value.
+            // The columns that decide each column are in its value.
             Question::Agree(_) | Question::Down(_) => Origins::new(),
             Question::Alike(alike) => self.names(&alike.reads()),
             Question::Contest { keys, by, .. } => &self.names(keys) | &self.names(by.as_slice()),

@@ -51,7 +51,7 @@ fn input(name: &str) -> super::Source {
     super::Source::Input(name.to_owned())
 }
 
-/// The rows that go on, and those columns' origins.
+/// The rows that are passed on, and those columns' origins.
 fn cleaned(columns: Vec<Column>, steps: &str) -> (DataFrame, super::ColumnSources) {
     let steps: Vec<Step> = spec::parse(steps, std::path::Path::new("steps.yaml"), &Default::default())
         .unwrap_or_else(|error| panic!("{steps}: {error}"))

@@ -127,7 +127,7 @@ fn mistakes_are_named() {
         ),
         (
             "with: customers, on: {customer: id}, columns: {city: id}",
-            "column 'id' is there already; give that of 'customers' another name, `columns: {city: customers_city}` or `prefix: \
+            "column 'id' exists already; give the one of 'customers' another name, `columns: {city: customers_city}` or `prefix: \
              customers_`, or name only the columns that are needed",
         ),
         (
@@ -136,7 +136,7 @@ fn mistakes_are_named() {
         ),
         (
             "with: products, on: id",
-            "the table 'products' is not at hand here; only the tool 'clean' reads other tables",
+            "the table 'products' is not available here; only the tool 'clean' reads other tables",
         ),
         (
             "with: customers, on: {customer: id}, as_of: {column: customer, there: city}",

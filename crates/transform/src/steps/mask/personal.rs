@@ -155,12 +155,12 @@ struct Number {
     /// In bytes, up to its last digit.
     len: usize,
     has_plus: bool,
-    /// The first group stands in brackets.
+    /// The first group is in brackets.
     has_area: bool,
     digits: Vec<u8>,
     /// How many digits stand together.
     groups: Vec<usize>,
-    /// What stands between the groups, one character each.
+    /// The separator between the groups, one character each.
     separators: Vec<u8>,
 }
 

@@ -5,7 +5,7 @@
 pub(super) enum Markup {
     /// Words on both sides belong to different lines or blocks.
     Block,
-    /// It stands within a line or a word.
+    /// It occurs within a line or a word.
     Inline,
 }
 

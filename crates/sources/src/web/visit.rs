@@ -1,0 +1,322 @@
+//! One page: whether it may be read, the pause before the request, retries, redirects, and its encoding.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE};
+use reqwest::Url;
+use reqwest::header::{CONTENT_TYPE, HeaderName, LOCATION, RETRY_AFTER};
+use spec::{Error, Result, text};
+use tokio::runtime::Runtime;
+
+use crate::http::exchange::{BACKOFF, LONGEST, body, label, stays_down, unpacked};
+
+use super::document::Document;
+use super::robots::{self, Robots, product};
+use super::written::{LONGEST_DELAY, WebSpec};
+
+/// The largest page that is read, in bytes: its tree takes about twenty times as much memory.
+const LARGEST: usize = 32 << 20;
+/// Redirects that are followed, one after the other.
+const REDIRECTS: usize = 5;
+/// Bytes at the beginning of a page in which it says its encoding.
+const HEAD: usize = 1024;
+
+/// A page that was read.
+pub(super) struct Page {
+    /// Where it lies, after redirects.
+    pub url: Url,
+    /// The address from which those on the page count.
+    pub base: Url,
+    pub document: Document,
+    /// The encoding, if some of its bytes are not valid in it.
+    pub garbled: Option<&'static str>,
+}
+
+/// Reads pages, one after the other.
+pub(super) struct Visitor {
+    http: reqwest::Client,
+    runtime: Runtime,
+    spec: WebSpec,
+    /// Hosts that links may lead to, as [`host_of`] writes them.
+    hosts: Vec<String>,
+    robots: HashMap<String, Robots>,
+    /// When the last answer had been read.
+    last: Option<Instant>,
+    requests: u32,
+}
+
+/// What a server answered.
+struct Answer {
+    status: u16,
+    content_type: String,
+    location: Option<String>,
+    body: Vec<u8>,
+}
+
+/// Why there is no answer.
+enum Fault {
+    /// It may pass; how long the server wants to be left alone.
+    Passing(String, Option<Duration>),
+    /// It will not.
+    Lasting(String),
+}
+
+/// The host with its port, unless that is the usual one.
+pub(super) fn host_of(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+}
+
+impl Visitor {
+    pub(super) fn new(spec: &WebSpec) -> Result<Visitor> {
+        let http = net::client(spec.timeout, |builder| builder.user_agent(&spec.user_agent))?;
+        let hosts = spec.start.0.iter().map(host_of).chain(spec.hosts.iter().cloned()).collect();
+        Ok(Visitor {
+            http,
+            runtime: net::runtime()?,
+            spec: spec.clone(),
+            hosts,
+            robots: HashMap::new(),
+            last: None,
+            requests: 0,
+        })
+    }
+
+    /// The page at `url`, or why there is none that can be read. Fails if nothing can be read, at least for now.
+    pub(super) fn page(&mut self, url: &Url) -> Result<Result<Page, String>> {
+        let mut url = url.clone();
+        for _ in 0..=REDIRECTS {
+            if let Some(why) = self.forbidden(&url)? {
+                return Ok(Err(why));
+            }
+            let answer = match self.answer(&url, LARGEST)? {
+                Ok(answer) => answer,
+                Err(why) => return Ok(Err(why)),
+            };
+            match (answer.status, &answer.location) {
+                (200..=299, _) => return Ok(self.read(url, answer)),
+                (301 | 302 | 303 | 307 | 308, Some(location)) => match url.join(location) {
+                    Ok(mut target) => {
+                        target.set_fragment(None);
+                        url = target;
+                    }
+                    Err(_) => return Ok(Err(format!("the server redirects to '{}'", text::cut(location, 100)))),
+                },
+                (status, _) => return Ok(Err(format!("the server answers {status}"))),
+            }
+        }
+        Ok(Err(format!("the server redirects more than {REDIRECTS} times")))
+    }
+
+    /// Why a page must not be read, if so.
+    fn forbidden(&mut self, url: &Url) -> Result<Option<String>> {
+        if !matches!(url.scheme(), "http" | "https") {
+            return Ok(Some(format!("'{}:' is not an address of a page", url.scheme())));
+        }
+        let host = host_of(url);
+        if !self.hosts.contains(&host) {
+            return Ok(Some(format!("it is on another host, {host}; if it is meant, name it under 'hosts'")));
+        }
+        let site = format!("{}://{host}", url.scheme());
+        if !self.robots.contains_key(&site) {
+            let robots = self.robots_of(&site)?;
+            self.robots.insert(site.clone(), robots);
+        }
+        let path = url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()));
+        let rule = self.robots.get(&site).and_then(|robots| robots.forbids(&path));
+        Ok(rule.map(|rule| {
+            let name = product(&self.spec.user_agent);
+            format!("{site}/robots.txt does not allow '{name}' to read it ('{}')", text::cut(rule, 100))
+        }))
+    }
+
+    /// The robots.txt of a site. One that is not there allows all, and one that cannot be read forbids all (RFC 9309, 2.3.1).
+    fn robots_of(&mut self, site: &str) -> Result<Robots> {
+        let mut url = Url::parse(&format!("{site}/robots.txt"))
+            .map_err(|error| Error::cannot_run(format!("'{site}' is not a valid address: {error}")))?;
+        let nothing_read = |error: Error| error.context("nothing may be read without robots.txt");
+        let name = product(&self.spec.user_agent).to_owned();
+        for _ in 0..=REDIRECTS {
+            let answer = match self.answer(&url, usize::MAX).map_err(nothing_read)? {
+                Ok(answer) => answer,
+                Err(why) => return Err(nothing_read(Error::try_again(format!("{url}: {why}")))),
+            };
+            match (answer.status, answer.location) {
+                (200..=299, _) => {
+                    let robots = Robots::parse(&answer.body, &name);
+                    if let Some(delay) = robots.delay.filter(|delay| delay.as_secs() > LONGEST_DELAY.into()) {
+                        return Err(Error::cannot_run(format!(
+                            "{url}: it requests {} s between two requests; {LONGEST_DELAY} s is the most that is waited",
+                            delay.as_secs()
+                        ))
+                        .hint("ask the site's owner for another way to get the data"));
+                    }
+                    return Ok(robots);
+                }
+                (301 | 302 | 303 | 307 | 308, Some(location)) => match url.join(&location) {
+                    Ok(target) if matches!(target.scheme(), "http" | "https") => url = target,
+                    Ok(_) | Err(_) => return Ok(Robots::default()),
+                },
+                _ => return Ok(Robots::default()),
+            }
+        }
+        Ok(Robots::default())
+    }
+
+    /// What the server answers, after as many tries as it takes; or why that can be no page. Of the answer at most `largest`
+    /// bytes are read, and of robots.txt what the standard wants.
+    fn answer(&mut self, url: &Url, largest: usize) -> Result<Result<Answer, String>> {
+        let mut tries = 0;
+        loop {
+            self.requests += 1;
+            if self.requests > self.spec.most_requests {
+                return Err(Error::cannot_run(format!(
+                    "{url}: this would be more than the {} requests that 'most_requests' allows",
+                    self.spec.most_requests
+                ))
+                .hint("nothing was published; raise 'most_requests', or read fewer pages with 'pages'"));
+            }
+            self.wait(url);
+            tries += 1;
+            let exchanged = self.runtime.block_on(exchange(&self.http, url, largest, self.spec.timeout));
+            self.last = Some(Instant::now());
+            let (why, asked) = match exchanged {
+                Ok(answer) => return Ok(Ok(answer)),
+                Err(Fault::Lasting(why)) => return Ok(Err(why)),
+                Err(Fault::Passing(why, asked)) => (why, asked),
+            };
+            let too_long = asked.filter(|asked| *asked > LONGEST);
+            if tries > self.spec.retries || too_long.is_some() {
+                return Err(stays_down(url.as_str(), &why, tries, too_long));
+            }
+            let pause = BACKOFF.pause(tries);
+            std::thread::sleep(asked.map_or(pause, |asked| asked.max(pause)));
+        }
+    }
+
+    /// Waits until the site may be asked again.
+    fn wait(&self, url: &Url) {
+        let site = format!("{}://{}", url.scheme(), host_of(url));
+        let delay = self.robots.get(&site).and_then(|robots| robots.delay).unwrap_or_default().max(self.spec.delay);
+        if let Some(last) = self.last {
+            std::thread::sleep(delay.saturating_sub(last.elapsed()));
+        }
+    }
+
+    fn read(&self, url: Url, answer: Answer) -> Result<Page, String> {
+        let kind = answer.content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        if !matches!(kind.as_str(), "" | "text/html" | "application/xhtml+xml") {
+            return Err(format!("it is '{}' instead of HTML", text::cut(&kind, 60)));
+        }
+        let (html, garbled) = decoded(&answer.body, &answer.content_type, self.spec.encoding.map(|of| of.0))?;
+        match Document::parse(&html, self.spec.timeout) {
+            Some(document) => Ok(Page { base: base(&url, &document), url, document, garbled }),
+            None => Err(format!("it cannot be read within {} s", self.spec.timeout.as_secs())),
+        }
+    }
+}
+
+/// What `<base>` says, if the page has it.
+fn base(url: &Url, document: &Document) -> Url {
+    let given = document.within(0).find_map(|id| {
+        let element = document.element(id).filter(|element| element.name() == "base")?;
+        url.join(element.attribute("href")?.trim_ascii()).ok()
+    });
+    given.unwrap_or_else(|| url.clone())
+}
+
+async fn exchange(http: &reqwest::Client, url: &Url, largest: usize, timeout: Duration) -> Result<Answer, Fault> {
+    let broken = |error: reqwest::Error| {
+        let what = if error.is_timeout() {
+            format!("no answer within {} s", timeout.as_secs())
+        } else if error.is_connect() {
+            format!("no connection: {}", text::root_cause(&error.without_url()))
+        } else {
+            "the answer was cut short".to_owned()
+        };
+        Fault::Passing(what, None)
+    };
+    let response = http.get(url.clone()).send().await.map_err(broken)?;
+    let status = response.status();
+    let header =
+        |name: HeaderName| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let asked = header(RETRY_AFTER).and_then(|text| net::retry_after(&text, chrono::Utc::now()));
+    if matches!(status.as_u16(), 408 | 425 | 429 | 500..) {
+        return Err(Fault::Passing(format!("the server answers {status}"), asked));
+    }
+    let (content_type, location) = (header(CONTENT_TYPE).unwrap_or_default(), header(LOCATION));
+    let is_page = largest != usize::MAX;
+    let mut content = Vec::new();
+    if status.is_success() {
+        content = match body(response, if is_page { largest } else { 2 * robots::LARGEST }).await.map_err(broken)? {
+            Some(content) => content,
+            // Of a robots.txt that is larger, the rest would not count.
+            None if !is_page => return Err(Fault::Lasting("it is larger than any robots.txt".to_owned())),
+            None => return Err(Fault::Lasting(format!("it is larger than {} MiB", largest >> 20))),
+        };
+        content = unpacked(content).map_err(|why| Fault::Passing(why, None))?;
+        if is_page && content.len() > largest {
+            return Err(Fault::Lasting(format!("it is larger than {} MiB", largest >> 20)));
+        }
+        if is_page && content.trim_ascii().is_empty() {
+            return Err(Fault::Passing("the page is empty".to_owned(), None));
+        }
+    }
+    Ok(Answer { status: status.as_u16(), content_type, location, body: content })
+}
+
+/// A page as text, in the encoding that is `given`, or that its first bytes, its Content-Type or itself names, in this order;
+/// UTF-8 if nothing does. Also the encoding, if some of its bytes are not valid in it.
+/// Source: HTML Standard, 13.2.3.2 "Determining the character encoding", without its guesses.
+fn decoded(
+    body: &[u8],
+    content_type: &str,
+    given: Option<&'static Encoding>,
+) -> Result<(String, Option<&'static str>), String> {
+    let of_mark = Encoding::for_bom(body).map(|(encoding, _)| encoding);
+    let of_header = label(&content_type.to_ascii_lowercase(), "charset=");
+    let of_header = of_header.and_then(|name| Encoding::for_label(name.as_bytes()));
+    let of_page = || declared(&body[..body.len().min(HEAD)]);
+    let named = given.or(of_mark).or(of_header).or_else(of_page);
+    let encoding = named.unwrap_or(UTF_8);
+    let (text, garbled) = encoding.decode_with_bom_removal(body);
+    match (garbled, named) {
+        (true, None) => Err("it names no encoding, and is not valid UTF-8; name one under 'encoding'".to_owned()),
+        (garbled, _) => Ok((text.into_owned(), garbled.then_some(encoding.name()))),
+    }
+}
+
+/// The encoding that a `meta` element names: `charset="…"`, or `content="text/html; charset=…"`.
+fn declared(head: &[u8]) -> Option<&'static Encoding> {
+    let head = String::from_utf8_lossy(head).to_ascii_lowercase();
+    let encoding_of = |meta: &str| Encoding::for_label(label(meta, "charset=")?.trim_end_matches('/').as_bytes());
+    let metas = head.match_indices("<meta").map(|(at, _)| head[at..].split('>').next().unwrap_or_default());
+    let encoding = metas.filter_map(encoding_of).next()?;
+    // A page that can be read so far is not UTF-16, whatever it says.
+    Some(if encoding == UTF_16LE || encoding == UTF_16BE { UTF_8 } else { encoding })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn encodings_are_found_where_pages_name_them() {
+        let of = |body: &[u8], content_type: &str| decoded(body, content_type, None);
+        let plain = |text: &str| Ok((text.to_owned(), None));
+        assert_eq!(of("é".as_bytes(), ""), plain("é"));
+        assert_eq!(of(b"\xb0\xa1", "text/html; charset=EUC-KR"), plain("가"));
+        assert_eq!(of(b"\xb0\xa1", "text/html; charset=\"ks_c_5601-1987\""), plain("가"));
+        let meta = b"<meta name=a><META CHARSET='euc-kr'>\xb0\xa1";
+        assert_eq!(of(meta, "text/html"), plain("<meta name=a><META CHARSET='euc-kr'>가"));
+        let meta = b"<meta http-equiv=content-type content=\"text/html; charset=euc-kr\">\xb0\xa1";
+        assert!(of(meta, "").unwrap().0.ends_with('가'));
+        assert_eq!(of(b"\xef\xbb\xbf\xc3\xa9", "text/html; charset=euc-kr"), plain("é"), "a mark goes before all");
+        assert_eq!(of(b"\xff\xfea\x00", ""), plain("a"));
+        assert_eq!(of(b"<meta charset=utf-16>\xc3\xa9", "").unwrap().0, "<meta charset=utf-16>é");
+        assert!(of(b"\xb0\xa1", "").unwrap_err().starts_with("it names no encoding"));
+        assert_eq!(of(b"\xb0", "charset=euc-kr"), Ok(("\u{fffd}".to_owned(), Some("EUC-KR"))));
+        assert_eq!(decoded(b"\xe9", "charset=utf-8", Some(encoding_rs::WINDOWS_1252)), plain("é"));
+    }
+}
