@@ -97,7 +97,7 @@ mod tests {
             ("800MB", 800_000_000),
             ("1TiB", 1 << 40),
         ] {
-            assert_eq!(bytes(text), Ok(right), "{text}");
+            assert_eq!(bytes(text).unwrap(), right, "{text}");
         }
         for text in ["", "2", "GiB", "2 gigabytes", "-1GiB", "0GiB", "1e400GiB", "NaNGiB"] {
             let wrong = format!("MILLRACE_MEMORY: '{text}' is not an amount of memory; write 2GiB or 800MiB");
