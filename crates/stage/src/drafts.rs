@@ -302,7 +302,6 @@ impl<S: Stage> Drafting<'_, S> {
     }
 }
 
-/// Row checks decide which rows there are: so do the columns that theirs are made of.
 /// A check that sets rows aside is part of what the rows of the table are, as a filter is. The features of a row do not mean
 /// anything else where another row is missing.
 fn chosen(mut definitions: Definitions, row_checks: &RowChecks) -> Definitions {
@@ -312,6 +311,7 @@ fn chosen(mut definitions: Definitions, row_checks: &RowChecks) -> Definitions {
     definitions
 }
 
+/// Row checks decide which rows there are: so do the columns that theirs are made of.
 fn with_checks(mut lineage: Lineage, row_checks: &RowChecks) -> Lineage {
     let checked = row_checks.columns();
     let more = lineage.of(checked.iter().map(String::as_str));

@@ -106,9 +106,10 @@ fn strip_once(text: &str, into: &mut String) -> bool {
         into.push_str(&rest[..at]);
         rest = &rest[at..];
         let taken = if rest.starts_with('&') {
-            entities::reference(rest).map(|(character, len)| {
+            entities::reference(rest).map(|(first, second, len)| {
                 has_read = true;
-                into.push(character);
+                into.push(first);
+                into.extend(second);
                 len
             })
         } else {

@@ -1,22 +1,25 @@
 //! Character references of HTML: `&amp;`, `&#8217;`, `&#x2019;`.
 
-/// The character that `text` begins with, which is a reference, and the bytes that it takes.
+use markup5ever::data::{C1_REPLACEMENTS, NAMED_ENTITIES};
+
+/// What `text` begins with, which is a reference: one character, or two where its name stands for two, and the bytes that it
+/// takes. Names are those of the HTML standard.
 ///
 /// References end with a semicolon; it may be missing after the five that people write by hand, where no letter, digit
 /// or `=` (an address) follows. Numbers 128 to 159 mean Windows-1252, as the HTML standard has it.
-pub(super) fn reference(text: &str) -> Option<(char, usize)> {
+pub(super) fn reference(text: &str) -> Option<(char, Option<char>, usize)> {
     let body = text.strip_prefix('&')?;
     let is_part = |c: char| c.is_ascii_alphanumeric() || c == '#';
     let end = body.find(|c| !is_part(c)).unwrap_or(body.len());
     let name = &body[..end];
     let is_closed = body[end..].starts_with(';');
-    let character = match name.strip_prefix('#') {
-        Some(number) if is_closed => numbered(number)?,
-        None if is_closed => named(name)?,
-        None if BY_HAND.contains(&name) && !body[end..].starts_with('=') => named(name)?,
+    let (first, second) = match name.strip_prefix('#') {
+        Some(number) if is_closed => (numbered(number)?, None),
+        None if is_closed => named(&body[..=end])?,
+        None if BY_HAND.contains(&name) && !body[end..].starts_with('=') => named(&format!("{name};"))?,
         _ => return None,
     };
-    Some((character, 1 + end + usize::from(is_closed)))
+    Some((first, second, 1 + end + usize::from(is_closed)))
 }
 
 const BY_HAND: [&str; 5] = ["amp", "lt", "gt", "quot", "nbsp"];
@@ -27,74 +30,22 @@ fn numbered(number: &str) -> Option<char> {
         None => number.parse().ok()?,
     };
     match code {
-        0x80..=0x9F => Some(WINDOWS_1252[code as usize - 0x80]),
+        0x80..=0x9F => C1_REPLACEMENTS[code as usize - 0x80].or_else(|| char::from_u32(code)),
         // What is not text stays visible as it was written.
         ..0x20 if !matches!(code, 0x9 | 0xA | 0xD) => None,
         _ => char::from_u32(code),
     }
 }
 
-fn named(name: &str) -> Option<char> {
-    NAMES.binary_search_by(|(known, _)| (*known).cmp(name)).ok().map(|at| NAMES[at].1)
+/// By the name with its semicolon. The table also has the beginnings of names, which stand for nothing.
+fn named(name: &str) -> Option<(char, Option<char>)> {
+    let (first, second) = NAMED_ENTITIES.get(name).filter(|(first, _)| *first != 0)?;
+    Some((char::from_u32(*first)?, char::from_u32(*second).filter(|second| *second != '\0')))
 }
-
-/// Windows-1252 from 80 to 9F.
-#[rustfmt::skip]
-const WINDOWS_1252: [char; 32] = [
-    '€', '\u{81}', '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', '\u{8d}', 'Ž', '\u{8f}',
-    '\u{90}', '‘', '’', '“', '”', '•', '–', '—', '˜', '™', 'š', '›', 'œ', '\u{9d}', 'ž', 'Ÿ',
-];
-
-/// The named references of HTML 4.01, and `apos`; in the order of their bytes.
-#[rustfmt::skip]
-const NAMES: [(&str, char); 253] = [
-    ("AElig", 'Æ'), ("Aacute", 'Á'), ("Acirc", 'Â'), ("Agrave", 'À'), ("Alpha", 'Α'), ("Aring", 'Å'), ("Atilde", 'Ã'),
-    ("Auml", 'Ä'), ("Beta", 'Β'), ("Ccedil", 'Ç'), ("Chi", 'Χ'), ("Dagger", '‡'), ("Delta", 'Δ'), ("ETH", 'Ð'),
-    ("Eacute", 'É'), ("Ecirc", 'Ê'), ("Egrave", 'È'), ("Epsilon", 'Ε'), ("Eta", 'Η'), ("Euml", 'Ë'), ("Gamma", 'Γ'),
-    ("Iacute", 'Í'), ("Icirc", 'Î'), ("Igrave", 'Ì'), ("Iota", 'Ι'), ("Iuml", 'Ï'), ("Kappa", 'Κ'), ("Lambda", 'Λ'),
-    ("Mu", 'Μ'), ("Ntilde", 'Ñ'), ("Nu", 'Ν'), ("OElig", 'Œ'), ("Oacute", 'Ó'), ("Ocirc", 'Ô'), ("Ograve", 'Ò'),
-    ("Omega", 'Ω'), ("Omicron", 'Ο'), ("Oslash", 'Ø'), ("Otilde", 'Õ'), ("Ouml", 'Ö'), ("Phi", 'Φ'), ("Pi", 'Π'),
-    ("Prime", '″'), ("Psi", 'Ψ'), ("Rho", 'Ρ'), ("Scaron", 'Š'), ("Sigma", 'Σ'), ("THORN", 'Þ'), ("Tau", 'Τ'),
-    ("Theta", 'Θ'), ("Uacute", 'Ú'), ("Ucirc", 'Û'), ("Ugrave", 'Ù'), ("Upsilon", 'Υ'), ("Uuml", 'Ü'), ("Xi", 'Ξ'),
-    ("Yacute", 'Ý'), ("Yuml", 'Ÿ'), ("Zeta", 'Ζ'), ("aacute", 'á'), ("acirc", 'â'), ("acute", '´'), ("aelig", 'æ'),
-    ("agrave", 'à'), ("alefsym", 'ℵ'), ("alpha", 'α'), ("amp", '&'), ("and", '∧'), ("ang", '∠'), ("apos", '\''),
-    ("aring", 'å'), ("asymp", '≈'), ("atilde", 'ã'), ("auml", 'ä'), ("bdquo", '„'), ("beta", 'β'), ("brvbar", '¦'),
-    ("bull", '•'), ("cap", '∩'), ("ccedil", 'ç'), ("cedil", '¸'), ("cent", '¢'), ("chi", 'χ'), ("circ", 'ˆ'),
-    ("clubs", '♣'), ("cong", '≅'), ("copy", '©'), ("crarr", '↵'), ("cup", '∪'), ("curren", '¤'), ("dArr", '⇓'),
-    ("dagger", '†'), ("darr", '↓'), ("deg", '°'), ("delta", 'δ'), ("diams", '♦'), ("divide", '÷'), ("eacute", 'é'),
-    ("ecirc", 'ê'), ("egrave", 'è'), ("empty", '∅'), ("emsp", '\u{2003}'), ("ensp", '\u{2002}'), ("epsilon", 'ε'),
-    ("equiv", '≡'), ("eta", 'η'), ("eth", 'ð'), ("euml", 'ë'), ("euro", '€'), ("exist", '∃'), ("fnof", 'ƒ'),
-    ("forall", '∀'), ("frac12", '½'), ("frac14", '¼'), ("frac34", '¾'), ("frasl", '⁄'), ("gamma", 'γ'), ("ge", '≥'),
-    ("gt", '>'), ("hArr", '⇔'), ("harr", '↔'), ("hearts", '♥'), ("hellip", '…'), ("iacute", 'í'), ("icirc", 'î'),
-    ("iexcl", '¡'), ("igrave", 'ì'), ("image", 'ℑ'), ("infin", '∞'), ("int", '∫'), ("iota", 'ι'), ("iquest", '¿'),
-    ("isin", '∈'), ("iuml", 'ï'), ("kappa", 'κ'), ("lArr", '⇐'), ("lambda", 'λ'), ("lang", '〈'), ("laquo", '«'),
-    ("larr", '←'), ("lceil", '⌈'), ("ldquo", '“'), ("le", '≤'), ("lfloor", '⌊'), ("lowast", '∗'), ("loz", '◊'),
-    ("lrm", '\u{200e}'), ("lsaquo", '‹'), ("lsquo", '‘'), ("lt", '<'), ("macr", '¯'), ("mdash", '—'), ("micro", 'µ'),
-    ("middot", '·'), ("minus", '−'), ("mu", 'μ'), ("nabla", '∇'), ("nbsp", '\u{a0}'), ("ndash", '–'), ("ne", '≠'),
-    ("ni", '∋'), ("not", '¬'), ("notin", '∉'), ("nsub", '⊄'), ("ntilde", 'ñ'), ("nu", 'ν'), ("oacute", 'ó'),
-    ("ocirc", 'ô'), ("oelig", 'œ'), ("ograve", 'ò'), ("oline", '‾'), ("omega", 'ω'), ("omicron", 'ο'), ("oplus", '⊕'),
-    ("or", '∨'), ("ordf", 'ª'), ("ordm", 'º'), ("oslash", 'ø'), ("otilde", 'õ'), ("otimes", '⊗'), ("ouml", 'ö'),
-    ("para", '¶'), ("part", '∂'), ("permil", '‰'), ("perp", '⊥'), ("phi", 'φ'), ("pi", 'π'), ("piv", 'ϖ'),
-    ("plusmn", '±'), ("pound", '£'), ("prime", '′'), ("prod", '∏'), ("prop", '∝'), ("psi", 'ψ'), ("quot", '"'),
-    ("rArr", '⇒'), ("radic", '√'), ("rang", '〉'), ("raquo", '»'), ("rarr", '→'), ("rceil", '⌉'), ("rdquo", '”'),
-    ("real", 'ℜ'), ("reg", '®'), ("rfloor", '⌋'), ("rho", 'ρ'), ("rlm", '\u{200f}'), ("rsaquo", '›'), ("rsquo", '’'),
-    ("sbquo", '‚'), ("scaron", 'š'), ("sdot", '⋅'), ("sect", '§'), ("shy", '\u{ad}'), ("sigma", 'σ'), ("sigmaf", 'ς'),
-    ("sim", '∼'), ("spades", '♠'), ("sub", '⊂'), ("sube", '⊆'), ("sum", '∑'), ("sup", '⊃'), ("sup1", '¹'),
-    ("sup2", '²'), ("sup3", '³'), ("supe", '⊇'), ("szlig", 'ß'), ("tau", 'τ'), ("there4", '∴'), ("theta", 'θ'),
-    ("thetasym", 'ϑ'), ("thinsp", '\u{2009}'), ("thorn", 'þ'), ("tilde", '˜'), ("times", '×'), ("trade", '™'),
-    ("uArr", '⇑'), ("uacute", 'ú'), ("uarr", '↑'), ("ucirc", 'û'), ("ugrave", 'ù'), ("uml", '¨'), ("upsih", 'ϒ'),
-    ("upsilon", 'υ'), ("uuml", 'ü'), ("weierp", '℘'), ("xi", 'ξ'), ("yacute", 'ý'), ("yen", '¥'), ("yuml", 'ÿ'),
-    ("zeta", 'ζ'), ("zwj", '\u{200d}'), ("zwnj", '\u{200c}'),
-];
 
 #[cfg(test)]
 mod tests {
-    use super::{NAMES, reference};
-
-    #[test]
-    fn names_are_in_order() {
-        assert!(NAMES.is_sorted_by(|a, b| a.0 < b.0));
-    }
+    use super::reference;
 
     #[test]
     fn references_by_name_and_number() {
@@ -116,10 +67,20 @@ mod tests {
             ("&#xD800;", None),
             ("&#99999999999;", None),
             ("&#+5;", None),
+            ("&plus;1", Some(('+', 6))),
+            ("&lsqb;", Some(('[', 6))),
+            ("&AMP;", Some(('&', 5))),
+            ("&not", None),
             ("&nosuch;", None),
             ("R&D", None),
         ] {
-            assert_eq!(reference(text), found, "{text}");
+            assert_eq!(reference(text).map(|(first, _, length)| (first, length)), found, "{text}");
         }
+    }
+
+    #[test]
+    fn some_names_stand_for_two_characters() {
+        assert_eq!(reference("&nvrtrie;"), Some(('\u{22b5}', Some('\u{20d2}'), 9)));
+        assert_eq!(reference("&gt;"), Some(('>', None, 4)));
     }
 }
