@@ -194,7 +194,7 @@ const PARTS: [(&str, &str); 15] = [
     ("HttpValues", "HttpSpec"),
     ("Since", "HttpSpec"),
     ("Budget", "HttpSpec"),
-    ("WrittenRange", "HttpSpec"),
+    ("Range", "HttpSpec"),
     ("Format", "FileSpec"),
     ("Kind", "Messages"),
     ("MarketplaceSettings", "Marketplace"),

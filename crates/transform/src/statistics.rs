@@ -155,7 +155,7 @@ pub(crate) fn mode(
     column: &str,
     place: &str,
 ) -> Result<Option<AnyValue<'static>>> {
-    let mut batches = batches.map(|batch| Ok(batch?.drop_nulls::<String>(None).during(place)?)).peekable();
+    let mut batches = batches.map(|batch| batch?.drop_nulls::<String>(None).during(place)).peekable();
     match batches.peek() {
         None => Ok(None),
         Some(_) => most_frequent(counted_together(batches, column, place)?, column, place),

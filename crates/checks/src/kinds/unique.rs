@@ -104,7 +104,7 @@ impl Unique {
     /// The first key that comes again, for a message: `; first: id = 1`. Groups all rows, so it is for tables that fail.
     pub(super) fn example(&self, table: &Columns, published: &Published) -> Result<String> {
         let mut rows = "rows".to_owned();
-        while self.columns.iter().any(|name| *name == rows) {
+        while self.columns.contains(&rows) {
             rows.push('_');
         }
         let groups = self.compared(published).group_by_stable(self.names()).agg([len().alias(rows.as_str())]);

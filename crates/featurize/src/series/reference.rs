@@ -165,7 +165,7 @@ impl<'a> Facts<'a> {
         let mut all = self.frame.select([name]).during("proof")?;
         all.vstack_mut(&self.filled(&gaps)?.select([name]).during("proof")?).during("proof")?;
         let places: IdxCa = places.into_iter().collect();
-        Ok(all.column(name).during("proof")?.as_materialized_series().take(&places).during("proof")?)
+        all.column(name).during("proof")?.as_materialized_series().take(&places).during("proof")
     }
 
     /// Rows of missing periods, each with the newest row before it.

@@ -163,7 +163,10 @@ fn what_it_may_not_contain_is_refused_with_its_place() {
             "SELECT id, ROW_NUMBER() OVER (ORDER BY id) AS n FROM this",
             "holds a window, which is not supported here; use the step 'window' before",
         ),
-        ("SELECT id, price AS id FROM this", "step 1 'sql': the result has two columns 'id'; name one of them anew"),
+        (
+            "SELECT id, price AS id FROM this",
+            "step 1 'sql': the result has two columns 'id'; rename one of them: … AS other",
+        ),
         ("SELECT id FROM this ORDER BY 1", "step 1 'sql': ORDER BY 1 names no column; write the name of a column"),
         (
             "SELECT COUNT(*) AS n FROM this GROUP BY 1",
