@@ -297,7 +297,7 @@ fn an_index_of_footers_changes_no_answer() {
     let Some(clock) = Clock::new() else { return };
     let project = clock.of(shop());
     run_all(&project, "shop");
-    let raw = project.at(&project.latest("data/raw/shop").remove(0));
+    let raw = project.at(project.latest("data/raw/shop").remove(0));
     let name = |number: usize| format!("orders_20200101_{number:06}.parquet");
     for number in 0..250 {
         std::fs::copy(&raw, raw.with_file_name(name(number))).unwrap();

@@ -171,7 +171,7 @@ fn a_prompt_that_cannot_be_written_for_any_input_is_an_error() {
     let server = LlmServer::start();
     let project = mail(Some(&server), CLEAN);
     for (prompt, why) in [("{{ text | shuot }}", "filter shuot is unknown"), ("{{ text + 1 }}", "")] {
-        project.write("resources/mail/tasks/shout.yaml", &TASK.replace("{{ text }}", prompt));
+        project.write("resources/mail/tasks/shout.yaml", TASK.replace("{{ text }}", prompt));
         for arguments in [&["mail"][..], &["mail", "--estimate"]] {
             project
                 .run("clean", arguments)
