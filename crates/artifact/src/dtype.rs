@@ -1,6 +1,6 @@
 //! Column types of specs and of tables.
 
-use polars::prelude::{Categories, DataType, TimeUnit};
+use polars::prelude::{Categories, DataType, TimeUnit, TimeZone};
 use spec::ColumnType;
 
 /// The table type of a type named in YAML.
@@ -72,6 +72,11 @@ pub fn type_in_full(of: &DataType) -> String {
     }
 }
 
+/// Whether polars knows the time zone of this name; it panics at types in other zones.
+pub(crate) fn is_zone(name: &str) -> bool {
+    TimeZone::opt_try_new(Some(name)).is_ok()
+}
+
 /// The names of two types that differ, so that a reader sees in what: in full where the short names are the same.
 pub fn type_names(one: &DataType, other: &DataType) -> (String, String) {
     let short = (type_name(one), type_name(other));
@@ -92,8 +97,7 @@ mod tests {
 
     #[test]
     fn two_types_are_told_apart() {
-        let at =
-            |unit, zone: Option<&str>| DataType::Datetime(unit, polars::prelude::TimeZone::opt_try_new(zone).unwrap());
+        let at = |unit, zone: Option<&str>| DataType::Datetime(unit, TimeZone::opt_try_new(zone).unwrap());
         let names = |one: &DataType, other: &DataType| {
             let (one, other) = type_names(one, other);
             format!("{one} / {other}")

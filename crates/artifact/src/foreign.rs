@@ -271,7 +271,12 @@ fn unknown_arrow_type(dtype: &ArrowDataType) -> Option<(String, &'static str)> {
     match dtype {
         A::Null | A::Boolean => None,
         A::Int8 | A::Int16 | A::Int32 | A::Int64 | A::UInt8 | A::UInt16 | A::UInt32 | A::UInt64 => None,
-        A::Float32 | A::Float64 | A::Date32 | A::Date64 | A::Timestamp(..) | A::Duration(_) | A::Time64(_) => None,
+        A::Float32 | A::Float64 | A::Date32 | A::Date64 | A::Duration(_) | A::Time64(_) => None,
+        A::Timestamp(_, Some(zone)) if !crate::dtype::is_zone(zone) => Some((
+            format!("a timestamp in the time zone '{zone}'"),
+            "write it in UTC, or in a zone with a name, such as Europe/Berlin",
+        )),
+        A::Timestamp(..) => None,
         A::Decimal(..) | A::Decimal32(..) | A::Decimal64(..) | A::Decimal256(..) => None,
         A::Binary | A::LargeBinary | A::BinaryView | A::FixedSizeBinary(_) | A::Utf8 | A::LargeUtf8 | A::Utf8View => {
             None
@@ -355,6 +360,21 @@ mod tests {
                          or leave it out under 'columns' in ingest.yaml"
                 )
             );
+        }
+    }
+
+    #[test]
+    fn zones_that_the_engine_does_not_know_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        for (zone, is_read) in [("UTC", true), ("Asia/Seoul", true), ("+05:30", false), ("Z", false)] {
+            let named = ArrowDataType::Timestamp(TimeUnit::Millisecond, Some(zone.into()));
+            let path = file(folder.path(), "INT32 c (DATE)", named, 1);
+            let found = unreadable_column(&path, "c.parquet", None).unwrap();
+            assert_eq!(found.is_none(), is_read, "{zone}");
+            if let Some(error) = found {
+                let text = format!("c.parquet: column 'c' is a timestamp in the time zone '{zone}', which is not read");
+                assert!(error.to_string().starts_with(&text), "{error}");
+            }
         }
     }
 

@@ -177,6 +177,17 @@ pub fn share(series: &Series) -> Result<ArrayRef> {
     Ok(make_array(data))
 }
 
+/// Timestamps in a zone that polars does not know, such as `+05:30`, in UTC: the instants are the same.
+fn in_known_zone(array: &ArrayRef) -> Result<Option<ArrayRef>> {
+    let arrow_schema::DataType::Timestamp(unit, Some(zone)) = array.data_type() else { return Ok(None) };
+    if crate::dtype::is_zone(zone) {
+        return Ok(None);
+    }
+    let utc = arrow_schema::DataType::Timestamp(*unit, Some("UTC".into()));
+    let data = array.to_data().into_builder().data_type(utc).build().map_err(failed)?;
+    Ok(Some(make_array(data)))
+}
+
 /// The array as a series, which shares its memory: the inverse of [`share`].
 ///
 /// Errors: a type that polars does not have.
@@ -184,7 +195,8 @@ pub fn taken(name: PlSmallStr, array: &ArrayRef) -> Result<Series> {
     if array.data_type() == &arrow_schema::DataType::Null {
         return Ok(Series::full_null(name, array.len(), &DataType::Null));
     }
-    let (array, schema) = to_ffi(&array.to_data()).map_err(failed)?;
+    let in_utc = in_known_zone(array)?;
+    let (array, schema) = to_ffi(&in_utc.as_ref().unwrap_or(array).to_data()).map_err(failed)?;
     let (mut array, mut schema) = (std::mem::ManuallyDrop::new(array), std::mem::ManuallyDrop::new(schema));
     // SAFETY: both declare these structs after the Arrow C data interface, with `repr(C)`. The contents are moved out by `read`, and
     // what is left behind is never dropped: each has one owner.
@@ -228,6 +240,19 @@ mod tests {
         let mut out = StreamOut::create(Vec::new(), schema).unwrap();
         rows.iter().for_each(|rows| out.write(rows).unwrap());
         out.finish().unwrap()
+    }
+
+    #[test]
+    fn zones_that_polars_does_not_know_are_utc() {
+        for (zone, expected) in [("+05:30", "UTC"), ("Z", "UTC"), ("Mars/Olympus", "UTC"), ("Asia/Seoul", "Asia/Seoul")]
+        {
+            let array = arrow_array::TimestampMillisecondArray::from(vec![Some(1_700_000_000_000), None]);
+            let array: arrow_array::ArrayRef = Arc::new(array.with_timezone(zone));
+            let series = taken("at".into(), &array).unwrap();
+            let DataType::Datetime(_, Some(found)) = series.dtype() else { panic!("{}", series.dtype()) };
+            assert_eq!(found.to_string(), expected, "{zone}");
+            assert_eq!(series.to_physical_repr().i64().unwrap().get(0), Some(1_700_000_000_000));
+        }
     }
 
     #[test]
