@@ -229,6 +229,18 @@ mod tests {
     fn wrong_specs_are_refused_with_place_and_way_out() {
         for (check, error) in [
             (
+                "- row_count: {min: 5, max: 4}",
+                "clean.yaml:3:7: checks.orders[0]: row_count: 'min' 5 is above 'max' 4; swap them",
+            ),
+            (
+                "- row_count: {max: 0}",
+                "clean.yaml:3:7: checks.orders[0]: row_count: 'max' is 0, and 'min' is 1 by default; add 'min: 0' for an empty table",
+            ),
+            (
+                "- accepted_values: {column: a, values: []}",
+                "clean.yaml:3:24: checks.orders[0].accepted_values: no value is given, so that every row would fail; name at least one",
+            ),
+            (
                 "- not_nul: {columns: [a]}",
                 "clean.yaml:3:7: checks.orders[0]: unknown check 'not_nul'; did you mean 'not_null'?",
             ),

@@ -2,7 +2,8 @@
 
 use artifact::PolarsResultExt;
 use polars::prelude::{DataFrame, DataType, Expr, IntoLazy, Series, col, lit};
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 use spec::{Result, Scalar, Severity};
 
 use super::{described, is_text, joined, shown};
@@ -21,6 +22,7 @@ pub struct AcceptedValues {
     /// A column of text, numbers, booleans, dates or timestamps.
     pub column: String,
     /// The values allowed, compared exactly: case and spaces count.
+    #[serde(deserialize_with = "at_least_one")]
     pub values: Vec<Scalar>,
     /// Share of all rows that may fail, from 0 (default) to 1.
     #[serde(default)]
@@ -28,6 +30,14 @@ pub struct AcceptedValues {
     /// `hard` (default) takes failing rows out, and refuses the run beyond `max_share`; `soft` warns.
     #[serde(default)]
     pub severity: Severity,
+}
+
+fn at_least_one<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<Vec<Scalar>, D::Error> {
+    let values = Vec::deserialize(from)?;
+    match values.is_empty() {
+        true => Err(D::Error::custom("no value is given, so that every row would fail; name at least one")),
+        false => Ok(values),
+    }
 }
 
 described!(AcceptedValues, |check| format!("{}: {}", check.column, check.list()));

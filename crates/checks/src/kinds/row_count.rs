@@ -11,7 +11,8 @@ use crate::check::{Columns, Finding, TableCheck};
 /// The table has at least `min` and at most `max` rows, refused rows not counted. Example:
 /// `- row_count: {min: 1, max: 1000000}`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(try_from = "Written", deny_unknown_fields)]
+#[schemars(!try_from)]
 pub struct RowCount {
     /// Fewest rows allowed; 1 by default, so that an empty table fails.
     #[serde(default = "one")]
@@ -26,6 +27,33 @@ pub struct RowCount {
 
 fn one() -> u64 {
     1
+}
+
+/// As written: the bounds may be crossed.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    #[serde(default)]
+    min: Option<u64>,
+    #[serde(default)]
+    max: Option<u64>,
+    #[serde(default)]
+    severity: Severity,
+}
+
+impl TryFrom<Written> for RowCount {
+    type Error = String;
+    fn try_from(Written { min, max, severity }: Written) -> Result<RowCount, String> {
+        match (min, max) {
+            (Some(min), Some(max)) if min > max => {
+                Err(format!("row_count: 'min' {min} is above 'max' {max}; swap them"))
+            }
+            (None, Some(0)) => {
+                Err("row_count: 'max' is 0, and 'min' is 1 by default; add 'min: 0' for an empty table".to_owned())
+            }
+            _ => Ok(RowCount { min: min.unwrap_or_else(one), max, severity }),
+        }
+    }
 }
 
 impl RowCount {
