@@ -3,18 +3,11 @@
 
 use testkit::{Project, spark_python};
 use tests::outcome::Published;
-use tests::{repository, small_churn};
-
-fn shop(clean: &str) -> Project {
-    let project = tests::shop();
-    project.write("resources/shop/clean.yaml", clean);
-    project.run("ingest", ["shop"]).exits(0);
-    project
-}
+use tests::{ingested_shop, repository, small_churn};
 
 #[test]
 fn a_kernel_wants_the_plan_of_its_round() {
-    let project = shop(tests::SHOP_CLEAN);
+    let project = ingested_shop(tests::SHOP_CLEAN);
     project.run("clean", ["--kernel"]).exits(2).says("the path of ROUND.json is expected");
     project.write("round.json", "{}");
     project.run("clean", ["--kernel", "round.json"]).exits(2).says("round.json: not the plan of a round");
@@ -71,7 +64,7 @@ fn only_parts_that_are_what_was_answered_are_believed() {
         ("print('WARN from spark', flush=True)", 2, "a line that is not of its protocol: WARN from spark"),
         ("sys.exit(1)", 75, "the script that talks to Spark ended in the middle of a round"),
     ] {
-        let project = with_script(shop(tests::SHOP_CLEAN), answer);
+        let project = with_script(ingested_shop(tests::SHOP_CLEAN), answer);
         let outcome = project.run("clean", ["shop", "--engine", "spark"]);
         outcome.exits(code).says(says);
         assert!(!project.exists("data/processed/shop/clean/latest"), "{answer}");
@@ -84,7 +77,7 @@ fn only_parts_that_are_what_was_answered_are_believed() {
 fn processes_that_fail_leave_nothing_and_change_nothing() {
     // A Python with pyarrow.
     let Some(python) = spark_python(&repository()) else { return };
-    let project = shop(
+    let project = ingested_shop(
         "max_refused: 1\ntables:\n  orders:\n    changes: true\n    steps:\n      - trim\n      \
          - dedupe: {keys: [customer], keep: last, by: id}\n      - outliers: {columns: [amount], method: iqr, action: refuse}\n",
     );

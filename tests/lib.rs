@@ -64,6 +64,14 @@ pub fn shop() -> Project {
     project
 }
 
+/// The same with another clean.yaml, and its rows ingested.
+pub fn ingested_shop(clean: &str) -> Project {
+    let project = shop();
+    project.write("resources/shop/clean.yaml", clean);
+    project.run("ingest", ["shop"]).exits(0);
+    project
+}
+
 /// This repository.
 pub fn repository() -> PathBuf {
     let tests = Path::new(env!("CARGO_MANIFEST_DIR"));

@@ -4,7 +4,7 @@
 use testkit::fuzz::{Round, Rounds};
 use testkit::{Project, Random};
 use tests::outcome::Published;
-use tests::{folder, shipped, small_churn};
+use tests::{folder, ingested_shop, shipped, small_churn};
 
 /// Runs a stage here and in parts, and compares. `arguments`: what both get. Whether it was done in parts.
 #[track_caller]
@@ -370,13 +370,6 @@ fn random_features_of_rows_give_the_same_in_parts() {
     assert!(done * 3 > tried * 2, "{done} of {tried} were done in parts");
 }
 
-fn shop(clean: &str) -> Project {
-    let project = tests::shop();
-    project.write("resources/shop/clean.yaml", clean);
-    project.run("ingest", ["shop"]).exits(0);
-    project
-}
-
 #[test]
 fn what_is_not_done_in_parts_is_done_on_the_driver_which_says_so() {
     for (steps, what) in [
@@ -393,13 +386,14 @@ fn what_is_not_done_in_parts_is_done_on_the_driver_which_says_so() {
             "all steps, for step 1 'aggregate' makes other rows from the whole table",
         ),
     ] {
-        let project = shop(&format!("tables:\n  orders:\n    steps:\n      {steps}\n"));
+        let project = ingested_shop(&format!("tables:\n  orders:\n    steps:\n      {steps}\n"));
         let engine = ["shop", "--force", "--engine", "processes"];
         project.run("clean", engine).exits(0).says(&format!("clean shop: orders: on this machine: {what}"));
         assert_eq!(same(&project, "clean", "shop", 2), !what.starts_with("all"));
     }
     // What is made of whole columns is nothing to speak of.
-    let project = shop("tables:\n  orders:\n    steps:\n      - fill_null: {columns: [customer], with: mode}\n");
+    let project =
+        ingested_shop("tables:\n  orders:\n    steps:\n      - fill_null: {columns: [customer], with: mode}\n");
     let outcome = project.run("clean", ["shop", "--engine", "processes"]);
     outcome.exits(0);
     assert!(!outcome.stderr.contains("on this machine"), "{outcome}");
@@ -407,7 +401,7 @@ fn what_is_not_done_in_parts_is_done_on_the_driver_which_says_so() {
 
 #[test]
 fn other_tools_say_why_they_stay_here() {
-    let project = shop(tests::SHOP_CLEAN);
+    let project = ingested_shop(tests::SHOP_CLEAN);
     project.run("ingest", ["shop", "--engine", "spark"]).exits(2).says(
         "'ingest' does not take --engine: it reads a source in one piece; run it on this machine: without --engine",
     );
@@ -425,13 +419,14 @@ fn other_tools_say_why_they_stay_here() {
 #[test]
 fn refused_data_ends_the_run_as_on_one_machine() {
     let clean = "tables:\n  orders:\n    steps:\n      - derive: {left: 10 / amount}\n";
-    let project =
-        shop("tables:\n  orders:\n    steps:\n      - derive: {big: CAST(id * 9223372036854775807 AS int64)}\n");
+    let project = ingested_shop(
+        "tables:\n  orders:\n    steps:\n      - derive: {big: CAST(id * 9223372036854775807 AS int64)}\n",
+    );
     let here = project.run("clean", ["shop"]);
     let apart = project.run("clean", ["shop", "--engine", "processes", "--partitions", "2"]);
     assert_ne!(here.code, Some(0));
     assert_eq!(apart.code, here.code, "{here}\n{apart}");
-    let project = shop(&format!("{clean}checks:\n  orders:\n    - not_null: {{columns: [left]}}\n"));
+    let project = ingested_shop(&format!("{clean}checks:\n  orders:\n    - not_null: {{columns: [left]}}\n"));
     let here = project.run("clean", ["shop"]);
     let apart = project.run("clean", ["shop", "--engine", "processes", "--partitions", "2"]);
     let told = |outcome: &testkit::Outcome| testkit::mask(&outcome.stderr);
