@@ -1,9 +1,9 @@
 """Every pipeline of a Millrace project as a DAG of Airflow 3.
 
-Copy this file into Airflow's DAG folder, or name the project's `dags/` as that folder. There is no provider to install: the
-file asks `millrace schedule --as json` what there is, and each task calls one tool. docs/orchestrators.md has the details.
+Copy this file into Airflow's DAG folder, or set that folder to the project's `dags/`. No provider is needed: the file
+asks `millrace schedule --as json` for the workflows, and each task calls one tool. docs/orchestrators.md has the details.
 
-Variables of the environment:
+Environment variables:
     MILLRACE_ROOT  the project's folder; default: the folder above this file's
     MILLRACE       the program; default: bin/millrace of the project, else `millrace`
 """
@@ -32,7 +32,7 @@ PROGRAM = os.environ.get("MILLRACE") or next(
 
 # Exit codes, docs/exit-codes.md.
 DONE, TRY_AGAIN = 0, 75
-# How long a tool that was asked to stop may take.
+# How many seconds a tool may take to stop when it is asked to.
 GRACE = 60
 
 PARAMS = {
@@ -47,7 +47,7 @@ PARAMS = {
 
 
 def environment() -> dict[str, str]:
-    # Trainings that start at once do not take the cores from each other: docs/cron.md.
+    # So that trainings that run at the same time do not compete for cores: docs/cron.md.
     return {"GOMP_SPINCOUNT": "1000", **os.environ, "MILLRACE_ROOT": str(ROOT)}
 
 
@@ -57,7 +57,7 @@ def asset_of(pipeline: str, tool: str, snapshot: str) -> Asset:
 
 
 class Stage(BaseOperator):
-    """One tool at work for one pipeline. Returns what it published and the books of its tables."""
+    """One run of a tool for one pipeline. Returns what it published and the books of its tables."""
 
     ui_color = "#e8f0ea"
 
@@ -65,7 +65,7 @@ class Stage(BaseOperator):
         self.pipeline, self.tool, self.snapshot = pipeline, tool, snapshot
         self.process: subprocess.Popen | None = None
         self.asset = asset_of(pipeline, tool, snapshot) if snapshot else None
-        # An event for the asset itself would be sent by each success, whether or not anything is new.
+        # Each success would send an event for the asset itself, whether or not anything is new.
         self.alias = AssetAlias(name=f"{pipeline}.{tool}.new") if snapshot else None
         if self.asset:
             options |= {"outlets": [self.alias], "inlets": [self.asset]}
@@ -75,13 +75,13 @@ class Stage(BaseOperator):
         command = [PROGRAM, self.tool, self.pipeline, "--log-format", "json", *self.flags(context)]
         if self.tool == "release":
             command += ["--format", "json"]
-        code, printed, told = self.call(command)
+        code, printed, report = self.call(command)
         if code != DONE:
-            reason = told["error"] or f"{self.tool} {self.pipeline} ended with exit code {code}"
+            reason = report["error"] or f"{self.tool} {self.pipeline} ended with exit code {code}"
             raise (AirflowException if code == TRY_AGAIN else AirflowFailException)(reason)
         if self.asset:
-            self.tell(context, told)
-        result = {"up_to_date": told["up_to_date"], "tables": told["tables"]}
+            self.announce(context, report)
+        result = {"up_to_date": report["up_to_date"], "tables": report["tables"]}
         if self.tool == "release":
             return result | {"answer": printed}
         return result | {"paths": printed}
@@ -103,7 +103,7 @@ class Stage(BaseOperator):
     def call(self, command: list[str]) -> tuple[int, list[str], dict]:
         """Exit code, lines of stdout, and what the log lines say."""
         self.log.info("%s", " ".join(command))
-        told = {"error": None, "up_to_date": False, "tables": {}}
+        report = {"error": None, "up_to_date": False, "tables": {}}
         self.process = subprocess.Popen(
             command,
             cwd=ROOT,
@@ -120,15 +120,15 @@ class Stage(BaseOperator):
         reader.start()
         try:
             for line in process.stderr:
-                self.hear(line, told)
+                self.read_log(line, report)
             code = process.wait()
         finally:
-            # A time-out of Airflow's comes as an exception.
+            # A time-out of Airflow arrives as an exception.
             self.on_kill()
             reader.join()
-        return code, printed, told
+        return code, printed, report
 
-    def hear(self, line: str, told: dict) -> None:
+    def read_log(self, line: str, report: dict) -> None:
         try:
             entry = json.loads(line)
             level, message = entry["level"], entry["message"]
@@ -138,18 +138,18 @@ class Stage(BaseOperator):
         log = {"ERROR": self.log.error, "WARN": self.log.warning}.get(level, self.log.info)
         log("%s", message)
         if level == "ERROR":
-            told["error"] = message
+            report["error"] = message
         if entry.get("up_to_date"):
-            told["up_to_date"] = True
+            report["up_to_date"] = True
         if "table" in entry and "rows_out" in entry:
             counted = {key: entry[key] for key in ("rows_in", "rows_out", "bytes", "seconds", "path") if key in entry}
             if "books" in entry:
                 counted["books"] = json.loads(entry["books"])
-            told["tables"][entry["table"]] = counted
+            report["tables"][entry["table"]] = counted
 
-    def tell(self, context, told: dict) -> None:
-        """Tells DAGs that wait for this stage, if its snapshot is another one than they were told of last. So nothing is
-        announced twice, and nothing is lost if a worker dies between the two."""
+    def announce(self, context, report: dict) -> None:
+        """Triggers the DAGs that wait for this stage, if its snapshot has changed since they were last triggered. So nothing is
+        announced twice, and nothing is lost if a worker dies in between."""
         file = ROOT / self.snapshot
         if not file.is_file():
             return
@@ -157,7 +157,7 @@ class Stage(BaseOperator):
         known = [event.extra.get("snapshot") for event in context["inlet_events"][self.asset]][-1:]
         if known == [content]:
             return
-        rows = {table: counted["rows_out"] for table, counted in told["tables"].items()}
+        rows = {table: counted["rows_out"] for table, counted in report["tables"].items()}
         context["outlet_events"][self.alias].add(self.asset, extra={"snapshot": content, "rows": rows})
 
     def on_kill(self) -> None:
@@ -173,8 +173,8 @@ class Stage(BaseOperator):
 
 
 def gave_up(context) -> None:
-    """Sends the alert `gave_up` of schedule.yaml after the last try: time ran out, or retries did not help. Of refused data and
-    of what cannot run, the tools have sent alerts by themselves."""
+    """Sends the alert `gave_up` of schedule.yaml after the last try: time ran out, or retries did not help. For refused data and
+    for runs that cannot start, the tools have already sent alerts."""
     error, task = context.get("exception"), context["task"]
     if isinstance(error, AirflowFailException):
         return
@@ -184,7 +184,7 @@ def gave_up(context) -> None:
 
 
 class Broken(BaseOperator):
-    """Stands for a pipeline whose files cannot be read, so that the others keep their DAGs."""
+    """The task of a pipeline whose files cannot be read, so that the other pipelines keep their DAGs."""
 
     def __init__(self, *, reason: str, **options) -> None:
         self.reason = reason
@@ -194,8 +194,8 @@ class Broken(BaseOperator):
         raise AirflowFailException(self.reason)
 
 
-def plan_of(pipeline: str) -> tuple[dict | None, str]:
-    """What `millrace schedule` says of a pipeline, or why it says nothing."""
+def workflow_of(pipeline: str) -> tuple[dict | None, str]:
+    """A pipeline's workflow as `millrace schedule` describes it, or the reason why it cannot."""
     command = [PROGRAM, "schedule", pipeline, "--as", "json"]
     try:
         answer = subprocess.run(command, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=20)
@@ -210,25 +210,25 @@ def seconds(value: float | None) -> timedelta | None:
     return None if value is None else timedelta(seconds=value)
 
 
-def times_of(plan: dict):
+def times_of(workflow: dict):
     """The schedule of a DAG: times, assets, either, or none."""
-    assets = [asset_of(*source["stage"].split("."), source["snapshot"]) for source in plan.get("after", [])]
-    if not plan.get("cron"):
+    assets = [asset_of(*source["stage"].split("."), source["snapshot"]) for source in workflow.get("after", [])]
+    if not workflow.get("cron"):
         return either_of(assets) if assets else None
-    times = CronDataIntervalTimetable(plan["cron"], timezone=plan["time_zone"])
+    times = CronDataIntervalTimetable(workflow["cron"], timezone=workflow["time_zone"])
     return AssetOrTimeSchedule(timetable=times, assets=either_of(assets)) if assets else times
 
 
 def either_of(assets: list[Asset]):
-    """Any of them is enough."""
+    """A schedule that any one of the assets triggers."""
     either = assets[0]
     for asset in assets[1:]:
         either = either | asset
     return either
 
 
-def dag_of(pipeline: str, plan: dict | None, reason: str) -> DAG:
-    zone = ZoneInfo((plan or {}).get("time_zone") or "UTC")
+def dag_of(pipeline: str, workflow: dict | None, reason: str) -> DAG:
+    zone = ZoneInfo((workflow or {}).get("time_zone") or "UTC")
     common = {
         "dag_id": pipeline,
         "start_date": datetime(2024, 1, 1, tzinfo=zone),
@@ -237,29 +237,29 @@ def dag_of(pipeline: str, plan: dict | None, reason: str) -> DAG:
         "max_active_runs": 1,
         "tags": ["millrace"],
     }
-    if plan is None:
+    if workflow is None:
         with DAG(**common, schedule=None, doc_md=reason) as dag:
             Broken(task_id="schedule", reason=reason)
         return dag
     defaults = {
-        "retries": plan.get("retries", 2),
-        "retry_delay": seconds(plan.get("wait_seconds", 300)),
-        "max_retry_delay": seconds(plan.get("longest_wait_seconds", 3600)),
+        "retries": workflow.get("retries", 2),
+        "retry_delay": seconds(workflow.get("wait_seconds", 300)),
+        "max_retry_delay": seconds(workflow.get("longest_wait_seconds", 3600)),
         "retry_exponential_backoff": True,
-        "execution_timeout": seconds(plan.get("stage_seconds")),
-        # Without the file there is nothing that says how urgent it is.
-        "on_failure_callback": gave_up if plan.get("cron") or plan.get("after") else None,
+        "execution_timeout": seconds(workflow.get("stage_seconds")),
+        # Without schedule.yaml, nothing says how urgent the alert is.
+        "on_failure_callback": gave_up if workflow.get("cron") or workflow.get("after") else None,
     }
     with DAG(
         **common,
-        schedule=times_of(plan),
-        dagrun_timeout=seconds(plan.get("run_seconds")),
+        schedule=times_of(workflow),
+        dagrun_timeout=seconds(workflow.get("run_seconds")),
         default_args=defaults,
         params=PARAMS,
         doc_md=f"The pipeline `{pipeline}` of {ROOT}: one task per file in `resources/{pipeline}/`.",
     ) as dag:
         tasks = {}
-        for task in plan["tasks"]:
+        for task in workflow["tasks"]:
             tool = task["tool"]
             tasks[tool] = Stage(task_id=tool, pipeline=pipeline, tool=tool, snapshot=task["snapshot"])
             for before in task["after"]:
@@ -270,6 +270,6 @@ def dag_of(pipeline: str, plan: dict | None, reason: str) -> DAG:
 for _folder in sorted((ROOT / "resources").iterdir()):
     if not _folder.is_dir() or not any(_folder.glob("*.yaml")):
         continue
-    _plan, _reason = plan_of(_folder.name)
-    if _plan is None or _plan["tasks"]:
-        globals()[f"dag_{_folder.name}"] = dag_of(_folder.name, _plan, _reason)
+    _workflow, _reason = workflow_of(_folder.name)
+    if _workflow is None or _workflow["tasks"]:
+        globals()[f"dag_{_folder.name}"] = dag_of(_folder.name, _workflow, _reason)

@@ -129,13 +129,14 @@ fn systemd(schedules: &[(Name, Schedule)], called: &Called, arguments: &Argument
 }
 
 fn json(project: &Project, arguments: &Arguments) -> Result<Exit> {
-    let plans: Result<Vec<schedule::Plan>> = match arguments.pipelines.is_empty() {
-        true => schedule::plans(&project.root, &project.env),
+    let workflows: Result<Vec<schedule::Workflow>> = match arguments.pipelines.is_empty() {
+        true => schedule::workflows(&project.root, &project.env),
         false => {
-            names(project, arguments)?.iter().map(|name| schedule::plan(&project.root, &project.env, name)).collect()
+            let names = names(project, arguments)?;
+            names.iter().map(|name| schedule::workflow(&project.root, &project.env, name)).collect()
         }
     };
-    let text = serde_json::to_string_pretty(&plans?).map_err(|error| Error::cannot_run(error.to_string()))?;
+    let text = serde_json::to_string_pretty(&workflows?).map_err(|error| Error::cannot_run(error.to_string()))?;
     tool::print(&format!("{text}\n"))?;
     Ok(Exit::Done)
 }

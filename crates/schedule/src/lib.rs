@@ -6,15 +6,15 @@
 mod crontab;
 mod expression;
 mod field;
-mod plan;
 mod systemd;
+mod workflow;
 mod written;
 mod zone;
 
 pub use crontab::crontab;
 pub use expression::Expression;
-pub use plan::{Plan, Task, plan, plans};
 pub use systemd::{Unit, units};
+pub use workflow::{Task, Workflow, workflow, workflows};
 pub use written::{Alerts, Retries, Schedule, TimeOuts};
 pub use zone::{TimeZone, of_this_machine};
 

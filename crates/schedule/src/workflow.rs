@@ -1,4 +1,4 @@
-//! What runs when, and in which order: what the files of a project say together. As JSON for orchestrators.
+//! The workflow of a pipeline: its tasks, their order, and when they run. As JSON for orchestrators.
 
 use std::path::PathBuf;
 
@@ -7,22 +7,22 @@ use spec::{Environment, Name, Result, Root, Tool};
 
 use crate::{Alerts, Expression, Schedule, TimeZone, written::Upstream};
 
-/// Stages and those that look after a pipeline, in the order of a run.
+/// The stages, and the tools that look after a pipeline, in the order of a run.
 const ORDER: [Tool; 8] =
     [Tool::Ingest, Tool::Clean, Tool::Features, Tool::Train, Tool::Predict, Tool::Export, Tool::Monitor, Tool::Release];
 
-/// One pipeline.
+/// The tasks of one pipeline, and its schedule.
 #[derive(Clone, Debug, Serialize)]
-pub struct Plan {
+pub struct Workflow {
     pub pipeline: Name,
     /// In the order of a run.
     pub tasks: Vec<Task>,
-    /// `None`: nothing starts it but people.
+    /// `None`: it is only started by hand.
     #[serde(flatten)]
     pub schedule: Option<Times>,
 }
 
-/// A schedule in the units that programs count in.
+/// A schedule with all times in seconds.
 #[derive(Clone, Debug, Serialize)]
 pub struct Times {
     pub cron: Option<Expression>,
@@ -45,25 +45,25 @@ pub struct Source {
     pub snapshot: PathBuf,
 }
 
-/// One tool at work.
+/// One run of a tool.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Task {
     pub tool: Tool,
-    /// The tasks whose output it reads, or that have to be over before.
+    /// The tasks whose output it reads, or that have to end before it.
     pub after: Vec<Tool>,
-    /// What changes with its output, relative to the root; `None`: it publishes nothing.
+    /// The file that changes with its output, relative to the root; `None`: it publishes nothing.
     pub snapshot: Option<PathBuf>,
 }
 
-/// The plans of all pipelines that have a stage, by name.
-pub fn plans(root: &Root, env: &Environment) -> Result<Vec<Plan>> {
+/// The workflows of all pipelines that have a stage, by name.
+pub fn workflows(root: &Root, env: &Environment) -> Result<Vec<Workflow>> {
     let names = root.pipelines().into_iter().filter_map(|name| Name::new(name).ok());
-    let all: Result<Vec<Plan>> = names.map(|name| plan(root, env, &name)).collect();
-    Ok(all?.into_iter().filter(|plan| !plan.tasks.is_empty()).collect())
+    let all: Result<Vec<Workflow>> = names.map(|name| workflow(root, env, &name)).collect();
+    Ok(all?.into_iter().filter(|workflow| !workflow.tasks.is_empty()).collect())
 }
 
-/// The plan of one pipeline.
-pub fn plan(root: &Root, env: &Environment, pipeline: &Name) -> Result<Plan> {
+/// The workflow of one pipeline.
+pub fn workflow(root: &Root, env: &Environment, pipeline: &Name) -> Result<Workflow> {
     let schedule = Schedule::load(root, env, pipeline)?.map(Times::from);
     let folder = root.join("resources").join(pipeline.as_str());
     let present: Vec<Tool> = ORDER.into_iter().filter(|tool| folder.join(format!("{tool}.yaml")).is_file()).collect();
@@ -73,7 +73,7 @@ pub fn plan(root: &Root, env: &Environment, pipeline: &Name) -> Result<Plan> {
         let last_of = |among: &[Tool]| among.iter().rev().copied().find(|tool| has(*tool)).into_iter().collect();
         match tool {
             Tool::Predict => reads(tool).into_iter().chain(has(Tool::Train).then_some(Tool::Train)).collect(),
-            // What was predicted is looked at; without a model, what was cleaned.
+            // It looks at predictions; without a model, at cleaned tables.
             Tool::Monitor => last_of(&ORDER[..5]),
             Tool::Release => last_of(&[Tool::Train]),
             _ => reads(tool).into_iter().collect(),
@@ -81,7 +81,7 @@ pub fn plan(root: &Root, env: &Environment, pipeline: &Name) -> Result<Plan> {
     };
     let snapshot = |tool: Tool| (tool != Tool::Release).then(|| tool.folder(pipeline).join("latest"));
     let tasks = present.iter().map(|tool| Task { tool: *tool, after: after(*tool), snapshot: snapshot(*tool) });
-    Ok(Plan { pipeline: pipeline.clone(), tasks: tasks.collect(), schedule })
+    Ok(Workflow { pipeline: pipeline.clone(), tasks: tasks.collect(), schedule })
 }
 
 impl From<Schedule> for Times {
@@ -115,9 +115,9 @@ mod tests {
         for file in files {
             std::fs::write(resources.join(format!("{file}.yaml")), "").unwrap();
         }
-        let plan = plan(&Root::at(folder.path()), &Environment::default(), &Name::new("p").unwrap()).unwrap();
-        assert!(plan.schedule.is_none());
-        plan.tasks.into_iter().map(|task| (task.tool, task.after)).collect()
+        let workflow = workflow(&Root::at(folder.path()), &Environment::default(), &Name::new("p").unwrap()).unwrap();
+        assert!(workflow.schedule.is_none());
+        workflow.tasks.into_iter().map(|task| (task.tool, task.after)).collect()
     }
 
     #[test]
