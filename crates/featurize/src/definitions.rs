@@ -15,7 +15,7 @@ use values::Zone;
 use super::rows::{RowFeatures, RowSpec};
 use super::series::{SeriesFeature, SeriesFeatures, SeriesSpec};
 use super::shape::FeaturesSpec;
-use super::spec::{CutoffSpec, FeatureKind, Features};
+use super::spec::{CutoffSpec, EntityFeature, Features};
 
 /// The clean stage's definitions of a table's columns; `None` if there are none.
 pub type Sources<'a> = &'a dyn Fn(&str) -> Option<Definitions>;
@@ -72,7 +72,7 @@ fn of_cutoffs(spec: &CutoffSpec, sources: Sources<'_>) -> Definitions {
     let known = (value(&spec.known_at), value(&spec.known_late));
     let mut made = Making { context, zone: spec.zone, table, keys, known, sources, columns: Vec::new() };
     for (name, kind) in spec.features.iter() {
-        made.add(name, value(kind), matches!(kind, FeatureKind::Sql(_)));
+        made.add(name, value(kind), matches!(kind, EntityFeature::Sql(_)));
     }
     made.finish(&spec.label.name, value(&spec.label))
 }

@@ -6,7 +6,7 @@ use polars::prelude::Schema;
 use super::calendar::Calendar;
 use super::known::Knowledge;
 use super::plan::{How, Plan};
-use super::spec::{CutoffSpec, FeatureKind, LabelKind};
+use super::spec::{CutoffSpec, EntityFeature, LabelKind};
 
 /// Writes the dictionary. `rows` are those of the training and of the scoring table.
 pub fn write(spec: &CutoffSpec, plan: &Plan, calendar: &Calendar, schema: &Schema, rows: (u64, u64)) -> String {
@@ -124,39 +124,39 @@ fn label_meaning(kind: &LabelKind) -> String {
 }
 
 /// What a feature is, and what its spec says about it.
-fn meaning(kind: &FeatureKind) -> (String, Option<&str>) {
+fn meaning(kind: &EntityFeature) -> (String, Option<&str>) {
     let (text, description) = match kind {
-        FeatureKind::Count(rows) => ("number of rows".to_owned(), &rows.description),
-        FeatureKind::Recency(rows) => ("whole days from the latest row to the cutoff".to_owned(), &rows.description),
-        FeatureKind::Tenure(rows) => ("whole days from the earliest row to the cutoff".to_owned(), &rows.description),
-        FeatureKind::MeanGap(rows) => {
+        EntityFeature::Count(rows) => ("number of rows".to_owned(), &rows.description),
+        EntityFeature::Recency(rows) => ("whole days from the latest row to the cutoff".to_owned(), &rows.description),
+        EntityFeature::Tenure(rows) => ("whole days from the earliest row to the cutoff".to_owned(), &rows.description),
+        EntityFeature::MeanGap(rows) => {
             ("mean days from a row to the next, null below two rows".to_owned(), &rows.description)
         }
-        FeatureKind::Distinct(of) => (format!("number of distinct `{}`", of.of), &of.description),
-        FeatureKind::Sum(of) => (format!("sum of `{}`, 0 without rows", of.of), &of.description),
-        FeatureKind::Mean(of) => (format!("mean of `{}`, null without rows", of.of), &of.description),
-        FeatureKind::Min(of) => (format!("smallest `{}`, null without rows", of.of), &of.description),
-        FeatureKind::Max(of) => (format!("largest `{}`, null without rows", of.of), &of.description),
-        FeatureKind::Std(of) => {
+        EntityFeature::Distinct(of) => (format!("number of distinct `{}`", of.of), &of.description),
+        EntityFeature::Sum(of) => (format!("sum of `{}`, 0 without rows", of.of), &of.description),
+        EntityFeature::Mean(of) => (format!("mean of `{}`, null without rows", of.of), &of.description),
+        EntityFeature::Min(of) => (format!("smallest `{}`, null without rows", of.of), &of.description),
+        EntityFeature::Max(of) => (format!("largest `{}`, null without rows", of.of), &of.description),
+        EntityFeature::Std(of) => {
             (format!("sample standard deviation of `{}`, null below two values", of.of), &of.description)
         }
-        FeatureKind::Median(of) => (format!("median of `{}`, null without values", of.of), &of.description),
-        FeatureKind::Quantile(of) => {
+        EntityFeature::Median(of) => (format!("median of `{}`, null without values", of.of), &of.description),
+        EntityFeature::Quantile(of) => {
             (format!("value of `{}` at {} of the way up, null without values", of.of, of.q.0), &of.description)
         }
-        FeatureKind::Lookup(of) => {
+        EntityFeature::Lookup(of) => {
             let which = if of.time.is_some() { "newest row before the cutoff" } else { "row" };
             (format!("`{}` of the entity's {which} in `{}`", of.take, of.of), &of.description)
         }
-        FeatureKind::First(of) => (format!("`{}` of the earliest row that has one", of.of), &of.description),
-        FeatureKind::Last(of) => (format!("`{}` of the latest row that has one", of.of), &of.description),
-        FeatureKind::MostFrequent(of) => {
+        EntityFeature::First(of) => (format!("`{}` of the earliest row that has one", of.of), &of.description),
+        EntityFeature::Last(of) => (format!("`{}` of the latest row that has one", of.of), &of.description),
+        EntityFeature::MostFrequent(of) => {
             (format!("most frequent `{}`, of equally frequent ones the first seen", of.of), &of.description)
         }
-        FeatureKind::Share(share) => {
+        EntityFeature::Share(share) => {
             (format!("share of rows where `{}`, null without rows", share.filter), &share.description)
         }
-        FeatureKind::Sql(sql) => (format!("`{}`", sql.is), &sql.description),
+        EntityFeature::Sql(sql) => (format!("`{}`", sql.is), &sql.description),
     };
     (text, description.as_deref())
 }

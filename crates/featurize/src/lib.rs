@@ -102,7 +102,7 @@ pub use rows::{
 pub use series::{Series, SeriesFeature, SeriesFeatures, SeriesLabel, SeriesSpec};
 pub use shape::FeaturesSpec;
 pub use spec::{
-    At, Attribute, CUTOFF, CutoffSpec, Cutoffs, Entities, Every, FeatureKind, Features, Fraction, Label, LabelKind,
+    At, Attribute, CUTOFF, CutoffSpec, Cutoffs, Entities, EntityFeature, Every, Features, Fraction, Label, LabelKind,
     LabelOf, Of, Quantile, Rows, Share, Sql,
 };
 pub use table::{FeatureSet, OfKeys};

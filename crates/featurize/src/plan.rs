@@ -9,7 +9,7 @@ use super::as_of::ByKey;
 use super::clock::Clock;
 use super::known::{Knowledge, known_at_name};
 use super::rows::Open;
-use super::spec::{Attribute, CUTOFF, CutoffSpec, FeatureKind, LabelKind};
+use super::spec::{Attribute, CUTOFF, CutoffSpec, EntityFeature, LabelKind};
 use expr::RowExpr;
 use values::form::{Form, Kind};
 
@@ -274,27 +274,27 @@ impl Plan {
         late
     }
 
-    fn how(&mut self, kind: &FeatureKind, place: &str, open: Open) -> Result<How> {
+    fn how(&mut self, kind: &EntityFeature, place: &str, open: Open) -> Result<How> {
         let (op, window, filter) = match kind {
-            FeatureKind::Count(rows) => (Op::Count, rows.window, rows.filter.as_ref()),
-            FeatureKind::Recency(rows) => (Op::Recency, rows.window, rows.filter.as_ref()),
-            FeatureKind::Tenure(rows) => (Op::Tenure, rows.window, rows.filter.as_ref()),
-            FeatureKind::MeanGap(rows) => (Op::MeanGap, rows.window, rows.filter.as_ref()),
-            FeatureKind::Distinct(of) => (Op::Distinct(self.word(&of.of, place)?), of.window, of.filter.as_ref()),
-            FeatureKind::Sum(of) => (Op::Sum(self.number(&of.of, place)?), of.window, of.filter.as_ref()),
-            FeatureKind::Mean(of) => (Op::Mean(self.number(&of.of, place)?), of.window, of.filter.as_ref()),
-            FeatureKind::Min(of) => (Op::Min(self.number(&of.of, place)?), of.window, of.filter.as_ref()),
-            FeatureKind::Max(of) => (Op::Max(self.number(&of.of, place)?), of.window, of.filter.as_ref()),
-            FeatureKind::Std(of) => (Op::Std(self.number(&of.of, place)?), of.window, of.filter.as_ref()),
-            FeatureKind::Median(of) => (Op::Quantile(self.number(&of.of, place)?, 0.5), of.window, of.filter.as_ref()),
-            FeatureKind::Quantile(of) => {
+            EntityFeature::Count(rows) => (Op::Count, rows.window, rows.filter.as_ref()),
+            EntityFeature::Recency(rows) => (Op::Recency, rows.window, rows.filter.as_ref()),
+            EntityFeature::Tenure(rows) => (Op::Tenure, rows.window, rows.filter.as_ref()),
+            EntityFeature::MeanGap(rows) => (Op::MeanGap, rows.window, rows.filter.as_ref()),
+            EntityFeature::Distinct(of) => (Op::Distinct(self.word(&of.of, place)?), of.window, of.filter.as_ref()),
+            EntityFeature::Sum(of) => (Op::Sum(self.number(&of.of, place)?), of.window, of.filter.as_ref()),
+            EntityFeature::Mean(of) => (Op::Mean(self.number(&of.of, place)?), of.window, of.filter.as_ref()),
+            EntityFeature::Min(of) => (Op::Min(self.number(&of.of, place)?), of.window, of.filter.as_ref()),
+            EntityFeature::Max(of) => (Op::Max(self.number(&of.of, place)?), of.window, of.filter.as_ref()),
+            EntityFeature::Std(of) => (Op::Std(self.number(&of.of, place)?), of.window, of.filter.as_ref()),
+            EntityFeature::Median(of) => (Op::Quantile(self.number(&of.of, place)?, 0.5), of.window, of.filter.as_ref()),
+            EntityFeature::Quantile(of) => {
                 (Op::Quantile(self.number(&of.of, place)?, of.q.0), of.window, of.filter.as_ref())
             }
-            FeatureKind::MostFrequent(of) => {
+            EntityFeature::MostFrequent(of) => {
                 (Op::MostFrequent(self.word(&of.of, place)?), of.window, of.filter.as_ref())
             }
-            FeatureKind::First(of) | FeatureKind::Last(of) => {
-                let first = matches!(kind, FeatureKind::First(_));
+            EntityFeature::First(of) | EntityFeature::Last(of) => {
+                let first = matches!(kind, EntityFeature::First(_));
                 self.make(&of.of, place)?;
                 let numeric = dtype_of(&self.schema, &of.of, place)?.is_primitive_numeric();
                 let op = match (numeric, first) {
@@ -305,12 +305,12 @@ impl Plan {
                 };
                 (op, of.window, of.filter.as_ref())
             }
-            FeatureKind::Share(share) => {
+            EntityFeature::Share(share) => {
                 let index = self.condition(Some(&share.filter), false, place)?;
                 (Op::Share(index.unwrap_or_default()), share.window, None)
             }
-            FeatureKind::Sql(sql) => return Ok(How::Sql(sql.is.clone())),
-            FeatureKind::Lookup(attribute) => return self.lookup(attribute, place, open),
+            EntityFeature::Sql(sql) => return Ok(How::Sql(sql.is.clone())),
+            EntityFeature::Lookup(attribute) => return self.lookup(attribute, place, open),
         };
         if let Some(span) = window {
             self.clock.measures(span, place)?;

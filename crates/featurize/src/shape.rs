@@ -12,7 +12,7 @@ use super::changes::Late;
 use super::known::Known;
 use super::rows::{Examples, RowFeature, RowLabel, RowSpec, Score};
 use super::series::{Series, SeriesFeature, SeriesLabel, SeriesSpec};
-use super::spec::{CutoffSpec, Cutoffs, Entities, FeatureKind, Label};
+use super::spec::{CutoffSpec, Cutoffs, Entities, EntityFeature, Label};
 
 /// Features computed from the tables of the clean stage, with no look into the future.
 #[derive(Clone, Debug, schemars::JsonSchema)]
@@ -217,7 +217,7 @@ enum AnyLabel {
 #[expect(dead_code, reason = "its shape is the JSON Schema of a feature")]
 enum AnyFeature {
     /// With `cutoffs`.
-    Entity(Box<FeatureKind>),
+    Entity(Box<EntityFeature>),
     /// With `rows`.
     Row(Box<RowFeature>),
     /// With `series`.

@@ -226,7 +226,7 @@ pub struct Entities {
 /// How one feature is made from the rows of an entity before the cutoff.
 #[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum FeatureKind {
+pub enum EntityFeature {
     /// The number of rows.
     Count(Rows),
     /// The number of distinct values, nulls not counted.
@@ -420,23 +420,23 @@ impl<'de> Deserialize<'de> for Sql {
 }
 
 /// Features by name. An SQL feature sees those further up only.
-pub type Features = Named<FeatureKind>;
+pub type Features = Named<EntityFeature>;
 
 impl schemars::JsonSchema for Features {
     fn schema_name() -> std::borrow::Cow<'static, str> {
         "Features".into()
     }
     fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        Map::<FeatureKind>::json_schema(generator)
+        Map::<EntityFeature>::json_schema(generator)
     }
 }
 
-impl Feature for FeatureKind {
+impl Feature for EntityFeature {
     const EXAMPLE: &'static str = "recency_days: recency";
     const TAKEN: Option<&'static str> = Some(CUTOFF);
 
-    fn complete(&self, earlier: &[(String, FeatureKind)]) -> Result<(), String> {
-        let FeatureKind::Sql(sql) = self else { return Ok(()) };
+    fn complete(&self, earlier: &[(String, EntityFeature)]) -> Result<(), String> {
+        let EntityFeature::Sql(sql) = self else { return Ok(()) };
         let is_known = |column: &String| column == CUTOFF || earlier.iter().any(|(known, _)| known == column);
         match sql.is.sql().columns().into_iter().find(|column| !is_known(column)) {
             None => Ok(()),
