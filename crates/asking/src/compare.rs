@@ -1,7 +1,7 @@
 //! `clean --compare A B`: two tasks on the same golden rows.
 
 use llm::judge::{Candidate, Resampling, compare};
-use llm::{Settings, Task};
+use llm::{Settings, TaskFile};
 use spec::{Error, Result};
 use transform::Step;
 
@@ -22,8 +22,8 @@ impl Models<'_> {
     ) -> Result<String> {
         let golden = Golden::read(self.root, &golden_file(golden, steps)?)?;
         let tasks =
-            tasks.iter().map(|named| Task::load(self.root, &task_file(self.root, self.pipeline, named)?, self.env));
-        let tasks = tasks.collect::<Result<Vec<Task>>>()?;
+            tasks.iter().map(|named| TaskFile::load(self.root, &task_file(self.root, self.pipeline, named)?, self.env));
+        let tasks = tasks.collect::<Result<Vec<TaskFile>>>()?;
         let [first, second] = tasks.as_slice() else {
             return Err(Error::cannot_run(format!("{} tasks to compare", tasks.len())).hint("name two"));
         };
@@ -34,7 +34,7 @@ impl Models<'_> {
         Ok(compare(&golden.columns, one, other, Resampling::default())?.to_string())
     }
 
-    fn judged(&self, task: &Task, golden: &Golden) -> Result<Judged> {
+    fn judged(&self, task: &TaskFile, golden: &Golden) -> Result<Judged> {
         self.answer_golden(task, golden)?.ok_or_else(|| {
             Error::try_again(format!("task '{}' cannot run: its provider has no key", task.name()))
                 .hint(format!("set it as {} or in .env", variable(&self.settings, task)))
@@ -43,19 +43,19 @@ impl Models<'_> {
 }
 
 /// Two versions of a task may have one name: then the models distinguish them, or the prompts.
-fn names(first: &Task, second: &Task) -> (String, String) {
+fn names(first: &TaskFile, second: &TaskFile) -> (String, String) {
     if first.name() != second.name() {
         return (first.name().to_owned(), second.name().to_owned());
     }
     let by_model = first.models()[0] != second.models()[0];
-    let name = |task: &Task| match by_model {
+    let name = |task: &TaskFile| match by_model {
         true => format!("{} ({})", task.name(), task.models()[0]),
         false => format!("{} ({})", task.name(), &task.prompt_hash()[..8]),
     };
     (name(first), name(second))
 }
 
-fn variable(settings: &Settings, task: &Task) -> String {
+fn variable(settings: &Settings, task: &TaskFile) -> String {
     settings.model(&task.models()[0]).provider.variable.unwrap_or_else(|| "the key's variable".to_owned())
 }
 

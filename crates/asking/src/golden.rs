@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use artifact::PolarsResultExt;
 use llm::judge::{Cell, Gate, Row};
-use llm::{Outcome, Stop, Task};
+use llm::{Outcome, Stop, TaskFile};
 use polars::prelude::*;
 use spec::{Error, Result, ResultExt, Root};
 
@@ -52,7 +52,7 @@ impl Golden {
     }
 
     /// What is asked.
-    fn inputs(&self, task: &Task) -> Result<Vec<llm::Input>> {
+    fn inputs(&self, task: &TaskFile) -> Result<Vec<llm::Input>> {
         let lacks = |what: &str, name: &str| {
             Error::cannot_run(format!("{}: task '{}' {what} '{name}'", self.path, task.name()))
         };
@@ -68,7 +68,7 @@ impl Golden {
     }
 
     /// Puts the answers beside the right ones.
-    fn judged(&self, task: &Task, outcomes: &[Outcome]) -> Result<Judged> {
+    fn judged(&self, task: &TaskFile, outcomes: &[Outcome]) -> Result<Judged> {
         let texts = |name: &str| -> Result<Vec<Option<String>>> {
             let column = self.rows.column(name).and_then(|column| column.cast(&DataType::String)).during(&self.path)?;
             Ok(column.str().during(&self.path)?.iter().map(|cell| cell.map(str::to_owned)).collect())
@@ -152,7 +152,7 @@ impl Models<'_> {
     }
 
     /// None if no provider can be asked.
-    pub(super) fn answer_golden(&self, task: &Task, golden: &Golden) -> Result<Option<Judged>> {
+    pub(super) fn answer_golden(&self, task: &TaskFile, golden: &Golden) -> Result<Option<Judged>> {
         let inputs = golden.inputs(task)?;
         let place = format!("task '{}' on {}", task.name(), golden.path);
         let shown = Shown::new(self.progress, &place, llm::Totals::default());

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use artifact::{Asked, Fingerprint, Input, PolarsResultExt};
-use llm::{FailureKind, Ledger, Outcome, Settings, Stop, Task, Totals};
+use llm::{FailureKind, Ledger, Outcome, Settings, Stop, TaskFile, Totals};
 use polars::prelude::*;
 use spec::text::count;
 use spec::{Environment, Error, Name, Result, ResultExt, Root, Tool};
@@ -71,7 +71,7 @@ pub struct Answered {
 struct Asking<'a> {
     at: usize,
     step: &'a Llm,
-    task: Task,
+    task: TaskFile,
     /// In errors, to which the tool adds who ran: `table 'texts': step 4 'llm'`.
     place: String,
     /// In messages: `clean reviews: table 'texts': step 4 'llm'`.
@@ -125,7 +125,7 @@ impl<'a> Models<'a> {
         steps
             .map(|(at, step)| {
                 let place = format!("table '{table}': step {} 'llm'", at + 1);
-                let task = Task::load(self.root, Path::new(step.task()), self.env).context(&place)?;
+                let task = TaskFile::load(self.root, Path::new(step.task()), self.env).context(&place)?;
                 let spoken = format!("{} {}: {place}", Tool::Clean, self.pipeline);
                 Ok(Asking { at, step, task, place, spoken })
             })
@@ -331,7 +331,7 @@ pub fn inputs_of<'s>(steps: impl Iterator<Item = &'s Step>, root: &Root, env: &E
         }
     };
     for step in steps {
-        let task = Task::load(root, Path::new(step.task()), env)?;
+        let task = TaskFile::load(root, Path::new(step.task()), env)?;
         let answers = if settings.is_configured(&task) { "can be asked" } else { "cannot be asked" };
         let state = format!("{} {} {answers}", task.prompt_hash(), task.models().join(" "));
         add(step.task().to_owned(), Fingerprint::Given(state));

@@ -19,7 +19,7 @@ use crate::engine;
 use crate::ledger::{self, Batch, Entry, Item, Key, Ledger, Lot, Spend, owner};
 use crate::outcome::{Asked, FailureKind, Outcome, Progress, Stop, Watch};
 use crate::settings::{Model, Settings};
-use crate::task::Task;
+use crate::task::TaskFile;
 use crate::tokens;
 use crate::worklist::Worklist;
 
@@ -41,7 +41,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// Cannot run: a key that is refused, a ledger that cannot be written, a file that the provider does not accept.
 /// Try again: the provider cannot be reached.
 pub fn batch(
-    task: &Task,
+    task: &TaskFile,
     inputs: &[Input],
     settings: &Settings,
     ledger: &Ledger,
@@ -84,7 +84,7 @@ pub fn batch(
 }
 
 struct Run<'a> {
-    task: &'a Task,
+    task: &'a TaskFile,
     settings: &'a Settings,
     ledger: &'a Ledger,
     api: Api,

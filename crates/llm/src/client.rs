@@ -16,7 +16,7 @@ use spec::{Error, Result};
 
 use crate::prompt::{Message, Role};
 use crate::settings::{Model, Provider, Structured};
-use crate::task::Task;
+use crate::task::TaskFile;
 
 /// Most characters of a server's words that go into an error.
 const QUOTED: usize = 300;
@@ -164,7 +164,7 @@ fn connection(error: &reqwest::Error) -> Fault {
 }
 
 /// The body of a request. `rows` is how many answers it asks for.
-pub(crate) fn body(task: &Task, model: &Model, messages: &[Message], rows: usize) -> Value {
+pub(crate) fn body(task: &TaskFile, model: &Model, messages: &[Message], rows: usize) -> Value {
     let schema = if rows > 1 { task.schema().of_rows() } else { task.schema().json().clone() };
     let mut messages = messages.to_vec();
     let response_format = match model.structured {

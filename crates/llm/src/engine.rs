@@ -8,7 +8,7 @@ use crate::ledger::Ledger;
 use crate::outcome::{Asked, Stop, Watch};
 use crate::run;
 use crate::settings::{Model, Settings};
-use crate::task::Task;
+use crate::task::TaskFile;
 use crate::tokens;
 use crate::worklist::Worklist;
 
@@ -20,7 +20,7 @@ use crate::worklist::Worklist;
 /// # Errors
 /// Cannot run: a key that is refused, an unknown model, requests that are rejected one and all, a ledger that cannot
 /// be written. Answers that had come by then are in the ledger.
-pub fn ask(task: &Task, inputs: &[Input], settings: &Settings, ledger: &Ledger, watch: &dyn Watch) -> Result<Asked> {
+pub fn ask(task: &TaskFile, inputs: &[Input], settings: &Settings, ledger: &Ledger, watch: &dyn Watch) -> Result<Asked> {
     let mut worklist = Worklist::new(task, inputs, settings, ledger)?;
     if worklist.open().is_empty() {
         return Ok(worklist.finish(None));
@@ -38,7 +38,7 @@ pub fn ask(task: &Task, inputs: &[Input], settings: &Settings, ledger: &Ledger, 
 ///
 /// # Errors
 /// Cannot run: the ledger cannot be read.
-pub fn known(task: &Task, inputs: &[Input], settings: &Settings, ledger: &Ledger) -> Result<Asked> {
+pub fn known(task: &TaskFile, inputs: &[Input], settings: &Settings, ledger: &Ledger) -> Result<Asked> {
     Ok(Worklist::new(task, inputs, settings, ledger)?.finish(Some(Stop::Cancelled)))
 }
 
@@ -80,7 +80,7 @@ impl std::ops::AddAssign for Estimate {
 ///
 /// # Errors
 /// Cannot run: the ledger cannot be read.
-pub fn estimate(task: &Task, inputs: &[Input], settings: &Settings, ledger: &Ledger) -> Result<Estimate> {
+pub fn estimate(task: &TaskFile, inputs: &[Input], settings: &Settings, ledger: &Ledger) -> Result<Estimate> {
     let worklist = Worklist::new(task, inputs, settings, ledger)?;
     let (open, model) = (worklist.open(), &worklist.models[0]);
     let expected = expected_tokens_out(task, model, ledger)?;
@@ -108,12 +108,12 @@ pub fn estimate(task: &Task, inputs: &[Input], settings: &Settings, ledger: &Led
 }
 
 /// Tokens of one row's answer: the mean so far, else the bound. None if neither is known.
-pub(crate) fn expected_tokens_out(task: &Task, model: &Model, ledger: &Ledger) -> Result<Option<f64>> {
+pub(crate) fn expected_tokens_out(task: &TaskFile, model: &Model, ledger: &Ledger) -> Result<Option<f64>> {
     let mean = ledger.mean_tokens_out(task.name(), &model.wire_name)?;
     Ok(mean.or(task.max_tokens().map(f64::from)))
 }
 
-fn not_configured(task: &Task, settings: &Settings) -> Option<Stop> {
+fn not_configured(task: &TaskFile, settings: &Settings) -> Option<Stop> {
     if settings.is_configured(task) {
         return None;
     }

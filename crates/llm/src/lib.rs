@@ -1,8 +1,8 @@
-//! Language models: tasks, the ledger of paid answers, limits, and the run that ties them together.
+//! Language models: task files, the ledger of paid answers, limits, and the run that ties them together.
 //!
 //! The flow, from strings to strings (this crate knows nothing of tables):
 //!
-//! 1. [`Task::load`] reads and checks a task file: templates, examples, schema, models ([`task`]). A variable that is
+//! 1. [`TaskFile::load`] reads and checks a task file: templates, examples, schema, models ([`task`]). A variable that is
 //!    no input column is refused here, before anything is spent.
 //! 2. [`Settings::load`] reads `resources/llm.yaml`: providers, prices, limits, daily caps ([`settings`]).
 //! 3. [`ask`] renders each input, makes them distinct by their key, and looks them up in the [`Ledger`] ([`engine`]).
@@ -42,7 +42,7 @@ pub use ledger::{Key, Ledger, Spend};
 pub use outcome::{Answer, Asked, Failure, FailureKind, Outcome, Progress, Stop, Totals, Watch};
 pub use schema::Schema;
 pub use settings::{Settings, SettingsSpec};
-pub use task::{Task, TaskSpec};
+pub use task::{TaskFile, TaskSpec};
 
 /// The JSON Schema of `resources/llm.yaml`.
 pub fn settings_schema() -> serde_json::Value {

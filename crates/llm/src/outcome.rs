@@ -15,7 +15,7 @@ pub struct Answer {
     pub values: Map<String, Value>,
     /// The model that answered, by the provider's name for it.
     pub model: String,
-    /// See [`crate::Task::prompt_hash`].
+    /// See [`crate::TaskFile::prompt_hash`].
     pub prompt_hash: String,
     /// When it came.
     pub time: DateTime<Utc>,

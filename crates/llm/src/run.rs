@@ -21,7 +21,7 @@ use crate::limits::{Concurrency, Pace};
 use crate::outcome::{FailureKind, Outcome, Progress, Stop, Watch};
 use crate::settings::Settings;
 use crate::talk::{Candidate, Meter, Shared};
-use crate::task::Task;
+use crate::task::TaskFile;
 use crate::worklist::Worklist;
 
 /// How often the caller is informed and asked, at least.
@@ -35,7 +35,7 @@ const AHEAD: usize = 2;
 
 /// Asks for all open units of `worklist`. Says why it ended, if not because all was settled.
 pub(crate) fn run(
-    task: &Task,
+    task: &TaskFile,
     worklist: &mut Worklist,
     settings: &Settings,
     ledger: &Ledger,

@@ -214,7 +214,7 @@ impl Settings {
     }
 
     /// Whether at least one of a task's models can be asked.
-    pub fn is_configured(&self, task: &crate::Task) -> bool {
+    pub fn is_configured(&self, task: &crate::TaskFile) -> bool {
         task.models().iter().any(|name| self.model(name).provider.is_configured())
     }
 

@@ -15,7 +15,7 @@ use crate::limits::{Concurrency, Pace};
 use crate::outcome::{FailureKind, Stop};
 use crate::prompt::{Message, Role};
 use crate::settings::{Model, Settings};
-use crate::task::Task;
+use crate::task::TaskFile;
 use crate::tokens;
 
 /// Busy servers are asked more often than failing ones before a request is given up: they do answer.
@@ -47,7 +47,7 @@ pub(crate) struct Meter {
 
 /// What all conversations of a run share.
 pub(crate) struct Shared<'a> {
-    pub task: &'a Task,
+    pub task: &'a TaskFile,
     pub settings: &'a Settings,
     pub client: Client,
     pub writer: Writer,

@@ -79,9 +79,9 @@ fn one() -> usize {
 /// Most rows that one request may carry: beyond it models lose count.
 const MOST_ROWS: usize = 200;
 
-/// A task that can run.
+/// A task file that was checked: what a model is sent, and what it must answer.
 #[derive(Debug)]
-pub struct Task {
+pub struct TaskFile {
     name: String,
     description: String,
     inputs: Vec<String>,
@@ -96,32 +96,32 @@ pub struct Task {
     hash: String,
 }
 
-impl Task {
+impl TaskFile {
     /// Reads and checks the task file at `path`, YAML or JSON, relative to `root`.
     ///
     /// # Errors
     /// Cannot run: with file, line and column, or with file, line of the variable, and key.
-    pub fn load(root: &Root, path: &Path, env: &Environment) -> Result<Task> {
-        Task::parse(&spec::text_of(root, path)?, path, env)
+    pub fn load(root: &Root, path: &Path, env: &Environment) -> Result<TaskFile> {
+        TaskFile::parse(&spec::text_of(root, path)?, path, env)
     }
 
     /// Reads and checks the text of a task file; `path` is for error messages.
     ///
     /// # Errors
-    /// As those of [`Task::load`].
-    pub fn parse(text: &str, path: &Path, env: &Environment) -> Result<Task> {
+    /// As those of [`TaskFile::load`].
+    pub fn parse(text: &str, path: &Path, env: &Environment) -> Result<TaskFile> {
         let spec: TaskSpec = spec::parse(text, path, env)?.spec;
-        Task::check(spec).map_err(|error| match place_of_word(text, error_word(&error)) {
+        TaskFile::check(spec).map_err(|error| match place_of_word(text, error_word(&error)) {
             Some((line, column)) => error.context(format!("{}:{line}:{column}", path.display())),
             None => error.placed(text, path),
         })
     }
 
-    /// Checks a task that was read already.
+    /// Checks a task file that was read.
     ///
     /// # Errors
     /// Cannot run: names the key and the way out.
-    pub fn check(spec: TaskSpec) -> Result<Task> {
+    pub fn check(spec: TaskSpec) -> Result<TaskFile> {
         if spec.task_name.trim().is_empty() {
             return Err(Error::cannot_run("nothing given").at("task_name"));
         }
@@ -164,7 +164,7 @@ impl Task {
             "system_message": spec.system_message, "prompt": spec.prompt, "examples": examples,
             "schema": schema.json(), "temperature": spec.temperature, "max_tokens": spec.max_tokens,
         }));
-        Ok(Task {
+        Ok(TaskFile {
             name: spec.task_name,
             description: spec.description,
             inputs: spec.inputs,
@@ -227,7 +227,7 @@ impl Task {
     }
 
     /// The same task with another first model and no fallback: for comparisons.
-    pub fn with_model(mut self, model: &str) -> Task {
+    pub fn with_model(mut self, model: &str) -> TaskFile {
         self.models = vec![model.to_owned()];
         self
     }

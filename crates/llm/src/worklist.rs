@@ -12,7 +12,7 @@ use crate::ledger::{Key, Known, Ledger};
 use crate::outcome::{Answer, Asked, FailureKind, Outcome, Stop, Totals};
 use crate::prompt::Rendered;
 use crate::settings::{Model, Settings};
-use crate::task::Task;
+use crate::task::TaskFile;
 
 /// Inputs for which another thread is worth its start.
 const SHARE: usize = 500;
@@ -37,7 +37,7 @@ pub(crate) struct Worklist {
 }
 
 impl Worklist {
-    pub fn new(task: &Task, inputs: &[Input], settings: &Settings, ledger: &Ledger) -> Result<Worklist> {
+    pub fn new(task: &TaskFile, inputs: &[Input], settings: &Settings, ledger: &Ledger) -> Result<Worklist> {
         let models: Vec<Model> = task.models().iter().map(|name| settings.model(name)).collect();
         let keyrings: Vec<_> = models.iter().map(|model| task.keys(&model.wire_name, &model.extra)).collect();
         let unit_of = |input: &Input| -> Result<Unit, Outcome> {
@@ -136,7 +136,7 @@ fn in_parallel<T: Sync, U: Send>(items: &[T], map: impl Fn(&T) -> U + Sync) -> V
     })
 }
 
-fn columns(task: &Task, input: &Input) -> String {
+fn columns(task: &TaskFile, input: &Input) -> String {
     let mut out = String::from("{");
     for (at, column) in task.inputs().iter().enumerate() {
         if at > 0 {

@@ -18,11 +18,11 @@ examples:
     output: {cleaned: good}
 ";
 
-fn read(text: &str) -> Result<Task> {
+fn read(text: &str) -> Result<TaskFile> {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir(folder.path().join("resources")).unwrap();
     std::fs::write(folder.path().join("resources/t.yaml"), text).unwrap();
-    Task::load(&Root::at(folder.path()), Path::new("resources/t.yaml"), &Environment::default())
+    TaskFile::load(&Root::at(folder.path()), Path::new("resources/t.yaml"), &Environment::default())
 }
 
 fn failure(from: &str, to: &str) -> String {
@@ -171,7 +171,7 @@ fn mangled_files_are_read_or_refused_with_their_place() {
     tasks.push(WRITTEN.to_owned());
     tasks.sort();
     testkit::mangle_texts("task.yaml", tasks, |text| {
-        let read = Task::parse(text, Path::new("task.yaml"), &Environment::default());
+        let read = TaskFile::parse(text, Path::new("task.yaml"), &Environment::default());
         read.map(drop).map_err(|error| error.to_string())
     });
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use llm::{Input, Ledger, Settings, Task, TaskSpec};
+use llm::{Input, Ledger, Settings, TaskFile, TaskSpec};
 use serde_json::json;
 use spec::Environment;
 use tempfile::TempDir;
@@ -51,14 +51,14 @@ pub fn settings(base_url: &str, more: &str) -> Settings {
 }
 
 /// A task that asks for `cleaned`; `more` is added to it.
-pub fn task(more: serde_json::Value) -> Task {
+pub fn task(more: serde_json::Value) -> TaskFile {
     let mut spec = json!({"task_name": "clean", "prompt": "{{ text }}", "model": "small", "inputs": ["text"],
                           "outputs": {"cleaned": "string"}});
     for (key, value) in more.as_object().unwrap() {
         spec[key] = value.clone();
     }
     let spec: TaskSpec = serde_json::from_value(spec).unwrap();
-    Task::check(spec).unwrap()
+    TaskFile::check(spec).unwrap()
 }
 
 pub fn input(text: &str) -> Input {
