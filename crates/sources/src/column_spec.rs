@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde::de::{self, Deserializer, MapAccess, Visitor};
 use spec::{ColumnType, did_you_mean};
 
-use values::{Dst, LocalTime, MomentFormat, Reading, Told, Zone};
+use values::{Dst, LocalTime, MomentFormat, Reading, TypeOrigin, Zone};
 
 use crate::numerals::Numerals;
 
@@ -17,7 +17,7 @@ pub struct ColumnSpec {
     pub column_type: ColumnType,
     /// How a date, datetime or time is written; ISO 8601 by default.
     pub format: Option<MomentFormat>,
-    /// Where the clocks stood that local times were read from; by default local times are taken as they stand.
+    /// The time zone of local times; by default they are kept as they are.
     pub zone: Option<LocalTime>,
     /// The column's name in the source; by default its name in the table.
     pub from: Option<String>,
@@ -25,14 +25,14 @@ pub struct ColumnSpec {
     pub optional: bool,
     /// How the source writes numbers.
     pub(crate) numerals: Numerals,
-    /// Where its type is from.
-    pub(crate) told: Told,
+    /// What decided its type.
+    pub(crate) origin: TypeOrigin,
 }
 
 impl ColumnSpec {
     pub(crate) fn reading(&self) -> Reading<'_> {
-        let ColumnSpec { column_type, format, zone, told, .. } = self;
-        Reading { column_type: *column_type, format: format.as_ref(), zone: zone.as_ref(), told: *told }
+        let ColumnSpec { column_type, format, zone, origin, .. } = self;
+        Reading { column_type: *column_type, format: format.as_ref(), zone: zone.as_ref(), origin: *origin }
     }
 }
 
@@ -45,7 +45,7 @@ impl From<ColumnType> for ColumnSpec {
             from: None,
             optional: false,
             numerals: Numerals::default(),
-            told: Told::Declared,
+            origin: TypeOrigin::Declared,
         }
     }
 }

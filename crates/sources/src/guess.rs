@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use spec::ColumnType;
-use values::{MomentFormat, Reading, Told};
+use values::{MomentFormat, Reading, TypeOrigin};
 
 /// Ways of writing dates, the commonest first; each also with a time behind it.
 const DATES: [&str; 9] =
@@ -19,7 +19,7 @@ static OF_DATETIMES: LazyLock<Vec<MomentFormat>> = LazyLock::new(|| {
 
 /// Which formats would read `cell`, if it is a date or time in another way of writing than the column has.
 pub(crate) fn way_out(cell: &str, reading: &Reading<'_>) -> Option<String> {
-    if reading.format.is_some() || reading.told != Told::Declared {
+    if reading.format.is_some() || reading.origin != TypeOrigin::Declared {
         return None;
     }
     let text = cell.trim().as_bytes();

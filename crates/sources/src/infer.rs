@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use spec::{ColumnType, Result};
 
 use values::numbers::{float, int, truth_word};
-use values::{Moment, Number, Told, is_code, iso_date, iso_datetime};
+use values::{Moment, Number, TypeOrigin, is_code, iso_date, iso_datetime};
 
 use crate::column_spec::ColumnSpec;
 use crate::numerals::Numerals;
@@ -19,13 +19,13 @@ pub(crate) const INFER_ROWS: usize = 10_000;
 type Fits = fn(&[u8], &Numerals) -> bool;
 
 /// Types in the order in which they are preferred; text is what remains.
-const CANDIDATES: [(ColumnType, Told, Fits); 6] = [
-    (ColumnType::Bool, Told::Inferred, |text, _| truth_word(text).is_some()),
-    (ColumnType::Int64, Told::Inferred, |text, numerals| !is_code(text) && numerals.read(text, int).is_some()),
-    (ColumnType::Float64, Told::Inferred, |text, numerals| !is_code(text) && numerals.read(text, float).is_some()),
-    (ColumnType::Date, Told::Inferred, |text, _| iso_date(text).is_some()),
-    (ColumnType::Datetime, Told::Inferred, |text, _| matches!(iso_datetime(text), Some(Moment::Local(_)))),
-    (ColumnType::Datetime, Told::InferredUtc, |text, _| matches!(iso_datetime(text), Some(Moment::Utc(_)))),
+const CANDIDATES: [(ColumnType, TypeOrigin, Fits); 6] = [
+    (ColumnType::Bool, TypeOrigin::Inferred, |text, _| truth_word(text).is_some()),
+    (ColumnType::Int64, TypeOrigin::Inferred, |text, numerals| !is_code(text) && numerals.read(text, int).is_some()),
+    (ColumnType::Float64, TypeOrigin::Inferred, |text, numerals| !is_code(text) && numerals.read(text, float).is_some()),
+    (ColumnType::Date, TypeOrigin::Inferred, |text, _| iso_date(text).is_some()),
+    (ColumnType::Datetime, TypeOrigin::Inferred, |text, _| matches!(iso_datetime(text), Some(Moment::Local(_)))),
+    (ColumnType::Datetime, TypeOrigin::InferredUtc, |text, _| matches!(iso_datetime(text), Some(Moment::Utc(_)))),
 ];
 
 /// The type that all values of the column fit; text if there are none. Where the source says of a value that it is text, the
@@ -54,8 +54,8 @@ pub(crate) fn infer<'a>(
     }
     let first = fits.iter().position(|fit| *fit).filter(|_| seen);
     first.map_or(ColumnSpec::from(ColumnType::String), |at| {
-        let (column_type, told, _) = CANDIDATES[at];
-        ColumnSpec { told, ..ColumnSpec::from(column_type) }
+        let (column_type, origin, _) = CANDIDATES[at];
+        ColumnSpec { origin, ..ColumnSpec::from(column_type) }
     })
 }
 

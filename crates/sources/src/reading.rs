@@ -82,7 +82,7 @@ impl TableSpec {
 }
 
 fn of_column(name: &str, declared: &ColumnSpec) -> Settings {
-    let ColumnSpec { column_type, format, zone, from, optional: _, numerals: _, told: _ } = declared;
+    let ColumnSpec { column_type, format, zone, from, optional: _, numerals: _, origin: _ } = declared;
     let mut settings = Settings::new();
     let mut set = |key: &str, value: Value| settings.insert(key.to_owned(), value);
     // Every other type holds the values as they are, or refuses them.

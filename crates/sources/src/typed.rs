@@ -6,7 +6,7 @@ use polars_arrow::bitmap::MutableBitmap;
 use rayon::prelude::*;
 use spec::{ColumnType, Result};
 pub(crate) use values::Converted;
-use values::{Told, column, read_one};
+use values::{TypeOrigin, column, read_one};
 
 use crate::column_spec::ColumnSpec;
 use crate::guess;
@@ -99,7 +99,7 @@ impl Typing {
 
 /// Whether the first rows showed that the column is one of numbers or booleans, which in them were not text.
 fn is_told_of_numbers(spec: &ColumnSpec) -> bool {
-    spec.told != Told::Declared
+    spec.origin != TypeOrigin::Declared
         && matches!(spec.column_type, ColumnType::Bool | ColumnType::Int64 | ColumnType::Float64)
 }
 
@@ -122,12 +122,12 @@ impl Typing {
 
 fn text_among_numbers(name: &str, cell: &str, spec: &ColumnSpec) -> String {
     let word = spec.column_type.name();
-    format!("{}; declare the column under 'columns'", told(name, cell, &format!("is text in a column of {word}")))
+    format!("{}; declare the column under 'columns'", described(name, cell, &format!("is text in a column of {word}")))
 }
 
 /// `amount: 'abc' is not a float64`.
 pub(crate) fn reason(name: &str, cell: &str, spec: &ColumnSpec) -> String {
-    let why = told(name, cell, &read_one(cell, &spec.reading()));
+    let why = described(name, cell, &read_one(cell, &spec.reading()));
     let way_out = spec.numerals.way_out(cell, spec.column_type);
     match way_out.or_else(|| guess::way_out(cell, &spec.reading())) {
         Some(way_out) => format!("{why}; {way_out}"),
@@ -135,7 +135,7 @@ pub(crate) fn reason(name: &str, cell: &str, spec: &ColumnSpec) -> String {
     }
 }
 
-fn told(name: &str, cell: &str, what: &str) -> String {
+fn described(name: &str, cell: &str, what: &str) -> String {
     const LONGEST: usize = 64;
     let shown = match cell.char_indices().nth(LONGEST) {
         Some((end, _)) => format!("{}…", &cell[..end]),

@@ -21,5 +21,5 @@ pub use format::MomentFormat;
 pub use iso::{iso_date, iso_datetime, iso_time};
 pub use moment::Moment;
 pub use table::{By, CONVERSIONS, Conversion, Sort, conversion, sql_casts};
-pub use text::{Number, Plain, Reading, Told, column, is_code, read_one, text_of};
+pub use text::{Number, Plain, Reading, TypeOrigin, column, is_code, read_one, text_of};
 pub use zone::{Dst, LocalTime, Zone};

@@ -20,27 +20,27 @@ pub struct Reading<'a> {
     pub column_type: ColumnType,
     /// How a date, datetime or time is written; ISO 8601 by default.
     pub format: Option<&'a MomentFormat>,
-    /// Where the clocks stood that local times were read from; by default local times are taken as they stand.
+    /// The time zone of local times; by default they are kept as they are.
     pub zone: Option<&'a LocalTime>,
-    pub told: Told,
+    pub origin: TypeOrigin,
 }
 
-/// Who decided the type of a column.
+/// What decided the type of a column.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Told {
-    /// Its reader.
+pub enum TypeOrigin {
+    /// The spec, or the program that reads it.
     #[default]
     Declared,
-    /// The first rows did. Whatever would have suggested another type is not a value of this one: a code among numbers, an offset
+    /// The first rows. What would have suggested another type there is not a value of this one later: a code among numbers, an offset
     /// from UTC among local times.
     Inferred,
-    /// The first rows did, and all of them give their distance from UTC.
+    /// The first rows, all of which give their offset from UTC.
     InferredUtc,
 }
 
 impl<'a> Reading<'a> {
     pub fn of(column_type: ColumnType) -> Reading<'a> {
-        Reading { column_type, format: None, zone: None, told: Told::Declared }
+        Reading { column_type, format: None, zone: None, origin: TypeOrigin::Declared }
     }
 }
 
@@ -103,7 +103,7 @@ pub fn column<'a>(
             Ok(Converted { series: array.into_series(), bad })
         }};
     }
-    let inferred = reading.told != Told::Declared;
+    let inferred = reading.origin != TypeOrigin::Declared;
     let whole = |text: &[u8]| match inferred && is_code(text) {
         true => None,
         false => number.read(text, numbers::int),
@@ -159,8 +159,8 @@ pub fn column<'a>(
                 Some(format) => numeric!(Int64Chunked, |text| settled(format.datetime(text)?, zone)),
                 None => numeric!(Int64Chunked, |text| {
                     let moment = iso_datetime(text)?;
-                    match (reading.told, moment) {
-                        (Told::Inferred, Moment::Utc(_)) | (Told::InferredUtc, Moment::Local(_)) => None,
+                    match (reading.origin, moment) {
+                        (TypeOrigin::Inferred, Moment::Utc(_)) | (TypeOrigin::InferredUtc, Moment::Local(_)) => None,
                         _ => settled(moment, zone),
                     }
                 }),
@@ -190,13 +190,13 @@ pub fn read_one(text: &str, reading: &Reading) -> String {
         }
     }
     let is_number = matches!(reading.column_type, ColumnType::Int64 | ColumnType::Float64);
-    match (reading.told, reading.column_type, iso_datetime(cell)) {
-        (Told::Declared, ..) => {}
-        (Told::Inferred, ColumnType::Datetime, Some(Moment::Utc(_))) => {
+    match (reading.origin, reading.column_type, iso_datetime(cell)) {
+        (TypeOrigin::Declared, ..) => {}
+        (TypeOrigin::Inferred, ColumnType::Datetime, Some(Moment::Utc(_))) => {
             return "has an offset from UTC, which the rows before it do not have; declare the column under 'columns'"
                 .to_owned();
         }
-        (Told::InferredUtc, ColumnType::Datetime, Some(Moment::Local(_))) => {
+        (TypeOrigin::InferredUtc, ColumnType::Datetime, Some(Moment::Local(_))) => {
             return "has no offset from UTC, which the rows before it have; declare the column under 'columns'"
                 .to_owned();
         }

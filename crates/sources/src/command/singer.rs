@@ -30,9 +30,9 @@ use super::types::column_type;
 /// Most digits of a number that is read as a float64: more digits than it holds are meant to be exact.
 const DIGITS: usize = 17;
 
-/// The content of the messages so far.
+/// What the messages so far contained.
 #[derive(Debug, Default)]
-struct Told {
+struct Seen {
     /// The stream that makes the table, once it is known.
     stream: Option<String>,
     /// All streams.
@@ -42,29 +42,29 @@ struct Told {
     states: Vec<State>,
     /// Records of the stream.
     records: u64,
-    /// The version of the stream's rows, if the tap counts any.
+    /// The version of the stream's rows, if the tap sends versions.
     version: Option<Value>,
 }
 
 #[derive(Debug)]
 struct State {
-    /// Its place.
+    /// The line of its message.
     line: u64,
     /// Records before it.
     records: u64,
     value: Value,
 }
 
-type Shared = Arc<Mutex<Told>>;
+type Shared = Arc<Mutex<Seen>>;
 
-fn locked(told: &Shared) -> MutexGuard<'_, Told> {
-    told.lock().unwrap_or_else(PoisonError::into_inner)
+fn locked(seen: &Shared) -> MutexGuard<'_, Seen> {
+    seen.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 const STATE: &str = "state";
 const VERSION: &str = "version";
 
-impl Told {
+impl Seen {
     /// The bookmark after the row of line `accepted`, the last that was accepted.
     fn bookmark(&self, accepted: u64) -> Option<Value> {
         let covering = self.states.iter().position(|state| state.line > accepted);
@@ -89,7 +89,7 @@ impl Told {
 
 /// Cuts the records of one stream out of the messages.
 struct Singer {
-    told: Shared,
+    seen: Shared,
     /// The stream that makes the table, if the spec names it.
     named: Option<String>,
     json: Option<Json>,
@@ -153,7 +153,7 @@ impl Singer {
                 }
                 let record = part("record").ok_or_else(|| wrong("the RECORD message has no 'record'"))?;
                 self.counts(value(VERSION).filter(|version| !version.is_null()))?;
-                locked(&self.told).records += 1;
+                locked(&self.seen).records += 1;
                 Ok(match self.cells(&text[record.clone()], start + record.start, fields) {
                     Ok(()) => Cut::Record { end: next },
                     Err(why) => Cut::Broken { end: next, why },
@@ -161,11 +161,11 @@ impl Singer {
             }
             "STATE" => {
                 let value = value("value").ok_or_else(|| wrong("the STATE message has no 'value'"))?;
-                let mut told = locked(&self.told);
-                let state = State { line: self.line, records: told.records, value };
-                match told.states.last_mut() {
+                let mut seen = locked(&self.seen);
+                let state = State { line: self.line, records: seen.records, value };
+                match seen.states.last_mut() {
                     Some(last) if last.records == state.records => *last = state,
-                    _ => told.states.push(state),
+                    _ => seen.states.push(state),
                 }
                 Ok(Cut::Blank { end: next })
             }
@@ -185,15 +185,15 @@ impl Singer {
 
     /// Whether a stream makes the table. Fails for a second one, if the spec names none.
     fn is_of_table(&mut self, stream: &str) -> Result<bool> {
-        let mut told = locked(&self.told);
-        told.streams.insert(stream.to_owned());
+        let mut seen = locked(&self.seen);
+        seen.streams.insert(stream.to_owned());
         if let Some(named) = &self.named {
             return match (named == stream, self.json.is_some()) {
                 (true, false) => Err(wrong(format!("a message of the stream '{stream}' comes before its SCHEMA"))),
                 (is_it, _) => Ok(is_it),
             };
         }
-        match &told.stream {
+        match &seen.stream {
             None => Err(wrong(format!("a message of the stream '{stream}' comes before its SCHEMA"))),
             Some(first) if first == stream => Ok(true),
             Some(first) => Err(Error::cannot_run(format!("the tap sends the streams '{first}' and '{stream}'"))
@@ -204,15 +204,15 @@ impl Singer {
     /// A SCHEMA message.
     fn declares(&mut self, stream: String, schema: Value) -> Result<()> {
         {
-            let mut told = locked(&self.told);
-            told.streams.insert(stream.clone());
+            let mut seen = locked(&self.seen);
+            seen.streams.insert(stream.clone());
             match &self.named {
                 Some(named) if *named != stream => return Ok(()),
-                Some(_) => told.stream = Some(stream.clone()),
-                None => drop(told.stream.get_or_insert(stream.clone()).as_str()),
+                Some(_) => seen.stream = Some(stream.clone()),
+                None => drop(seen.stream.get_or_insert(stream.clone()).as_str()),
             }
         }
-        if self.named.is_none() && locked(&self.told).stream.as_ref() != Some(&stream) {
+        if self.named.is_none() && locked(&self.seen).stream.as_ref() != Some(&stream) {
             return self.is_of_table(&stream).map(drop);
         }
         if let Some(first) = &self.schema {
@@ -240,22 +240,22 @@ impl Singer {
             self.json = Some(Json::new(false, Some(names)).refusing_unknown());
         }
         self.schema = Some(schema);
-        locked(&self.told).columns = Some(columns);
+        locked(&self.seen).columns = Some(columns);
         Ok(())
     }
 
     /// The version that rows have from here on: a new one takes the place of all rows of the old one.
     fn counts(&mut self, version: Option<Value>) -> Result<()> {
         let Some(version) = version else { return Ok(()) };
-        let mut told = locked(&self.told);
-        let known = told.version.clone().or_else(|| self.before.clone().filter(|_| self.is_incremental));
+        let mut seen = locked(&self.seen);
+        let known = seen.version.clone().or_else(|| self.before.clone().filter(|_| self.is_incremental));
         match known {
             Some(known) if known != version => Err(Error::cannot_run(format!(
                 "the tap restarts the stream: its rows are of version {version}, those before of version {known}"
             ))
             .hint("the rows of the old version are no longer valid; read all again with 'ingest --full'")),
             _ => {
-                told.version = Some(version);
+                seen.version = Some(version);
                 Ok(())
             }
         }
@@ -313,7 +313,7 @@ struct Records {
     reader: TextReader,
     counted: u64,
     rows_in: Arc<AtomicU64>,
-    told: Shared,
+    seen: Shared,
     named: Option<String>,
     /// What columns are called in the source, each with whether it may be absent; empty if none were declared.
     declared: Vec<(String, bool)>,
@@ -336,8 +336,8 @@ impl TextSource for Records {
         if let Some(absent) = self.reader.cutter().absent() {
             absent.judge(self.declared.iter().map(|(name, optional)| (name.as_str(), *optional)), &shown)?;
         }
-        let told = locked(&self.told);
-        if let (Some(ending), true) = (self.ending.take(), told.states.is_empty() && told.records > 0) {
+        let seen = locked(&self.seen);
+        if let (Some(ending), true) = (self.ending.take(), seen.states.is_empty() && seen.records > 0) {
             ending.doubts.add(format!("{shown}: the tap sent no STATE, so the next run begins where this one began"));
         }
         Ok(None)
@@ -347,18 +347,18 @@ impl TextSource for Records {
 impl Records {
     /// Fails if there is no stream of the table.
     fn check(&self) -> Result<()> {
-        let told = locked(&self.told);
+        let seen = locked(&self.seen);
         let shown = self.reader.shown();
-        match (&self.named, &told.stream) {
-            (Some(named), None) if !told.streams.is_empty() => {
+        match (&self.named, &seen.stream) {
+            (Some(named), None) if !seen.streams.is_empty() => {
                 Err(Error::cannot_run(format!("{shown}: the tap sends no stream '{named}'"))
-                    .hint(did_you_mean(named, told.streams.iter().map(String::as_str))))
+                    .hint(did_you_mean(named, seen.streams.iter().map(String::as_str))))
             }
             // A quiet run of a tap whose columns are known without it.
             (_, None) if self.may_be_empty && !self.declared.is_empty() => Ok(()),
             (_, None) => Err(Error::cannot_run(format!("{shown}: the tap sends no SCHEMA"))
                 .hint("many taps send only streams that a catalog selects: name it in 'run' with --catalog FILE")),
-            (_, Some(stream)) if told.records == 0 && !self.may_be_empty => {
+            (_, Some(stream)) if seen.records == 0 && !self.may_be_empty => {
                 Err(Error::cannot_run(format!("{shown}: the stream '{stream}' has no records"))
                     .hint("check the settings of the tap, or take the table out of the spec"))
             }
@@ -380,7 +380,7 @@ pub(super) fn open(
         Reach::After(value) => Some(value),
         Reach::All | Reach::Days(..) => None,
     };
-    let told = Shared::default();
+    let seen = Shared::default();
     let state = past.and_then(|past| past.get(STATE)).filter(|state| !state.is_null());
     let feed = program.start_after(state)?;
     let source = |(name, of): (&str, &ColumnSpec)| of.from.clone().unwrap_or_else(|| name.to_owned());
@@ -388,7 +388,7 @@ pub(super) fn open(
         request.columns.iter().flat_map(|columns| columns.iter()).map(|pair| (source(pair), pair.1.optional)).collect();
     let is_declared = request.columns.is_some();
     let singer = Singer {
-        told: Arc::clone(&told),
+        seen: Arc::clone(&seen),
         named: stream.map(str::to_owned),
         json: None,
         schema: None,
@@ -409,7 +409,7 @@ pub(super) fn open(
         reader,
         counted: 0,
         rows_in: ending.rows_in.clone(),
-        told: Arc::clone(&told),
+        seen: Arc::clone(&seen),
         named: stream.map(str::to_owned),
         declared,
         may_be_empty: past.is_some(),
@@ -419,14 +419,14 @@ pub(super) fn open(
     if first.is_none() {
         records.check()?;
     }
-    let (columns, left_out) = columns(&told, request)?;
+    let (columns, left_out) = columns(&seen, request)?;
     ending.leaves_out(&program.shown, &left_out);
     let typing = Typing { columns, missing: Missing::new(&[]) };
     let schemas = typing.schemas();
     if !is_incremental {
         return Ok(Opened::typed(located.inputs, schemas, flow::flow(first, Box::new(records), typing)?, ending));
     }
-    let of_rows = Arc::clone(&told);
+    let of_rows = Arc::clone(&seen);
     ending.bookmark.finish_by(move |value| locked(&of_rows).bookmark(value?.as_u64()?));
     let bookmark = ending.bookmark.clone();
     let watch = Box::new(move |batch| {
@@ -440,11 +440,11 @@ pub(super) fn open(
 /// The columns of the table, and the names of those of the stream whose names are taken.
 type Declared = (Vec<(String, ColumnSpec)>, Vec<String>);
 
-fn columns(told: &Shared, request: &Request<'_>) -> Result<Declared> {
+fn columns(seen: &Shared, request: &Request<'_>) -> Result<Declared> {
     if let Some(declared) = request.columns {
         return Ok((declared.iter().map(|(name, of)| (name.to_owned(), of.clone())).collect(), Vec::new()));
     }
-    let columns = locked(told).columns.clone().unwrap_or_default();
+    let columns = locked(seen).columns.clone().unwrap_or_default();
     let left_out = crate::table_spec::reserved(columns.iter().map(|(name, _)| name.as_str()));
     let kept = columns.into_iter().filter(|(name, _)| !RESERVED.contains(&name.as_str()));
     Ok((kept.map(|(name, of)| (name, ColumnSpec::from(of))).collect(), left_out))
@@ -454,14 +454,14 @@ fn columns(told: &Shared, request: &Request<'_>) -> Result<Declared> {
 mod tests {
     use super::*;
 
-    fn told(states: &[(u64, u64)]) -> Told {
+    fn seen(states: &[(u64, u64)]) -> Seen {
         let state = |(line, records): &(u64, u64)| State { line: *line, records: *records, value: json!(line) };
-        Told { states: states.iter().map(state).collect(), ..Told::default() }
+        Seen { states: states.iter().map(state).collect(), ..Seen::default() }
     }
 
     #[test]
     fn the_state_of_the_last_accepted_rows_is_kept() {
-        let of = |states: &[(u64, u64)], accepted| told(states).bookmark(accepted).map(|mark| mark[STATE].clone());
+        let of = |states: &[(u64, u64)], accepted| seen(states).bookmark(accepted).map(|mark| mark[STATE].clone());
         assert_eq!(of(&[], 5), None);
         // Rows in lines 2 to 5, 7 to 9, and 11.
         let states = [(6, 4), (10, 7), (12, 8)];

@@ -1,9 +1,9 @@
-//! The end of a watched pass: from the columns that the plan kept to one row per changed cell.
+//! Makes the change log, one row per changed cell, from the columns that the plan kept.
 
 use artifact::{FILE, ROW};
 use polars::prelude::*;
 
-use super::track::Told;
+use super::track::Logged;
 use super::{Before, By, Place, Tracker, as_text};
 
 /// Position of the row in its batch, while the changes of a batch are put in order.
@@ -11,14 +11,14 @@ const AT: &str = "_at";
 
 /// Compares batches with what the plan kept of them.
 pub(crate) struct Log {
-    told: Vec<Told>,
+    logged: Vec<Logged>,
     schema: Schema,
 }
 
 impl Log {
     /// The log of a plan whose columns are `schema`; none if none is requested.
     pub(crate) fn new(tracker: Tracker, schema: &Schema) -> Option<Log> {
-        let told = tracker.tell()?;
+        let logged = tracker.logged()?;
         let of_rows = |name: &str| schema.get(name).cloned().unwrap_or(DataType::Null);
         let text = DataType::String;
         let schema = [
@@ -30,7 +30,7 @@ impl Log {
             ("after", text.clone()),
             ("by", text),
         ];
-        Some(Log { told, schema: schema.into_iter().map(|(name, dtype)| Field::new(name.into(), dtype)).collect() })
+        Some(Log { logged, schema: schema.into_iter().map(|(name, dtype)| Field::new(name.into(), dtype)).collect() })
     }
 
     /// The columns of the log.
@@ -42,10 +42,10 @@ impl Log {
     pub(crate) fn rows(&self, frame: &DataFrame, alive: &BooleanChunked) -> PolarsResult<DataFrame> {
         let mut all = DataFrame::empty_with_schema(&self.schema);
         all.with_column(Column::new_empty(AT.into(), &DataType::UInt32))?;
-        for told in &self.told {
-            let changed = differ(frame.column(&told.replacement.before)?, frame.column(&told.after)?)? & alive.clone();
+        for logged in &self.logged {
+            let changed = differ(frame.column(&logged.replacement.before)?, frame.column(&logged.after)?)? & alive.clone();
             if changed.any() {
-                all.vstack_mut_owned(self.of_column(frame, told, &changed)?)?;
+                all.vstack_mut_owned(self.of_column(frame, logged, &changed)?)?;
             }
         }
         if all.height() > 0 {
@@ -54,32 +54,32 @@ impl Log {
         all.drop(AT)
     }
 
-    fn of_column(&self, frame: &DataFrame, told: &Told, changed: &BooleanChunked) -> PolarsResult<DataFrame> {
+    fn of_column(&self, frame: &DataFrame, logged: &Logged, changed: &BooleanChunked) -> PolarsResult<DataFrame> {
         let kept = |name: &str| frame.column(name)?.filter(changed);
         let places: Vec<u32> =
             (0u32..).zip(changed.iter()).filter(|(_, hit)| *hit == Some(true)).map(|(at, _)| at).collect();
         let count = places.len();
-        let (before, after) = (kept(&told.replacement.before)?, kept(&told.after)?);
+        let (before, after) = (kept(&logged.replacement.before)?, kept(&logged.after)?);
         let (file, row) = (kept(FILE)?, kept(ROW)?);
         let undoable = before.dtype() == after.dtype();
         let (before, after) = (as_text(&before)?, as_text(&after)?);
         let mut ids = StringChunkedBuilder::new("id".into(), count);
-        match told.replacement.ids.as_ref().filter(|_| undoable) {
+        match logged.replacement.ids.as_ref().filter(|_| undoable) {
             None => (0..count).for_each(|_| ids.append_null()),
             Some(maker) => {
                 let (files, rows) = (as_text(&file)?, row.cast(&DataType::UInt64)?);
                 for ((file, row), before) in files.iter().zip(rows.u64()?.iter()).zip(before.iter()) {
                     let place = Place { file, row: row.unwrap_or_default() };
-                    let before = if told.hidden { Before::Hidden } else { Before::Known(before) };
+                    let before = if logged.hidden { Before::Hidden } else { Before::Known(before) };
                     ids.append_value(maker.of(place, before).to_string());
                 }
             }
         }
-        let shown = |name: &str, texts: StringChunked| match told.hidden {
+        let shown = |name: &str, texts: StringChunked| match logged.hidden {
             true => Column::full_null(name.into(), count, &DataType::String),
             false => texts.with_name(name.into()).into_column(),
         };
-        let by = match &told.replacement.by {
+        let by = match &logged.replacement.by {
             By::Step(place) => StringChunked::full("by".into(), place.as_str(), count).into_column(),
             By::Column(helper) => kept(helper)?.with_name("by".into()),
         };
@@ -87,7 +87,7 @@ impl Log {
             ids.finish().into_column(),
             file,
             row,
-            StringChunked::full("column".into(), told.column.as_str(), count).into_column(),
+            StringChunked::full("column".into(), logged.column.as_str(), count).into_column(),
             shown("before", before),
             shown("after", after),
             by,

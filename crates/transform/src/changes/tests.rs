@@ -10,7 +10,7 @@ use crate::Given;
 use crate::steps::tests::{Done, STEPS, failure_given, run, run_given, table};
 
 /// One row of a log: id, row, column, before, after, by.
-type Told = (Option<String>, u64, String, Option<String>, Option<String>, String);
+type Entry = (Option<String>, u64, String, Option<String>, Option<String>, String);
 
 fn given(undone: Undone) -> Given {
     Given { changes: Some(Changes { table: "t".to_owned(), log: true, undone }), ..Given::default() }
@@ -25,7 +25,7 @@ fn texts(frame: &DataFrame, name: &str) -> Vec<Option<String>> {
     column.str().unwrap().iter().map(|text| text.map(str::to_owned)).collect()
 }
 
-fn told(done: &Done) -> Vec<Told> {
+fn entries(done: &Done) -> Vec<Entry> {
     let log = done.changes.as_ref().expect("there is a log");
     assert_eq!(log.get_column_names(), ["id", "_file", "_row", "column", "before", "after", "by"]);
     let [id, row, column, before, after, by] =
@@ -42,20 +42,20 @@ fn told(done: &Done) -> Vec<Told> {
 /// `row column: before -> after by whom`, one line per change.
 fn lines(done: &Done) -> Vec<String> {
     let cell = |text: &Option<String>| text.as_ref().map_or("-".to_owned(), |text| format!("'{text}'"));
-    let line = |(_, row, column, before, after, by): &Told| {
+    let line = |(_, row, column, before, after, by): &Entry| {
         format!("{row} {column}: {} -> {} by {by}", cell(before), cell(after))
     };
-    told(done).iter().map(line).collect()
+    entries(done).iter().map(line).collect()
 }
 
 fn ids(done: &Done) -> Vec<Option<String>> {
-    told(done).into_iter().map(|told| told.0).collect()
+    entries(done).into_iter().map(|entry| entry.0).collect()
 }
 
 fn undone(done: &Done, which: &[usize]) -> Undone {
-    let told = told(done);
+    let entries = entries(done);
     Undone::new(which.iter().map(|at| {
-        let (id, row, ..) = &told[*at];
+        let (id, row, ..) = &entries[*at];
         (id.as_ref().expect("it can be undone").parse::<ChangeId>().unwrap(), *row)
     }))
 }
@@ -163,7 +163,7 @@ fn masked_columns_show_no_values_and_their_masks_cannot_be_taken_back() {
     // The id of a hidden change does not depend on the value, so that nobody can test a guess with it.
     let mut other = people();
     other.replace("name", Column::new("name".into(), [Some(" eve"), None, None, Some("dan ")])).unwrap();
-    let others = told(&logged(&other, steps));
+    let others = entries(&logged(&other, steps));
     assert_eq!((&others[0].0, &others[2].0), (&ids[0], &ids[3]));
     // Taken back it is masked all the same.
     let kept = run_given(&people(), &steps.replace("\n- drop: {columns: [name]}", ""), &given(undone(&done, &[0])));
@@ -294,16 +294,16 @@ proptest! {
         prop_assert!(done.rows.equals_missing(&run(&table, &steps).rows), "the log changed the table: {}", steps);
 
         let masked = steps.contains("mask");
-        let told = told(&done);
-        let known: BTreeSet<&String> = told.iter().filter_map(|told| told.0.as_ref()).collect();
-        prop_assert_eq!(known.len(), told.iter().filter(|told| told.0.is_some()).count(), "ids differ: {}", steps);
+        let entries = entries(&done);
+        let known: BTreeSet<&String> = entries.iter().filter_map(|entry| entry.0.as_ref()).collect();
+        prop_assert_eq!(known.len(), entries.iter().filter(|entry| entry.0.is_some()).count(), "ids differ: {}", steps);
         for name in ["s", "n", "k"].into_iter().filter(|name| !(masked && *name == "s")) {
             let cells = |frame: &DataFrame| -> BTreeMap<u64, Option<String>> {
                 let rows = texts(frame, "_row").into_iter().map(|row| row.unwrap().parse().unwrap());
                 rows.zip(texts(frame, name)).collect()
             };
             let (mut now, out) = (cells(&table), cells(&done.rows));
-            for (_, row, _, before, after, _) in told.iter().filter(|told| told.2 == name) {
+            for (_, row, _, before, after, _) in entries.iter().filter(|entry| entry.2 == name) {
                 prop_assert!(out.contains_key(row), "row {} is gone: {}", row, steps);
                 prop_assert_ne!(before, after, "nothing changed: {}", &steps);
                 let cell = now.get_mut(row).unwrap();
@@ -324,13 +324,13 @@ proptest! {
     ) {
         let (table, steps) = (sourced(table), steps.join("\n"));
         let done = logged(&table, &steps);
-        let told = told(&done);
-        let can: Vec<usize> = (0..told.len()).filter(|at| told[*at].0.is_some()).collect();
+        let entries = entries(&done);
+        let can: Vec<usize> = (0..entries.len()).filter(|at| entries[*at].0.is_some()).collect();
         if !can.is_empty() {
             let at = can[which % can.len()];
             let undone = undone(&done, &[at]);
             let kept = run_given(&table, &steps, &given(undone.clone()));
-            prop_assert!(!ids(&kept).contains(&told[at].0), "{:?} happened again: {}", told[at], steps);
+            prop_assert!(!ids(&kept).contains(&entries[at].0), "{:?} happened again: {}", entries[at], steps);
             prop_assert!(undone.without_effect().is_empty(), "{}", steps);
         }
     }

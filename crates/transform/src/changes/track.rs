@@ -60,9 +60,9 @@ pub(crate) enum By {
     Column(String),
 }
 
-/// A replacement as the end of the pass sees it.
-pub(super) struct Told {
-    /// The column as it is called in the end.
+/// A replacement as the log compares it, at the end of the pass.
+pub(super) struct Logged {
+    /// The final name of the column.
     pub column: String,
     pub hidden: bool,
     pub after: String,
@@ -158,15 +158,15 @@ impl Tracker {
         self.columns[lineage].hidden = true;
     }
 
-    /// All replacements, if there is to be a log.
-    pub(super) fn tell(self) -> Option<Vec<Told>> {
+    /// All replacements, if a log is wanted.
+    pub(super) fn logged(self) -> Option<Vec<Logged>> {
         let Tracker { changes, columns, replacements, .. } = self;
-        let told = |replacement: Replacement| {
+        let logged = |replacement: Replacement| {
             let lineage = &columns[replacement.lineage];
             let after = replacement.after.clone().unwrap_or_else(|| lineage.name.clone());
-            Told { column: lineage.name.clone(), hidden: lineage.hidden, after, replacement }
+            Logged { column: lineage.name.clone(), hidden: lineage.hidden, after, replacement }
         };
-        changes.log.then(|| replacements.into_iter().map(told).collect())
+        changes.log.then(|| replacements.into_iter().map(logged).collect())
     }
 
     fn lineage(&mut self, name: &str) -> usize {
