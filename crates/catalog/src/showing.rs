@@ -10,10 +10,10 @@ pub fn show(inventory: &Inventory, name: &str, json: bool) -> Result<Exit> {
     let tables = inventory.tables();
     let table = inventory::table(&tables, name, None)?;
     let graph = Graph::of(inventory, &tables);
-    let said = |column: &str| inventory::description(&tables, &graph, &table.id, column).map(str::to_owned);
+    let describe = |column: &str| inventory::description(&tables, &graph, &table.id, column).map(str::to_owned);
     let text = match json {
-        true => format!("{:#}\n", inventory::sheet::as_json(inventory, table, &said)),
-        false => inventory::sheet::in_words(inventory, &tables, table, &said),
+        true => format!("{:#}\n", inventory::sheet::as_json(inventory, table, &describe)),
+        false => inventory::sheet::in_words(inventory, &tables, table, &describe),
     };
     tool::print(&text)?;
     Ok(Exit::Done)

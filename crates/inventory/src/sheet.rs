@@ -14,10 +14,10 @@ use crate::words;
 const RUNS: usize = 10;
 
 /// What a column means, in words.
-pub type Said<'a> = &'a dyn Fn(&str) -> Option<String>;
+pub type Describe<'a> = &'a dyn Fn(&str) -> Option<String>;
 
-/// As JSON. `said` has the descriptions of columns.
-pub fn as_json(inventory: &Inventory, table: &Table<'_>, said: Said<'_>) -> Value {
+/// As JSON. `describe` has the descriptions of columns.
+pub fn as_json(inventory: &Inventory, table: &Table<'_>, describe: Describe<'_>) -> Value {
     let evidence = table.evidence();
     let columns: Vec<Value> = table
         .columns()
@@ -25,7 +25,7 @@ pub fn as_json(inventory: &Inventory, table: &Table<'_>, said: Said<'_>) -> Valu
         .map(|column| {
             let mut value = serde_json::to_value(column).unwrap_or_default();
             value["made_by"] = table.definition(&column.name).map(|definition| definition.is.clone()).into();
-            value["description"] = said(&column.name).into();
+            value["description"] = describe(&column.name).into();
             value
         })
         .collect();
@@ -51,7 +51,7 @@ pub fn as_json(inventory: &Inventory, table: &Table<'_>, said: Said<'_>) -> Valu
 }
 
 /// In words, as a page for a terminal. `tables` are all that there are.
-pub fn in_words(inventory: &Inventory, tables: &[Table<'_>], table: &Table<'_>, said: Said<'_>) -> String {
+pub fn in_words(inventory: &Inventory, tables: &[Table<'_>], table: &Table<'_>, describe: Describe<'_>) -> String {
     let mut out = format!("{}\n", table.id);
     let mut fact = |name: &str, value: String| {
         if !value.is_empty() {
@@ -106,10 +106,10 @@ pub fn in_words(inventory: &Inventory, tables: &[Table<'_>], table: &Table<'_>, 
     if let Some(refused) = inventory.refused(&table.id).first() {
         fact("refused", refused.path.display().to_string());
     }
-    out + &columns(inventory, table, said) + &checks(table) + &versions(table)
+    out + &columns(inventory, table, describe) + &checks(table) + &versions(table)
 }
 
-fn columns(inventory: &Inventory, table: &Table<'_>, said: Said<'_>) -> String {
+fn columns(inventory: &Inventory, table: &Table<'_>, describe: Describe<'_>) -> String {
     let types = table.types(inventory);
     let row = |column: &ColumnSummary| {
         let share = if column.count == 0 { 0.0 } else { column.nulls as f64 / column.count as f64 };
@@ -130,7 +130,7 @@ fn columns(inventory: &Inventory, table: &Table<'_>, said: Said<'_>) -> String {
             bound(&column.min),
             bound(&column.max),
             column.mean.map(spec::text::number).unwrap_or_default(),
-            said(&column.name).or(made).unwrap_or_default(),
+            describe(&column.name).or(made).unwrap_or_default(),
         ]
     };
     let rows: Vec<Vec<String>> = table.columns().iter().map(row).collect();

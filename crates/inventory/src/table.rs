@@ -123,8 +123,8 @@ impl<'a> Table<'a> {
 
     /// Whether the values of a column must not be shown: it is tagged as personal.
     pub fn hides(&self, column: &str) -> bool {
-        let said = self.described().and_then(|described| described.columns.get(column));
-        said.is_some_and(|said| said.tags.iter().any(|tag| tag == PERSONAL))
+        let documented = self.described().and_then(|described| described.columns.get(column));
+        documented.is_some_and(|documented| documented.tags.iter().any(|tag| tag == PERSONAL))
     }
 
     /// How a column is made, in the words of its spec.

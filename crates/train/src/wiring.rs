@@ -164,7 +164,7 @@ fn version(job: &Job<Train>, registry: Registry, trial: Trial, decision: Decisio
         Action::Refuse => Standing::Refused(format!("{version}: {}", decision.why)),
         _ => Standing::Current,
     };
-    let said = said(job, version, &trial, &decision);
+    let summary = summary(job, version, &trial, &decision);
     let predictions = trial.predictions()?;
     let parts = trial.parts.clone();
     let books = books(&trial);
@@ -181,7 +181,7 @@ fn version(job: &Job<Train>, registry: Registry, trial: Trial, decision: Decisio
         notes: Notes { version: Some(version.to_string()), ..Notes::default() },
         lineage: Some(lineage),
         then: Box::new(move || {
-            tool::say(said);
+            tool::say(summary);
             if let Some(note) = record(&registry, version, &logged)? {
                 tool::warn(format!("{who}: {note}"));
             }
@@ -256,7 +256,7 @@ fn say_how_they_did(job: &Job<Train>, trial: &Trial) {
     }
 }
 
-fn said(job: &Job<Train>, version: Version, trial: &Trial, decision: &Decision) -> String {
+fn summary(job: &Job<Train>, version: Version, trial: &Trial, decision: &Decision) -> String {
     let metric = job.spec.choose_by();
     let value = trial
         .metric(metric)

@@ -31,8 +31,8 @@ pub enum TypeOrigin {
     /// The spec, or the program that reads it.
     #[default]
     Declared,
-    /// The first rows. What would have suggested another type there is not a value of this one later: a code among numbers, an offset
-    /// from UTC among local times.
+    /// The first rows. What would have suggested another type there is not a value of this one later: a code among
+    /// numbers, an offset from UTC among local times.
     Inferred,
     /// The first rows, all of which give their offset from UTC.
     InferredUtc,
@@ -60,8 +60,8 @@ impl Number for Plain {
     }
 }
 
-/// Digits that are a name rather than a number: zeros in front, a plus before many, an exponent such as that of `5E0`, or more digits than
-/// an int64 holds. Programs write exponents with a sign or behind a point.
+/// Digits that are a name rather than a number: zeros in front, a plus before many, an exponent such as that of `5E0`,
+/// or more digits than an int64 holds. Programs write exponents with a sign or behind a point.
 pub fn is_code(text: &[u8]) -> bool {
     let digits = text.strip_prefix(b"-").or(text.strip_prefix(b"+")).unwrap_or(text);
     // `+491711234567` is a telephone number.

@@ -77,10 +77,10 @@ fn page(world: &World<'_>, parts: &[Vec<&Table<'_>>], at: usize) -> Page {
         );
         for column in columns.iter().filter(|column| !artifact::is_origin(&column.name)) {
             let share = if column.count == 0 { 0.0 } else { column.nulls as f64 / column.count as f64 };
-            let said = described.and_then(|described| described.columns.get(&column.name));
-            let said = said.map(|said| {
-                let tags = if said.tags.is_empty() { String::new() } else { format!(" [{}]", said.tags.join(", ")) };
-                format!("{}{tags}", said.description.as_deref().unwrap_or("")).trim().to_owned()
+            let documented = described.and_then(|described| described.columns.get(&column.name));
+            let documented = documented.map(|documented| {
+                let tags = if documented.tags.is_empty() { String::new() } else { format!(" [{}]", documented.tags.join(", ")) };
+                format!("{}{tags}", documented.description.as_deref().unwrap_or("")).trim().to_owned()
             });
             let made = table.definition(&column.name).map(|definition| definition.is.clone());
             rows.row([
@@ -88,7 +88,7 @@ fn page(world: &World<'_>, parts: &[Vec<&Table<'_>>], at: usize) -> Page {
                 column.column_type.clone(),
                 spec::text::percent(share),
                 grouped(column.distinct),
-                said.unwrap_or_default(),
+                documented.unwrap_or_default(),
                 made.unwrap_or_default(),
             ]);
         }

@@ -23,10 +23,10 @@ pub fn script(world: &World<'_>) -> String {
         let page = format!("./tables/{}", file_of(&table.id));
         entries.push(json!([table.id, page, of_table.unwrap_or_default().trim()]));
         for column in table.column_names().iter().filter(|name| !artifact::is_origin(name)) {
-            let said = described.and_then(|described| described.columns.get(column));
-            let said =
-                said.map(|said| format!("{} {}", said.description.as_deref().unwrap_or(""), said.tags.join(" ")));
-            entries.push(json!([format!("{}.{column}", table.id), page, said.unwrap_or_default().trim()]));
+            let documented = described.and_then(|described| described.columns.get(column));
+            let documented =
+                documented.map(|documented| format!("{} {}", documented.description.as_deref().unwrap_or(""), documented.tags.join(" ")));
+            entries.push(json!([format!("{}.{column}", table.id), page, documented.unwrap_or_default().trim()]));
         }
     }
     format!("\"use strict\";\nconst entries = {};\n{FIND}", serde_json::Value::Array(entries))

@@ -96,7 +96,7 @@ fn columns(world: &World<'_>, table: &Table<'_>, types: &SchemaRef) -> Option<Ht
         let shown = |value: &Option<serde_json::Value>| -> Html {
             value.as_ref().map(|value| bound(value, types.get(&column.name))).unwrap_or_default().into()
         };
-        let said = description(&world.tables, &world.graph, &table.id, &column.name).map(str::to_owned);
+        let text = description(&world.tables, &world.graph, &table.id, &column.name).map(str::to_owned);
         let made = table.definition(&column.name).map(|definition| definition.is.clone());
         let of: Vec<Html> =
             world.graph.column_sources(&table.id, &column.name).into_iter().flatten().map(linked).collect();
@@ -108,7 +108,7 @@ fn columns(world: &World<'_>, table: &Table<'_>, types: &SchemaRef) -> Option<Ht
             shown(&column.min),
             shown(&column.max),
             mean(column, types).into(),
-            said.unwrap_or_default().into(),
+            text.unwrap_or_default().into(),
             made.unwrap_or_default().into(),
             folded(of),
         ]);
