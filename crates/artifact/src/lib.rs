@@ -62,7 +62,7 @@ pub use foreign::{BytesOf, bytes_of, without_unreadable};
 pub use journal_lock::lock_journal;
 pub use lineage::{ColumnOf, Lineage, RowLink};
 pub use made_from::{KeyColumn, Layer, Purpose, Read, Reshape};
-pub use notes::{Asked, Notes, Receipt, Watch};
+pub use notes::{LlmUsage, MonitorFindings, Notes, Receipt};
 pub use quality::{Quality, TakenOut};
 pub use quantiles::Quantiles;
 pub use received::read_received;

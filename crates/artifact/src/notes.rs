@@ -48,7 +48,7 @@ pub struct Notes {
     pub empty_files: Vec<String>,
     /// clean: one entry for each step that asked a language model.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub llm: Vec<Asked>,
+    pub llm: Vec<LlmUsage>,
     /// clean: the layer that the table belongs to, a label.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub layer: Option<Layer>,
@@ -60,7 +60,7 @@ pub struct Notes {
     pub reshapes: Vec<Reshape>,
     /// monitor: what it found, as far as it is cause to train again.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub watch: Option<Watch>,
+    pub watch: Option<MonitorFindings>,
     /// export: hash of what was delivered and how. An equal one is not delivered again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub delivery: Option<String>,
@@ -101,10 +101,10 @@ impl Notes {
     }
 }
 
-/// What came of a step that asked a language model.
+/// How a step used language models: its inputs, answers, requests and costs.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Asked {
+pub struct LlmUsage {
     /// The step of the table, counted from 1.
     pub step: usize,
     /// The name of the task.
@@ -131,10 +131,10 @@ pub struct Asked {
     pub cost: f64,
 }
 
-/// What `monitor` found, as far as it is cause to train again.
+/// What `monitor` found, as far as it can be a reason to train again.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Watch {
+pub struct MonitorFindings {
     /// The columns that surely drifted and matter to the model, the most important first.
     pub drifted: Vec<String>,
     /// By how much the error on known labels is above that of the model's card, as a share of it: 0.2 is a fifth more.

@@ -14,7 +14,7 @@ mod watch;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use artifact::{Asked, Fingerprint, Input, PolarsResultExt};
+use artifact::{Fingerprint, Input, LlmUsage, PolarsResultExt};
 use llm::{FailureKind, Ledger, Outcome, Settings, Stop, TaskFile, Totals};
 use polars::prelude::*;
 use spec::text::count;
@@ -64,7 +64,7 @@ pub struct Models<'a> {
 pub struct Answered {
     pub given: Given,
     /// One entry per step, for the evidence.
-    pub notes: Vec<Asked>,
+    pub notes: Vec<LlmUsage>,
 }
 
 /// A step `llm` with its task.
@@ -145,7 +145,7 @@ impl<'a> Models<'a> {
     }
 
     /// Gives the step its answers, and says what came of it.
-    fn answer_step(&self, asking: &Asking, inputs: Inputs, given: &mut Given, mode: Mode) -> Result<Asked> {
+    fn answer_step(&self, asking: &Asking, inputs: Inputs, given: &mut Given, mode: Mode) -> Result<LlmUsage> {
         let Inputs { distinct: inputs, rows: counts } = inputs;
         let mut round = Round::default();
         let mut is_answered = Vec::with_capacity(inputs.height());
@@ -180,7 +180,7 @@ impl<'a> Models<'a> {
         }
         let Totals { distinct, cached, answered, failed, requests, retries, tokens_in, tokens_out, cost, .. } =
             round.totals;
-        Ok(Asked {
+        Ok(LlmUsage {
             step: asking.at + 1,
             task: asking.task.name().to_owned(),
             prompt: asking.task.prompt_hash().to_owned(),

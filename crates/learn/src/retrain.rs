@@ -1,6 +1,6 @@
 //! Whether new data are cause enough to train again.
 
-use artifact::Watch;
+use artifact::MonitorFindings;
 use chrono::{DateTime, Days, Months, TimeDelta, Utc};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -37,7 +37,7 @@ pub struct Since {
     pub trained: DateTime<Utc>,
     pub now: DateTime<Utc>,
     /// What the newest run of `monitor` found; `None` if it never ran.
-    pub watch: Option<Watch>,
+    pub watch: Option<MonitorFindings>,
 }
 
 impl RetrainRule {
@@ -127,7 +127,7 @@ mod tests {
         spec::parse(&text, std::path::Path::new("train.yaml"), &Default::default()).unwrap().spec
     }
 
-    fn since(new_rows: u64, hours: i64, watch: Option<Watch>) -> Since {
+    fn since(new_rows: u64, hours: i64, watch: Option<MonitorFindings>) -> Since {
         let now = DateTime::parse_from_rfc3339("2026-03-10T00:00:00Z").unwrap().to_utc();
         Since { rows: 1000, new_rows, trained: now - TimeDelta::hours(hours), now, watch }
     }
@@ -136,7 +136,7 @@ mod tests {
 
     #[test]
     fn without_cause_it_says_what_there_is() {
-        let quiet = Some(Watch { drifted: Vec::new(), error_up: Some(0.05) });
+        let quiet = Some(MonitorFindings { drifted: Vec::new(), error_up: Some(0.05) });
         assert_eq!(
             rule(ALL).cause(&since(30, 48, quiet)).unwrap_err(),
             "3 % new rows of the 10 % needed, no drift, error up 5 %, of the 20 % allowed, model 2 days old, of the 7d allowed"
@@ -146,12 +146,12 @@ mod tests {
             "0 % new rows of the 10 % needed, no watch has run since, model 5 hours old, of the 7d allowed"
         );
         assert_eq!(
-            rule("{new_rows: 0.1, drift: true}").cause(&since(30, 48, Some(Watch::default()))).unwrap_err(),
+            rule("{new_rows: 0.1, drift: true}").cause(&since(30, 48, Some(MonitorFindings::default()))).unwrap_err(),
             "3 % new rows of the 10 % needed, no drift, model 2 days old"
         );
-        let unknown = rule("{error_up: 0.2}").cause(&since(30, 0, Some(Watch::default()))).unwrap_err();
+        let unknown = rule("{error_up: 0.2}").cause(&since(30, 0, Some(MonitorFindings::default()))).unwrap_err();
         assert_eq!(unknown, "no labels to measure the error by yet, model less than an hour old");
-        let better = rule("{error_up: 0.2}").cause(&since(0, 0, Some(Watch { drifted: vec![], error_up: Some(-0.1) })));
+        let better = rule("{error_up: 0.2}").cause(&since(0, 0, Some(MonitorFindings { drifted: vec![], error_up: Some(-0.1) })));
         assert!(better.unwrap_err().starts_with("error down 10 %, of the 20 % allowed"));
     }
 
@@ -161,11 +161,11 @@ mod tests {
         assert_eq!(all.cause(&since(100, 1, None)).unwrap(), "10 % new rows of the 10 % needed");
         assert_eq!(all.cause(&since(0, 169, None)).unwrap(), "model 7 days old, of the 7d allowed");
         all.cause(&since(0, 168, None)).unwrap_err();
-        let drifted = Watch { drifted: vec!["price".to_owned(), "area".to_owned()], error_up: None };
+        let drifted = MonitorFindings { drifted: vec!["price".to_owned(), "area".to_owned()], error_up: None };
         assert_eq!(all.cause(&since(0, 1, Some(drifted.clone()))).unwrap(), "drift of price, area");
         // The rule does not have it.
         rule("{new_rows: 0.1}").cause(&since(0, 1, Some(drifted))).unwrap_err();
-        let worse = Watch { drifted: Vec::new(), error_up: Some(0.21) };
+        let worse = MonitorFindings { drifted: Vec::new(), error_up: Some(0.21) };
         assert_eq!(
             all.cause(&since(500, 1, Some(worse))).unwrap(),
             "50 % new rows of the 10 % needed, error up 21 %, of the 20 % allowed"

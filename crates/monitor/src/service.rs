@@ -6,7 +6,7 @@ use compare::REQUESTS;
 use score::{Action, Log, Registry};
 use spec::{Name, Result, Tool};
 use stage::Job;
-use watch::{Asked, InProduction, ServiceLog, ServiceReport, ServiceSpec};
+use watch::{LoggedRequest, InProduction, ServiceLog, ServiceReport, ServiceSpec};
 
 use crate::wiring::Monitor;
 
@@ -36,7 +36,7 @@ pub fn look(job: &Job<Monitor>, spec: &ServiceSpec) -> Result<ServiceReport> {
     let artifacts = requests_since(sealed(job, spec.served.as_ref())?, log.since());
     if !artifacts.is_empty() {
         compare::each_request(&artifacts, &mut |row| {
-            log.see(&Asked {
+            log.see(&LoggedRequest {
                 time: row.time,
                 request_id: row.request_id,
                 arm: row.arm,

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use artifact::{Artifact, CheckResult, Input, Notes, Watch, fingerprint, history};
+use artifact::{Artifact, CheckResult, Input, MonitorFindings, Notes, fingerprint, history};
 use clap::Args;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -183,12 +183,12 @@ impl Stage for Monitor {
 fn of_model(job: &Job<Monitor>) -> Result<Vec<Found>> {
     let spec = &job.spec;
     let mut found = Vec::new();
-    let noted = |found: Result<Found>, version: Option<String>, watch: Option<Watch>| -> Result<Found> {
+    let noted = |found: Result<Found>, version: Option<String>, watch: Option<MonitorFindings>| -> Result<Found> {
         Ok(Found { notes: Notes { version, watch, ..Notes::default() }, ..found? })
     };
     if let Some(spec) = &spec.drift {
         // What `train` asks for, which trains again when the world moves.
-        let watch = |report: &watch::DriftReport| Some(Watch { drifted: report.drifted(), error_up: None });
+        let watch = |report: &watch::DriftReport| Some(MonitorFindings { drifted: report.drifted(), error_up: None });
         let of = |table: &'static str, check: String, report: &watch::DriftReport| {
             let (verdict, found) = report.verdict(spec.severity);
             let check = CheckResult { check, severity: spec.severity, verdict, found };
@@ -204,7 +204,7 @@ fn of_model(job: &Job<Monitor>) -> Result<Vec<Found>> {
     }
     if let Some(spec) = &spec.performance {
         let (report, version) = performance::judge(job, spec)?;
-        let watch = Watch { drifted: Vec::new(), error_up: report.worse(&version, spec) };
+        let watch = MonitorFindings { drifted: Vec::new(), error_up: report.worse(&version, spec) };
         let (verdict, words) = report.verdict(spec.severity);
         let check = CheckResult { check: PERFORMANCE.to_owned(), severity: spec.severity, verdict, found: words };
         let of = Found::new(PERFORMANCE, report.table(), check, spec.priority);

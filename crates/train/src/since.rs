@@ -1,6 +1,6 @@
 //! What has happened since the last version was trained, from footers alone.
 
-use artifact::{ColumnSummary, Evidence, Snapshot, Watch, evidence_of, history};
+use artifact::{ColumnSummary, Evidence, MonitorFindings, Snapshot, evidence_of, history};
 use learn::{Manifest, Since, SplitBy};
 use spec::{Result, Tool};
 use stage::Job;
@@ -52,7 +52,7 @@ fn newest(evidence: &Evidence, time: &str) -> Option<f64> {
 
 /// What the newest run of `monitor` since the run `trained` found, over all its tables; `None` if it has not run since, or looked at
 /// nothing that is cause to train again. What it found before was cause for the version that was trained then.
-fn watch(job: &Job<Train>, trained: &str) -> Result<Option<Watch>> {
+fn watch(job: &Job<Train>, trained: &str) -> Result<Option<MonitorFindings>> {
     let folder = Tool::Monitor.folder(&job.pipeline);
     for path in &job.mirror.latest(&folder)?.unwrap_or_default().paths {
         job.mirror.bring(path)?;
@@ -62,7 +62,7 @@ fn watch(job: &Job<Train>, trained: &str) -> Result<Option<Watch>> {
     let mut found = history::all(&job.root.join(&folder));
     found.retain(|evidence| *evidence.run > *trained);
     let newest = found.iter().map(|evidence| evidence.run.clone()).max();
-    let mut all: Option<Watch> = None;
+    let mut all: Option<MonitorFindings> = None;
     for evidence in found.into_iter().filter(|evidence| Some(&evidence.run) == newest.as_ref()) {
         if let Some(watch) = evidence.notes.watch {
             let all = all.get_or_insert_default();

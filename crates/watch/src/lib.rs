@@ -24,6 +24,6 @@ pub use performance::{Performance, PerformanceReport, PerformanceSpec, Promised,
 pub use runs::{End, Run, RunsSpec, StageRuns, findings, runs_of, runs_table, stage_runs};
 pub use segments::figures_of_segments;
 pub use service::{
-    Asked, InProduction, LevelState, Levelled, Limits, ServiceLine, ServiceLog, ServiceReport, ServiceSpec, Tally,
+    LoggedRequest, InProduction, LevelState, Levelled, Limits, ServiceLine, ServiceLog, ServiceReport, ServiceSpec, Tally,
 };
 pub use spend::{SpendSpec, Spent, overspent, spend_table, spent};

@@ -118,7 +118,7 @@ pub fn spend_table(spent: &[Spent]) -> Result<DataFrame> {
 
 #[cfg(test)]
 mod tests {
-    use artifact::Asked;
+    use artifact::LlmUsage;
 
     use super::*;
 
@@ -129,12 +129,12 @@ mod tests {
             "columns": [], "content": "c",
         });
         let mut evidence = Evidence::from_json(&json.to_string(), "x").unwrap();
-        let asked = |(task, cost): &(&str, f64)| Asked {
+        let asked = |(task, cost): &(&str, f64)| LlmUsage {
             task: (*task).to_owned(),
             cost: *cost,
             requests: 3,
             rows: 10,
-            ..Asked::default()
+            ..LlmUsage::default()
         };
         evidence.notes.llm = tasks.iter().map(asked).collect();
         evidence

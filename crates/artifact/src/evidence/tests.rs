@@ -4,7 +4,7 @@ use chrono::TimeZone;
 use serde_json::json;
 
 use super::*;
-use crate::{Asked, evidence_of};
+use crate::{LlmUsage, evidence_of};
 
 /// Records and files that earlier versions wrote. They stay for ever: whatever becomes of the record, these are read.
 fn fixture(name: &str) -> PathBuf {
@@ -47,7 +47,7 @@ fn the_first_format_keeps_its_facts() {
     assert_eq!((train.notes.version.as_deref(), train.kind), (Some("v2"), Kind::File));
     let ingest = read("format_1/ingest.json");
     assert_eq!(ingest.time, Utc.with_ymd_and_hms(2026, 11, 26, 8, 36, 4).unwrap());
-    let asked: Vec<Asked> = read("format_1/clean_models.json").notes.llm;
+    let asked: Vec<LlmUsage> = read("format_1/clean_models.json").notes.llm;
     assert!(asked.iter().all(|asked| !asked.task.is_empty() && asked.rows > 0) && !asked.is_empty(), "{asked:?}");
     assert!(read("format_1/bookmark.json").bookmark.is_some());
 }

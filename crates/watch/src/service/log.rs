@@ -11,7 +11,7 @@ const DAY: i64 = 86_400_000_000;
 
 /// A row of the request log.
 #[derive(Clone, Copy, Debug)]
-pub struct Asked<'a> {
+pub struct LoggedRequest<'a> {
     /// Microseconds since 1970.
     pub time: i64,
     pub request_id: Option<&'a str>,
@@ -128,7 +128,7 @@ impl<'a> ServiceLog<'a> {
     }
 
     /// Counts a row. A request of many rows has a line for each, one after the other: it counts once, and once for each arm.
-    pub fn see(&mut self, asked: &Asked<'_>) {
+    pub fn see(&mut self, asked: &LoggedRequest<'_>) {
         if asked.time < self.since {
             return;
         }
@@ -156,7 +156,7 @@ impl<'a> ServiceLog<'a> {
     }
 
     /// Whether the version before the one in production answered: while a new one takes over, or because it cannot.
-    fn is_fallback(&self, asked: &Asked<'_>) -> bool {
+    fn is_fallback(&self, asked: &LoggedRequest<'_>) -> bool {
         let after = self.production.partition_point(|from| from.from <= asked.time);
         let now = after.checked_sub(1).map(|at| &self.production[at]);
         now.is_some_and(|now| asked.arm.is_some() && asked.version.is_some() && now.before.as_deref() == asked.version)

@@ -8,9 +8,9 @@ const MINUTE: i64 = 60_000_000;
 /// 2026-11-01T00:00:00Z
 const NOW: i64 = 1_793_491_200_000_000;
 
-fn asked<'a>(time: i64, id: &'a str, version: &'a str, arm: &'a str, status: i64, ms: i64) -> Asked<'a> {
+fn asked<'a>(time: i64, id: &'a str, version: &'a str, arm: &'a str, status: i64, ms: i64) -> LoggedRequest<'a> {
     let latency_us = (status < 500).then_some(ms * 1000);
-    Asked { time, request_id: Some(id), arm: Some(arm), version: Some(version), status, latency_us }
+    LoggedRequest { time, request_id: Some(id), arm: Some(arm), version: Some(version), status, latency_us }
 }
 
 fn level<'a>(report: &'a ServiceReport, name: &str) -> &'a Levelled {
