@@ -82,7 +82,6 @@ mod tests {
         assert_eq!(read("").unwrap_err(), "the JSON is truncated");
         assert_eq!(read("<html>").unwrap_err(), "it is not JSON: expected value at line 1 column 1");
         let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
-        let error = read(&deep).unwrap_err();
-        assert!(error.contains("nested more than 100 levels") || error.contains("recursion limit"), "{error}");
+        assert_eq!(read(&deep).unwrap_err(), "it is nested more than 100 levels deep");
     }
 }
