@@ -1,5 +1,6 @@
 //! The card as one self-contained page: it opens from a folder, without network.
 
+use pages::Html;
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd, html};
 
 use crate::plots::Plot;
@@ -33,7 +34,7 @@ pub fn page(title: &str, markdown: &str, plots: &[Plot]) -> String {
             inside_image = false;
             None
         }
-        // The words of an image are its label by now.
+        // The text of an image is already its label.
         _ if inside_image => None,
         // The card is made of names from the data: none of them may become markup.
         Event::Html(text) | Event::InlineHtml(text) => Some(Event::Text(text)),
@@ -41,7 +42,7 @@ pub fn page(title: &str, markdown: &str, plots: &[Plot]) -> String {
     });
     let mut body = String::new();
     html::push_html(&mut body, events);
-    let title = escape(title);
+    let title = Html::text(title).into_string();
     format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" \
          content=\"width=device-width, initial-scale=1\">\n<title>{title}</title>\n<style>{STYLE}</style>\n</head>\n\
@@ -49,13 +50,10 @@ pub fn page(title: &str, markdown: &str, plots: &[Plot]) -> String {
     )
 }
 
-/// The drawing with its title for those who cannot see it.
+/// The drawing, with its title for those who cannot see it.
 fn labelled(plot: &Plot) -> String {
-    plot.svg.replacen("<svg ", &format!("<svg role=\"img\" aria-label=\"{}\" ", escape(&plot.title)), 1)
-}
-
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+    let title = Html::text(&plot.title);
+    plot.svg.replacen("<svg ", &format!("<svg role=\"img\" aria-label=\"{}\" ", title.as_str()), 1)
 }
 
 #[cfg(test)]
