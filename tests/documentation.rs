@@ -47,7 +47,7 @@ fn types_on_a_page_have_names_of_their_own() {
 #[test]
 fn links_between_pages_lead_somewhere() {
     let mut pages = vec![repository().join("README.md")];
-    collect(&repository().join("docs"), &mut pages);
+    collect(&repository().join("docs"), "md", &mut pages);
     let mut broken = Vec::new();
     for page in &pages {
         let text = std::fs::read_to_string(page).expect("a page can be read");
@@ -62,12 +62,46 @@ fn links_between_pages_lead_somewhere() {
     assert!(broken.is_empty(), "links that lead nowhere:\n{}", broken.join("\n"));
 }
 
-fn collect(folder: &Path, pages: &mut Vec<PathBuf>) {
+/// Crates, files, folders and tests that the pages for developers name. The step `shout` is their example of a new one.
+#[test]
+fn what_the_pages_for_developers_name_is_there() {
+    let page = |name: &str| std::fs::read_to_string(repository().join("docs").join(name)).expect(name);
+    let (architecture, contributing) = (page("architecture.md"), page("contributing.md"));
+    let crates = architecture.split("\n## ").find(|section| section.starts_with("6. Crates")).expect("section 6");
+    let drawn: Vec<&str> = crates.split(|c: char| !c.is_alphanumeric()).collect();
+    let mut missing = Vec::new();
+    for entry in std::fs::read_dir(repository().join("crates")).expect("crates/") {
+        let name = entry.expect("an entry").file_name().into_string().expect("a name in UTF-8");
+        if !drawn.contains(&name.as_str()) {
+            missing.push(format!("the crate {name} in docs/architecture.md"));
+        }
+    }
+    let mut files = Vec::new();
+    ["crates", "tests"].iter().for_each(|folder| collect(&repository().join(folder), "rs", &mut files));
+    let sources: Vec<String> = files.iter().map(|file| std::fs::read_to_string(file).expect("a source")).collect();
+    let prose = [architecture, contributing].map(|page| page.split("```").step_by(2).collect::<String>()).concat();
+    let named = prose.split('`').skip(1).step_by(2).filter_map(|text| text.split(' ').next());
+    for name in named {
+        let is_path = ["crates/", "tests/", "docs/", "scripts/", "resources/", ".ci/"].iter().any(|at| name.starts_with(at));
+        let is_test = name.matches('_').count() > 2 && name.chars().all(|c| c.is_ascii_lowercase() || c == '_');
+        let is_there = match (is_path, is_test) {
+            (true, _) => name.contains(['<', '{']) || name.ends_with("/shout.rs") || repository().join(name).exists(),
+            (_, true) => sources.iter().any(|source| source.contains(&format!("fn {name}("))),
+            _ => true,
+        };
+        if !is_there {
+            missing.push(name.to_owned());
+        }
+    }
+    assert!(missing.is_empty(), "not there: {missing:?}");
+}
+
+fn collect(folder: &Path, ending: &str, pages: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         let path = entry.path();
         if path.is_dir() {
-            collect(&path, pages);
-        } else if path.extension().is_some_and(|extension| extension == "md") {
+            collect(&path, ending, pages);
+        } else if path.extension().is_some_and(|extension| extension == ending) {
             pages.push(path);
         }
     }

@@ -107,7 +107,7 @@ const KINDS: [&str; 7] = [
     "objective=quantile zero_as_missing=true num_leaves=70 min_data_in_leaf=1",
 ];
 
-/// `MILLRACE_FUZZ` counts the mutations: CI tries more than a quick run.
+/// `MILLRACE_FUZZ` is the number of mutations, if more than usual are wanted.
 #[test]
 fn what_passes_scores_as_lightgbm_does() {
     let mut random = Random::new(20_261_126);
