@@ -1,21 +1,21 @@
-//! Declared columns that no record has: of a misspelt name a source that names the values in each record would make a
+//! Declared columns that no record has. Where each record names its values, a misspelt column would otherwise be a
 //! column of nulls.
 
 use std::collections::BTreeSet;
 
 use spec::{Error, Result, did_you_mean, nearest};
 
-/// Most names that are kept to choose the nearest from.
+/// The most names that are kept, to suggest the nearest.
 const NAMES: usize = 200;
 
 /// What the records showed of the declared columns.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Absent {
-    /// By column: some record has it, be it null.
+    /// By column: whether some record has it, even as null.
     found: Vec<bool>,
     /// Names and dotted paths that records have.
     names: BTreeSet<String>,
-    /// There was a record.
+    /// Whether there was a record.
     any: bool,
 }
 
@@ -66,11 +66,11 @@ impl Absent {
 
     fn way_out(&self, name: &str) -> String {
         let last = |path: &'_ str| path.rsplit('.').next().unwrap_or_default().to_owned();
-        // A value may lie deeper than it was thought.
+        // A value may be nested more deeply than the path says.
         if let Some(deeper) = self.names.iter().find(|known| known.contains('.') && last(known) == last(name)) {
             return format!("did you mean '{deeper}'?");
         }
-        // A path that begins well goes wrong behind that.
+        // The path is right up to here, and wrong after it.
         let beside = name.rsplit_once('.').map_or_else(String::new, |(outer, _)| format!("{outer}."));
         let is_beside = self.names.iter().any(|known| known.starts_with(&beside));
         let names = || self.names.iter().map(String::as_str).filter(|known| !is_beside || known.starts_with(&beside));

@@ -52,7 +52,7 @@ impl From<ColumnType> for ColumnSpec {
 
 const KEYS: [&str; 6] = ["type", "format", "zone", "dst", "from", "optional"];
 
-/// A key of the long form; an unknown one is refused where the parser still stands on it.
+/// A key of the long form. An unknown one is refused here, while the parser still knows its position.
 struct Key(&'static str);
 
 impl<'de> Deserialize<'de> for Key {

@@ -4,7 +4,8 @@
 //! source: {command: {run: [python3, scripts/orders.py], format: json_lines}}
 //! ```
 //!
-//! What it prints counts only if it ends with exit code 0: a program that fails, is killed or takes too long has delivered nothing.
+//! What it prints counts only if it ends with exit code 0: a program that fails, is killed or takes too long has
+//! delivered nothing.
 
 mod arrow;
 mod group;
@@ -125,7 +126,7 @@ impl Prints {
     }
 }
 
-/// The settings of a tap, of which nothing is shown.
+/// The settings of a tap. They are never shown.
 #[derive(Clone)]
 pub(crate) struct Config(serde_json::Map<String, serde_json::Value>);
 
@@ -237,7 +238,7 @@ impl Source for CommandSpec {
         Ok(Input { path: self.shown(), fingerprint: Fingerprint::Given(once("a program")), rows: None }.into())
     }
 
-    /// Which program with which arguments, and how its output is taken apart.
+    /// The program and its arguments, and how its output is cut into cells.
     fn settings(&self, of: &Target<'_>) -> Settings {
         let CommandSpec {
             run,

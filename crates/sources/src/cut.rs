@@ -34,7 +34,7 @@ pub(crate) trait Cutter: Send {
     /// After an error, which the caller places, the file cannot be read on.
     fn cut(&mut self, bytes: &[u8], at: usize, end: bool, fields: &mut Fields) -> Result<Cut>;
 
-    /// A record has grown beyond all bounds: what to make of it.
+    /// What to do with a record that has grown beyond all bounds.
     fn overlong(&mut self, bytes: &[u8], at: usize) -> Option<Cut> {
         let _ = (bytes, at);
         None
@@ -58,7 +58,7 @@ pub(crate) trait Cutter: Send {
         None
     }
 
-    /// Nothing follows the last record: is that a place to end?
+    /// Whether the input may end here, after the last record.
     fn finish(&self) -> Result<()> {
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! Turns bytes of any encoding into UTF-8 while they are read.
 //!
 //! Bytes that are not text in their encoding come out as [`MARK`] and `xNN` each, which no UTF-8 contains, so that
-//! the record they stand in can be found and refused with its original bytes legible.
+//! the record that holds them can be found and refused with its original bytes legible.
 
 use std::io::{self, Cursor, Read};
 
@@ -43,15 +43,15 @@ pub(crate) fn decoded(
     Ok((Box::new(decoding), encoding))
 }
 
-/// Whether bytes that are to be read in another encoding are UTF-8 throughout: then that is what they are, and `é` would become
-/// `Ã©` or `챕` without a word.
+/// Whether bytes that are to be read in another encoding are UTF-8 throughout: then that is what they are, and `é`
+/// would silently become `Ã©` or `챕`.
 struct Doubt {
     encoding: &'static Encoding,
     /// The beginning of a character that continues in the next bytes.
     rest: Vec<u8>,
     /// Characters of several bytes.
     characters: usize,
-    /// So many of them are not there by chance.
+    /// This many of them are no coincidence.
     enough: usize,
 }
 
@@ -89,7 +89,7 @@ impl Doubt {
 
 struct Decoding<R> {
     inner: R,
-    /// None once the bytes are known to be no UTF-8.
+    /// `None` once the bytes are known not to be UTF-8.
     doubt: Option<Doubt>,
     decoder: encoding_rs::Decoder,
     input: Vec<u8>,

@@ -1,4 +1,4 @@
-//! What a source says of the rows that were taken from it.
+//! What a source reports about the rows that were taken from it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,7 +20,7 @@ pub struct Ending {
     pub(crate) doubts: Doubts,
 }
 
-/// What is known of a source after its last batch.
+/// What is known about a source after its last batch.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Finished {
     /// Records that the reader came upon, refused ones included.
@@ -34,8 +34,8 @@ pub struct Finished {
 }
 
 impl Ending {
-    /// Of the batch taken last, these `rows` are accepted; it must be called before the next batch is taken. Fails if one of them
-    /// stands where nothing can come after it.
+    /// Of the batch taken last, these `rows` are accepted; it must be called before the next batch is taken. Fails if
+    /// one of them stands where nothing can come after it.
     pub fn accept(&self, rows: &DataFrame) -> Result<()> {
         self.bookmark.accept(rows)
     }
@@ -67,7 +67,7 @@ impl Ending {
     }
 }
 
-/// Sentences for people about what a source may have left out.
+/// Messages about what a source may have left out.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Doubts(Arc<Mutex<Vec<String>>>);
 

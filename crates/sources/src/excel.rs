@@ -101,7 +101,7 @@ impl Workbooks {
                 let Some((line, row)) = rows.pop_front() else {
                     return self.emptiness.none(shown, "there is no header").map(|()| None);
                 };
-                // Whatever the header says, a sheet without rows says nothing of the columns.
+                // Whatever the header is, a sheet without rows says nothing about the columns.
                 if rows.is_empty() {
                     return self.emptiness.none(shown, "there is a header, but no rows").map(|()| None);
                 }

@@ -79,14 +79,14 @@ impl Exploded {
             let error = Error::cannot_run(format!("a record of more than {} MB", RECORD_BYTES >> 20));
             return Err(io::Error::other(error.hint("check 'format'; the file may hold something else")));
         }
-        // A long record is not searched through again for each chunk.
+        // A long record is not searched from its start again for each chunk.
         let wish = CHUNK.max(self.bytes.len()) as u64;
         let count = self.feed.by_ref().take(wish).read_to_end(&mut self.bytes)?;
         self.ended = (count as u64) < wish;
         Ok(())
     }
 
-    /// Takes a line apart; returns whether there was a whole one.
+    /// Splits a line into records; returns whether there was a whole line.
     fn line(&mut self) -> Result<bool> {
         if self.at == self.bytes.len() {
             return Ok(false);
@@ -107,7 +107,7 @@ impl Exploded {
         Ok(true)
     }
 
-    /// Takes an element of the array apart; returns whether there was a whole one, or something between elements.
+    /// Splits an element of the array into records; returns whether there was a whole one, or something between elements.
     fn element(&mut self) -> Result<bool> {
         self.at = blanks(&self.bytes, self.at);
         let Some(first) = self.bytes.get(self.at).copied() else {

@@ -103,7 +103,7 @@ impl Source for FileSpec {
         if *skip_lines > 0 {
             set("skip_lines", (*skip_lines).into());
         }
-        // Without a header, the place among the columns says which field it is.
+        // Without a header, a column's position says which field it is.
         let has_header = header.unwrap_or(!matches!(format, Some(Format::Whitespace | Format::FixedWidth)));
         if let (false, Some(place)) = (has_header, of.place) {
             set("field", place.into());

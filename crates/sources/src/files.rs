@@ -68,7 +68,7 @@ pub(crate) struct Files {
     rows_in: Arc<AtomicU64>,
     /// Columns of the first file that are not read.
     left_out: Vec<String>,
-    /// Batches that were read before any record had a key, to be handed on all the same.
+    /// Batches that were read before any record had a key, to be passed on later.
     early: VecDeque<TextBatch>,
 }
 
@@ -121,7 +121,7 @@ impl Files {
         }
         let mut without_keys = Vec::new();
         while self.is_without_keys() {
-            // Records such as `{}` say nothing of the columns, and neither does a file of them.
+            // Records such as `{}` say nothing about the columns, and neither does a file of them.
             let Some(next) = self.next_batch()? else { break };
             without_keys.push(std::mem::replace(&mut batch, next));
         }
@@ -233,7 +233,7 @@ impl Files {
         let Some(header) = reader.first_record(true)? else {
             return self.emptiness.none(reader.shown(), "there is no header").map(|()| None);
         };
-        // Whatever the header says, a file without rows says nothing of the columns.
+        // Whatever the header is, a file without rows says nothing about the columns.
         let Some(row) = reader.first_record(false)? else {
             return self.emptiness.none(reader.shown(), "there is a header, but no rows").map(|()| None);
         };
@@ -260,7 +260,7 @@ impl Files {
         let Some(first) = reader.first_record(false)? else {
             return self.emptiness.none(&shown, "there are no rows").map(|()| None);
         };
-        // Of fixed widths are as many fields as widths, whatever the first line holds.
+        // With fixed widths there are as many fields as widths, whatever the first line holds.
         let widths = self.spec.widths.len();
         let width = without_header(&mut self.columns, &shown, if widths > 0 { widths } else { first.len() })?;
         if widths > 0 && widths != width {
@@ -315,8 +315,8 @@ impl TextSource for Files {
     }
 }
 
-/// What seems to separate the cells of a file whose header and first row are one cell each: as often in the one as in the
-/// other.
+/// What seems to separate the cells of a file whose header and first row are one cell each: a character that occurs
+/// equally often in both.
 fn other_separator(header: &str, cell: &str) -> Option<char> {
     let count = |text: &str, separator: char| text.matches(separator).count();
     [';', '\t', '|', ',']

@@ -14,7 +14,7 @@ pub(crate) struct FillDown {
     carry: Carry,
 }
 
-/// The values that go down.
+/// The values that are carried down.
 pub(crate) struct Carry {
     missing: Missing,
     columns: Vec<usize>,

@@ -1,5 +1,5 @@
-//! The order of an incremental column: by what its values mean, not by how a database or a service keeps them; and who moves the
-//! bookmark by it.
+//! The order of an incremental column, by what its values mean, not by how a database or a service stores them; and the
+//! follower, which moves the bookmark in that order.
 //!
 //! SQLite orders by storage: numbers before texts, texts by their bytes. By that order `unknown` follows every date,
 //! `2024-01-01T09:00` follows `2024-01-01 10:00`, and `9` follows `10` where numbers are kept as text. So values are
@@ -21,7 +21,7 @@ use crate::typed::{Missing, convert, reason};
 
 use crate::sqlite::connection::{Offered, keeps_text};
 
-/// By what values are ordered.
+/// What the values are ordered by.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Order {
     /// The incremental column.
@@ -179,7 +179,7 @@ impl Order {
         }
     }
 
-    /// How a value relates to now. Fails for one that no later one can pass.
+    /// How a value relates to now. Fails for a value that no later one can exceed.
     fn when(&self, key: &Key, shown: &str) -> Result<When> {
         match key {
             Key::Int(micros) if self.is_of_moments() => {
@@ -216,7 +216,7 @@ fn places(series: &Series, scale: i128) -> polars::prelude::PolarsResult<Vec<Opt
     })
 }
 
-/// What is remembered of the rows of a run.
+/// What is remembered about the rows of a run.
 pub(crate) type Known = Arc<Mutex<Memory<Key>>>;
 
 pub(crate) fn locked(known: &Known) -> MutexGuard<'_, Memory<Key>> {

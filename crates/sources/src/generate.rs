@@ -57,7 +57,7 @@ impl Source for Generate {
         Ok(Opened::typed(located.inputs, typing.schemas(), flow::flow(None, rows, typing)?, ending))
     }
 
-    /// Which log it is. How many rows, from which seed and how dirty says as much about the data as a path does.
+    /// Which log it is. Their number, their seed and the shares of errors identify the rows, as a path identifies a file.
     fn settings(&self, _: &Target<'_>) -> Settings {
         let kind = match self {
             Generate::Shop(_) => SHOP,
@@ -76,7 +76,7 @@ impl Generate {
         let (path, identity, rows) = match self {
             Generate::Shop(shop) => (SHOP, shop.identity(), Some(shop.rows)),
             Generate::Messages(messages) => (messages.kind.file(), messages.identity(), Some(messages.rows)),
-            // How many there are is known when they are written.
+            // The number of rows is known once they are written.
             Generate::Market(market) => (MARKET, market.identity(), None),
             Generate::Marketplace(of) => (of.table.file(), of.identity(), None),
             Generate::Days(days) => (DAYS, days.identity(), Some(days.count())),

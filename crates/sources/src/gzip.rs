@@ -19,7 +19,7 @@ impl<R: BufRead> Gzip<R> {
         Gzip { member: Some(GzDecoder::new(inner)) }
     }
 
-    /// Goes on to the next member, if there is one.
+    /// Moves on to the next member, if there is one.
     fn next_member(&mut self) -> io::Result<()> {
         let Some(member) = self.member.take() else { return Ok(()) };
         let mut inner = member.into_inner();

@@ -9,7 +9,7 @@ use polars::prelude::DataFrame;
 use serde_json::Value;
 use spec::{Error, Result};
 
-/// What of a source is to be read.
+/// Which part of a source is to be read.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum Reach {
     /// All of it.
@@ -45,7 +45,7 @@ type Finish = Box<dyn Fn(Option<Value>) -> Option<Value> + Send>;
 pub(crate) type Furthest = Box<dyn FnOnce(&[u32]) -> Result<Option<Value>> + Send>;
 
 impl Bookmark {
-    /// Nothing for a source that is always read as a whole, or that has not come anywhere yet.
+    /// Nothing for a source that is always read as a whole, or of which nothing was read yet.
     pub fn get(&self) -> Option<Value> {
         let state = self.state();
         match &state.finish {
@@ -64,8 +64,8 @@ impl Bookmark {
         self.state().value = Some(value);
     }
 
-    /// Of the batch taken last, these `rows` are accepted; it must be reported before the next batch is taken. Fails if one of them
-    /// stands where nothing can come after it.
+    /// Of the batch taken last, these `rows` are accepted; it must be reported before the next batch is taken. Fails if
+    /// one of them stands where nothing can come after it.
     pub fn accept(&self, rows: &DataFrame) -> Result<()> {
         let Some(furthest) = self.state().batch.take() else { return Ok(()) };
         let numbers = rows.column(ROW).and_then(|column| column.u32().cloned()).during("the numbers of rows")?;
@@ -76,7 +76,7 @@ impl Bookmark {
         Ok(())
     }
 
-    /// A batch is handed out, of whose rows `furthest` knows more.
+    /// Notes that a batch is handed out; `furthest` knows its rows.
     pub(crate) fn hand_out(&self, furthest: Furthest) {
         self.state().batch = Some(furthest);
     }
@@ -114,7 +114,7 @@ pub(crate) fn when(moment: DateTime<Utc>, shown: &str) -> Result<When> {
     }
 }
 
-/// The error for a bookmark that no new row can pass.
+/// The error for a bookmark that no new row can exceed.
 pub(crate) fn nothing_after(shown: &str) -> Error {
     Error::cannot_run(format!("incremental: the greatest value is {shown}, after which nothing comes"))
         .hint("take another column, or a 'query' that leaves these rows out")

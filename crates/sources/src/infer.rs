@@ -1,4 +1,4 @@
-//! Tells the types of columns from the first rows.
+//! Infers the types of columns from the first rows.
 
 use std::collections::VecDeque;
 
@@ -28,8 +28,8 @@ const CANDIDATES: [(ColumnType, TypeOrigin, Fits); 6] = [
     (ColumnType::Datetime, TypeOrigin::InferredUtc, |text, _| matches!(iso_datetime(text), Some(Moment::Utc(_)))),
 ];
 
-/// The type that all values of the column fit; text if there are none. Where the source says of a value that it is text, the
-/// column holds neither numbers nor booleans.
+/// The type that all values of the column fit; text if there are none. Where the source says that a value is text, the column
+/// holds neither numbers nor booleans.
 pub(crate) fn infer<'a>(
     batches: impl Iterator<Item = &'a TextBatch>,
     column: usize,
@@ -59,15 +59,15 @@ pub(crate) fn infer<'a>(
     })
 }
 
-/// A source whose first batches were taken out of it, to be handed on all the same.
+/// A source whose first batches were taken out of it, to be passed on first.
 pub(crate) struct Ahead {
     taken: VecDeque<Result<TextBatch>>,
     rest: Box<dyn TextSource>,
 }
 
 impl Ahead {
-    /// `first` and as many batches after it as hold the rows from which types are inferred: files and pages may be small. An error
-    /// on the way is kept for its turn.
+    /// `first` and as many batches after it as hold the rows from which types are inferred: files and pages may be
+    /// small. An error among them is kept for its turn.
     pub(crate) fn new(first: TextBatch, mut rest: Box<dyn TextSource>) -> Ahead {
         let mut rows = first.lines.len();
         let mut taken = VecDeque::from([Ok(first)]);

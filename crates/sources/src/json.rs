@@ -52,7 +52,7 @@ pub(crate) struct Json {
     absent: Absent,
     /// Keys that no column may have.
     left_out: Vec<String>,
-    /// What is quoted need not be text: the records were written from a format that knows nothing else.
+    /// Quoted values need not be text: the records were converted from a format in which everything is text.
     untyped: bool,
 }
 

@@ -69,7 +69,7 @@ impl Cutter for FixedWidth {
         let mut start = at;
         for width in &self.widths {
             if start == stop {
-                // The line ends early: it has nothing here.
+                // The line ends before this field.
                 fields.cells.push(Cell::NULL);
                 continue;
             }

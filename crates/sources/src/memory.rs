@@ -1,4 +1,4 @@
-//! What a bookmark remembers beside its value: the rows at it and beyond it that were read already.
+//! What a bookmark remembers besides its value: the rows at and beyond it that were already read.
 //!
 //! A bookmark alone loses rows or reads them twice. Rows that come later with the very value of the bookmark would be
 //! skipped, and a refused row beyond it would be refused, and counted, by every run. So such rows are remembered by
@@ -91,7 +91,7 @@ impl Past {
 /// The rows that may have to be remembered, each with its place in the order of the incremental column, if it has one.
 #[derive(Debug)]
 pub(crate) struct Memory<K> {
-    /// Rows of earlier runs that did not come up again yet.
+    /// Rows of earlier runs that have not come again yet.
     before: HashMap<Mark, u32>,
     rows: Vec<(Option<K>, Mark)>,
     /// The place of the bookmark, and how rows of its own value are known.
@@ -113,7 +113,7 @@ impl<K: PartialOrd> Memory<K> {
         }
     }
 
-    /// Whether rows of earlier runs may still come up.
+    /// Whether rows of earlier runs may still come.
     pub(crate) fn is_looking(&self) -> bool {
         !self.before.is_empty()
     }

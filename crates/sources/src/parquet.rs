@@ -32,7 +32,7 @@ pub(crate) struct Parquet {
     explode: Explode,
     nulls: Nulls,
     current: Option<Current>,
-    /// Nothing more comes.
+    /// Whether everything was read.
     ended: bool,
     emptiness: Emptiness,
     rows_in: Arc<AtomicU64>,
@@ -43,7 +43,7 @@ pub(crate) struct Parquet {
 /// Values that stand for a missing one.
 pub(crate) struct Nulls {
     pub missing: Missing,
-    /// The spec names them: then they are such in columns of every type, be they declared or not.
+    /// Whether the spec names them: then they count in columns of every type, declared or not.
     pub are_named: bool,
 }
 
@@ -198,7 +198,7 @@ impl Parquet {
     ) -> Result<Parquet> {
         let mut files = files.into_iter();
         let mut first = files.next().ok_or_else(|| Error::cannot_run("there is nothing to read"))?.open()?;
-        // A file without rows says nothing of the columns.
+        // A file without rows says nothing about the columns.
         while first.artifact.rows()? == 0
             && let Some(next) = files.next()
         {
@@ -238,7 +238,7 @@ impl Parquet {
                 .collect(),
         };
         let takes_all = columns.is_none();
-        // In a file of ours they say the same as our own will: where the rows came from.
+        // In a file of ours they hold what our own columns will: where the rows came from.
         let left_out = match takes_all && first.artifact.evidence.is_none() {
             true => reserved(schema.iter_names().map(PlSmallStr::as_str)),
             false => Vec::new(),

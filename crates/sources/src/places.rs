@@ -1,5 +1,5 @@
-//! From the paths of a spec to files and objects: globs, standard input, compression, and what a file is that cannot
-//! be read.
+//! Finds the files and objects that the paths of a spec name: globs, standard input, compression. Says what a file is
+//! that cannot be read.
 
 use std::collections::HashSet;
 use std::fs::File;
@@ -158,7 +158,7 @@ fn is_regular(path: &Path) -> bool {
     path.metadata().is_ok_and(|meta| meta.is_file())
 }
 
-/// Never the same twice: for what cannot be compared with an earlier reading.
+/// A state that never equals another: for what cannot be compared with an earlier reading.
 pub(crate) fn once(what: &str) -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     format!("{what}, read by process {} at {}", std::process::id(), now.as_nanos())

@@ -191,7 +191,7 @@ impl PostgresBatches {
             let (known, chunk) = (Arc::clone(&self.known), chunk.bytes);
             self.bookmark.hand_out(Box::new(move |accepted| {
                 let bytes = |range: &Range<usize>| chunk.get(range.clone()).unwrap_or_default();
-                // What comes after everything is refused again with every run; that is not a way to continue.
+                // Values after all others are refused again by every run; no run can continue after them.
                 if let Some(row) = rows.last() {
                     check_end(bytes(&row.key))?;
                 }
@@ -321,7 +321,7 @@ fn take<const N: usize>(rest: &mut &[u8]) -> Result<[u8; N]> {
 }
 
 /// Whole numbers as such, everything else as the server writes it; and how a timestamp relates to now. Fails for a value that
-/// no later one can pass.
+/// no later one can exceed.
 fn bookmark(key: &[u8], kind: KeyKind) -> Result<(Value, When)> {
     let text = check_end(key)?;
     match kind {

@@ -99,8 +99,8 @@ impl TextReader {
         }))
     }
 
-    /// From now on a last line that is broken and has no end is taken for a part of one, whose rest and successors are lost:
-    /// of a program the expected size is unknown.
+    /// From now on a last line that is broken and has no end is taken for part of a record whose rest, and all records
+    /// after it, are lost: how much a program should send is unknown.
     pub(crate) fn refuse_cut_short(&mut self) {
         self.whole = true;
     }
@@ -134,7 +134,7 @@ impl TextReader {
     }
 
     fn fill(&mut self) -> Result<()> {
-        // A record that is longer than a chunk is not searched through again for each chunk.
+        // A record that is longer than a chunk is not searched from its start again for each chunk.
         let wish = CHUNK.max(self.bytes.len() - self.at);
         let read = self.feed.by_ref().take(wish as u64).read_to_end(&mut self.bytes);
         let read = read.map_err(|error| {

@@ -47,7 +47,7 @@ impl Target<'_> {
         }
     }
 
-    /// A value that is not to be shown, but whose change is to be noticed.
+    /// A value that must not be shown, but whose changes must be noticed.
     pub fn hidden(&self, value: &str) -> Value {
         digest(&self.secrets.redact(value)).into()
     }
@@ -85,7 +85,7 @@ fn of_column(name: &str, declared: &ColumnSpec) -> Settings {
     let ColumnSpec { column_type, format, zone, from, optional: _, numerals: _, origin: _ } = declared;
     let mut settings = Settings::new();
     let mut set = |key: &str, value: Value| settings.insert(key.to_owned(), value);
-    // Every other type holds the values as they are, or refuses them.
+    // Every other type takes the values unchanged, or refuses them.
     if *column_type == ColumnType::Float32 {
         set("type", column_type.name().into());
     }

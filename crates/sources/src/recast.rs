@@ -28,7 +28,7 @@ fn as_strings(text: Option<Series>) -> Option<Series> {
     text?.cast(&DataType::String).ok()
 }
 
-/// Values that the source has, but no column of ours could take up: by column and row, as text. The column has null
+/// Values of the source that none of our column types can hold: by column and row, as text. The column has null
 /// in their place.
 pub(crate) type Unconvertible = BTreeMap<(usize, u32), String>;
 
@@ -128,7 +128,7 @@ impl Recast {
         match source.dtype() {
             DataType::String if same && missing.are_none() => as_it_is(),
             DataType::String if self.decimal && spec.column_type != ColumnType::String => {
-                // Zeros behind the point do not make a number less whole.
+                // A number with only zeros behind the point is a whole number.
                 let whole = |text: &str| match text.split_once('.') {
                     Some((whole, behind)) if behind.bytes().all(|digit| digit == b'0') => whole.to_owned(),
                     _ => text.to_owned(),

@@ -1,4 +1,4 @@
-//! What every source offers.
+//! What every source implements.
 
 use std::path::Path;
 
@@ -31,13 +31,13 @@ pub(crate) trait Source {
         false
     }
 
-    /// Whether its records may lack columns, so that `optional` says something.
+    /// Whether its records may lack columns, so that `optional` has an effect.
     fn may_lack_columns(&self) -> bool {
         false
     }
 }
 
-/// Settings of many keys are kept in a box.
+/// Settings with many keys are boxed.
 impl<S: Source> Source for Box<S> {
     fn locate(&self, root: &Root, cloud: &Cloud) -> Result<Located> {
         (**self).locate(root, cloud)

@@ -1,7 +1,7 @@
 //! The `sqlite` source: a table or a query of a database file, read only, row by row.
 //!
-//! A column's type is a wish in SQLite: every cell has its own. So cells are taken as text and read as their column's
-//! type like those of any file, and a row with a cell that is not of it is refused with its original text.
+//! A column's type is only a preference in SQLite: every cell has its own. So cells are taken as text and read as their
+//! column's type like those of any file, and a row with a cell that is not of it is refused with its original text.
 
 mod cells;
 pub(crate) mod connection;
@@ -127,7 +127,7 @@ impl Source for Sqlite {
         let bookmark = ending.bookmark.clone();
         let reading = self.reading(&connection, &wanted, &offered, &shown, reach).context(&shown)?;
         let keyed = reading.keyed.as_ref();
-        // Days of old say nothing of how far the rows were read.
+        // Days that were read again do not move the bookmark.
         let follower = keyed.filter(|_| !matches!(reach, Reach::Days(..))).map(|Keyed { order, known, .. }| {
             if let Reach::After(value) = reach {
                 Past::of(value).value.into_iter().for_each(|value| bookmark.set(value));

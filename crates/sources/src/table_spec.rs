@@ -20,7 +20,7 @@ pub struct TableSpec {
     pub schema: SchemaContract,
 }
 
-/// What becomes of a run whose source has other columns than that of the last run.
+/// What happens to a run whose source has other columns than in the last run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SchemaContract {

@@ -13,7 +13,7 @@ pub(crate) struct Cell {
 
 /// Marks the start of a cell whose text had to be rewritten: it lies in the side buffer.
 const ASIDE: u32 = 1 << 31;
-/// Marks the length of a cell of which the source itself says that it is text. No record is as long as that.
+/// Marks the length of a cell that the source itself declares as text. No record is as long as this mark.
 const TEXT: u32 = 1 << 31;
 
 impl Cell {
@@ -24,7 +24,7 @@ impl Cell {
         Cell { start: start as u32, len: (end - start) as u32 }
     }
 
-    /// The cell, of which the source says that it is text: `"7"` in JSON is none of its numbers.
+    /// The cell, marked as text by the source: `"7"` in JSON is not a number.
     #[inline]
     pub(crate) fn as_text(self) -> Cell {
         Cell { len: self.len | TEXT, ..self }
@@ -102,7 +102,7 @@ impl TextBatch {
         self.columns[column].iter().map(|cell| self.get(*cell))
     }
 
-    /// The content of a row, to know it again.
+    /// The content of a row, to recognise it later.
     pub(crate) fn mark(&self, row: usize) -> Mark {
         Mark::of(self.columns.iter().map(|cells| self.get(cells[row])))
     }

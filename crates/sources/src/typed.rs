@@ -97,14 +97,14 @@ impl Typing {
     }
 }
 
-/// Whether the first rows showed that the column is one of numbers or booleans, which in them were not text.
+/// Whether the type was inferred as a number or boolean from first rows that were not text.
 fn is_told_of_numbers(spec: &ColumnSpec) -> bool {
     spec.origin != TypeOrigin::Declared
         && matches!(spec.column_type, ColumnType::Bool | ColumnType::Int64 | ColumnType::Float64)
 }
 
 impl Typing {
-    /// Text among numbers would have made the column one of text, had it come among the first rows.
+    /// Text among the first rows would have made this a column of text.
     fn refuse_text(&self, text: &TextBatch, column: usize, spec: &ColumnSpec, bad: &mut Vec<u32>) {
         if !is_told_of_numbers(spec) {
             return;

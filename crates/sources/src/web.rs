@@ -78,11 +78,11 @@ impl Source for WebSpec {
                 (columns, first, Box::new(crawl))
             }
             (None, Some(first)) => {
-                // Later pages must fit the first: reading ahead would ask a site for pages that nobody may want.
+                // Later pages must fit the first. Reading ahead would request pages that may not be needed.
                 let ahead = Ahead::only(first, Box::new(crawl));
                 (ahead.columns(names, &missing, Numerals::default()), None, Box::new(ahead))
             }
-            // Without any row the crawl has ended with an error.
+            // A crawl without any row has already ended with an error.
             (None, None) => (Vec::new(), None, Box::new(crawl)),
         };
         let typing = Typing { columns, missing };

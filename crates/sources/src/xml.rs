@@ -2,8 +2,8 @@
 //!
 //! An element with text alone is that text, without the spaces around it. One with children or attributes is a map:
 //! children by their names as written, with their prefix (a name that comes again makes a list), attributes as `@name`, text
-//! beside them as `#text`. Declarations of namespaces are none of the data. Entities that a document type would declare are
-//! not known, so none of them is fetched or unfolded.
+//! beside them as `#text`. Declarations of namespaces are not part of the data. Entities that a document type declares
+//! are unknown, so none of them is fetched or expanded.
 
 use std::collections::{BTreeSet, HashMap};
 use std::io::{self, BufReader, Cursor, Read};
@@ -30,7 +30,7 @@ const KNOWN: usize = 40;
 
 pub(crate) const BROKEN: &str = "the XML is truncated";
 
-/// Sets each option on purpose: what is not XML is an error, and every character of a text arrives.
+/// Sets each option on purpose: what is not XML is an error, and every character of a text is kept.
 pub(crate) fn configure(config: &mut quick_xml::reader::Config) {
     (config.allow_dangling_amp, config.allow_unmatched_ends, config.check_end_names) = (false, false, true);
     (config.trim_text_start, config.trim_text_end, config.trim_markup_names_in_closing_tags) = (false, false, true);
@@ -38,7 +38,7 @@ pub(crate) fn configure(config: &mut quick_xml::reader::Config) {
     (config.check_comments, config.expand_empty_elements) = (false, false);
 }
 
-/// What the parser says of byte `at`, in words.
+/// What the parser reports at byte `at`, in words.
 pub(crate) fn broken(error: &quick_xml::Error, at: u64) -> String {
     let what = match error {
         quick_xml::Error::Syntax(_) | quick_xml::Error::IllFormed(IllFormedError::MissingEndTag(_)) => {
@@ -145,7 +145,7 @@ impl Element {
         for attribute in start.attributes() {
             let attribute =
                 attribute.map_err(|error| format!("it is not XML: {} in '{}'", of_attribute(&error), element.name))?;
-            // What a prefix stands for is said for the parser.
+            // The meaning of a prefix is for the parser.
             if attribute.key.0 == "xmlns" || attribute.key.0.starts_with("xmlns:") {
                 continue;
             }
@@ -378,7 +378,7 @@ fn declared(head: &[u8]) -> Result<Option<&'static Encoding>, Error> {
     let Some(label) = declaration.split_once("encoding=").map(|(_, rest)| rest) else { return Ok(None) };
     let label = label.trim_start_matches(['"', '\'']).split(['"', '\'']).next().unwrap_or_default();
     match Encoding::for_label(label.as_bytes()) {
-        // A file that can be read so far as to its declaration is not UTF-16, whatever it declares.
+        // A file whose declaration can be read like this is not UTF-16, whatever it declares.
         Some(encoding) if !encoding.is_ascii_compatible() => Ok(None),
         Some(encoding) => Ok(Some(encoding)),
         None => Err(Error::cannot_run(format!("its encoding '{}' is not known", spec::text::cut(label, 40)))

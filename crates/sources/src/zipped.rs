@@ -1,5 +1,5 @@
-//! Files in `.zip` archives, each read as stored: its bytes are checked against the archive's sum of them, and no more
-//! come out than the archive says.
+//! Files in `.zip` archives, each read as stored: its bytes are checked against the archive's checksum, and limited to the
+//! size that the archive states.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom, Take};
@@ -70,7 +70,7 @@ fn members(path: &Path, shown: &str, pattern: Option<&Pattern>) -> Result<Vec<Me
     for at in 0..archive.len() {
         let entry = archive.by_index_raw(at).map_err(|_| broken(shown))?;
         let name = entry.name().map_err(|_| broken(shown))?.into_owned();
-        // What macOS adds to each archive is none of the data.
+        // What macOS adds to each archive is not data.
         if entry.is_dir() || name.starts_with("__MACOSX/") || name.ends_with(".DS_Store") {
             continue;
         }
@@ -132,7 +132,7 @@ enum Bytes {
     Packed(DeflateDecoder<Take<BufReader<File>>>),
 }
 
-/// The bytes of a file, which must be as many as the archive says, and have its sum.
+/// The bytes of a file, which must have the size and the checksum that the archive states.
 struct Checked {
     bytes: Bytes,
     crc: Crc,

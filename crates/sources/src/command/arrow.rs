@@ -28,7 +28,7 @@ const ROWS: usize = 1 << 17;
 /// Bytes that are read at a time.
 const CHUNK: usize = 1 << 16;
 
-/// The messages of a stream. What a message says of its length is believed only as far as bytes come.
+/// The messages of a stream. The length that a message claims counts only as far as bytes arrive.
 struct Messages {
     feed: Running,
     decoder: StreamDecoder,
@@ -41,7 +41,7 @@ impl Messages {
     /// The next batch of rows. Fails unless the stream and the program end well.
     fn next(&mut self) -> Result<Option<RecordBatch>> {
         loop {
-            // The decoder trusts what messages say of buffers, and panics where that is wrong.
+            // The decoder trusts what messages say about buffers, and panics where that is wrong.
             let decoded = catch_unwind(AssertUnwindSafe(|| self.decoder.decode(&mut self.bytes)));
             match decoded {
                 Ok(Ok(Some(batch))) => return Ok(Some(batch)),
@@ -102,7 +102,7 @@ pub(super) fn open(program: &Arc<Program>, located: Located, request: &Request<'
         ))
         .hint("give each column its own name in the program"));
     }
-    // What an array of no rows becomes here is what the column becomes.
+    // An array without rows shows which type the column gets.
     let found = |place: usize| -> Result<DataType> {
         let field = schema.field(place);
         let empty = arrow_array::new_empty_array(field.data_type());

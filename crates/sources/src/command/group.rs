@@ -1,4 +1,4 @@
-//! A program with all that it starts: a group of processes, which ends as one.
+//! A program and all that it starts: a process group, which is ended as a whole.
 
 use std::process::Child;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -25,7 +25,7 @@ impl Group {
         Group(id)
     }
 
-    /// Asks all to end, and kills those that are left once the program is gone or its time is over.
+    /// Asks all processes to end, and kills those that are left when the program has ended or its time is up.
     pub(super) fn end(&self) {
         // Its number belongs to the group only until the program has been waited for.
         if live().contains(&self.0) {
@@ -39,8 +39,9 @@ impl Group {
     }
 }
 
-/// Ends all programs that are running, with all that they started: an interruption reaches only ourselves. For a process that is
-/// about to exit: whoever waits for one of them waits for ever, and does not report that it was killed.
+/// Ends all programs that are running, with all that they started: an interruption reaches only ourselves. For a
+/// process that is about to exit: a thread that waits for one of them never returns, and so does not report that it was
+/// killed.
 pub fn end_programs() {
     let live = live();
     end(&live);

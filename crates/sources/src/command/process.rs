@@ -129,7 +129,7 @@ impl Program {
     }
 }
 
-/// A program that was started. Dropping it ends it, with all that it started.
+/// A program that was started. Dropping it ends it and all that it started.
 pub(crate) struct Running {
     program: Program,
     child: Child,
@@ -196,7 +196,7 @@ impl Words {
 
     /// The last lines, without what is hidden.
     fn last(&self, hidden: &[String]) -> String {
-        // Whoever the program started may hold its stderr open: what came until now must do.
+        // A process that the program started may still hold its stderr open: what has arrived so far is enough.
         let _ = self.ended.recv_timeout(Duration::from_millis(500));
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let mut words = String::from_utf8_lossy(&kept).into_owned();
@@ -274,7 +274,7 @@ impl Running {
         self.group.is_over();
     }
 
-    /// Ends the program, and returns what it said.
+    /// Ends the program, and returns its last words on stderr.
     fn words_so_far(&mut self) -> String {
         self.end();
         self.words.last(&self.program.hidden)

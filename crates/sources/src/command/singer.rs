@@ -27,7 +27,7 @@ use crate::typed::{Missing, Typing};
 use super::Program;
 use super::types::column_type;
 
-/// Most digits of a number that is read as a float64: more digits than it holds are meant to be exact.
+/// Most digits of a number that is read as a float64: a number with more digits is meant to be exact.
 const DIGITS: usize = 17;
 
 /// What the messages so far contained.
@@ -72,7 +72,7 @@ impl Seen {
             Some(at) => at,
             None => self.states.len().checked_sub(1)?,
         };
-        // A state that comes after no more records loses none.
+        // A state without further records before it loses none.
         while covering.is_some()
             && let Some(next) = self.states.get(at + 1)
             && next.records == self.states[at].records
@@ -95,7 +95,7 @@ struct Singer {
     json: Option<Json>,
     /// As the SCHEMA of the stream was first.
     schema: Option<Value>,
-    /// Which columns are of whole text digits that a float64 may not hold.
+    /// Which columns hold numbers as text, because a float64 may not hold their digits.
     floats: Vec<bool>,
     /// The spec declares the columns.
     is_declared: bool,
@@ -267,7 +267,7 @@ impl Singer {
         if !self.floats.contains(&true) {
             return Ok(());
         }
-        // Values of floats lie in the record as they were written; others may lie aside.
+        // Values of floats are in the record as they were written; others may be in the side buffer.
         for member in members(record) {
             let (name, value) = member?;
             let Some(place) = json.keys().unwrap_or_default().iter().position(|key| *key == name) else { continue };

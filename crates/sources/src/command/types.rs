@@ -41,7 +41,7 @@ fn gather<'a>(property: &'a Value, kinds: &mut Vec<(&'a str, &'a str)>) {
     let forms = ["anyOf", "oneOf", "allOf"].into_iter().flat_map(|of| property[of].as_array().into_iter().flatten());
     let before = kinds.len();
     forms.for_each(|form| gather(form, kinds));
-    // What says nothing of its type may hold anything, and so may a reference.
+    // A property without a type may hold anything, and so may a reference.
     let says_null = own.contains(&"null") || property["const"].is_null() && property.get("const").is_some();
     if own.is_empty() && kinds.len() == before && !says_null {
         kinds.push(("any", ""));

@@ -136,7 +136,7 @@ pub(crate) struct Plan {
     pub fields: Vec<Field>,
     pub columns: Vec<Recast>,
     pub places: Vec<usize>,
-    /// The server sees to it that no two rows have the same value in the incremental column.
+    /// The server guarantees that no two rows have the same value in the incremental column.
     pub is_unique: bool,
     /// Columns that are not read, since their names are taken.
     pub left_out: Vec<String>,
@@ -146,7 +146,7 @@ pub(crate) struct Plan {
 pub(crate) struct Listed<'a> {
     /// The position of each among the columns that the server offers.
     pub wanted: &'a [Chosen],
-    /// So many columns the server offers.
+    /// How many columns the server offers.
     pub offered: usize,
     pub columns: Vec<Recast>,
     /// How the values of each come.

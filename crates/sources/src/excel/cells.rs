@@ -5,7 +5,7 @@ use calamine::{Data, ExcelDateTime};
 /// A cell as text; nothing for an empty one. `is_float`: its column is one of floating-point numbers, which may be rounded.
 /// Or why what it held cannot be determined.
 pub(crate) fn text(cell: &Data, is_float: bool) -> Result<Option<String>, String> {
-    /// Below it a float64 holds every whole number; of a greater one, and of this, it is not known which it was.
+    /// Below it a float64 holds every whole number; of this number and greater ones, the original digits are lost.
     const EXACT: f64 = 9_007_199_254_740_992.0;
     /// Larger numbers are measures, not counts: they are written with an exponent.
     const LARGE: f64 = 1e21;

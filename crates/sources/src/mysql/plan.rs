@@ -40,7 +40,7 @@ const UNSIGNED: u16 = 32;
 const BINARY: u16 = 63;
 
 /// How values of a column come, and the column type that holds them all; nothing for types that have none. Days and timestamps
-/// come as texts, since a server may hold some that are none, such as 0000-00-00: rows with such are refused with their text.
+/// come as texts, since a server may hold some that do not exist, such as 0000-00-00: their rows are refused with the text.
 fn wire(column: &Column) -> Option<(Wire, ColumnType)> {
     let unsigned = column.flags & UNSIGNED != 0;
     Some(match (column.kind, unsigned) {
@@ -61,8 +61,8 @@ fn wire(column: &Column) -> Option<(Wire, ColumnType)> {
     })
 }
 
-/// The type in which no value of a `DECIMAL` loses a digit: a number up to 18 digits before and none behind the point, or up to 15
-/// in all; text for longer ones.
+/// The type in which no value of a `DECIMAL` loses a digit: a number up to 18 digits before and none behind the point,
+/// or up to 15 in all; text for longer ones.
 fn decimal(column: &Column, unsigned: bool) -> ColumnType {
     let scale = u32::from(column.decimals);
     // The width has room for a sign and a point.
@@ -159,7 +159,7 @@ pub(super) fn plan(connection: &mut Connection, question: &Question) -> Result<P
         Rows::Query(_) => false,
     };
     let last = match question.reach {
-        // Days of old say nothing of how far the rows were read.
+        // Days that were read again do not move the bookmark.
         Reach::Days(..) => Field::Skip,
         Reach::All | Reach::After(_) => Field::Key(kind),
     };

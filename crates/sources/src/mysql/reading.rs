@@ -14,7 +14,7 @@ use crate::postgres::copy::{CHUNK_BYTES, Chunk, Chunks, Copying};
 use crate::postgres::types::Wire;
 use crate::reader::BATCH_ROWS;
 
-/// Connects and asks; comes back when it is known what the server will send.
+/// Connects and sends the query; returns when it is known what the server will send.
 pub(super) fn read(address: Address, question: Question, rows_in: Arc<AtomicU64>) -> Result<Copying> {
     let (plan_sender, plans) = sync_channel(1);
     // Two chunks ahead at most: memory stays flat.
@@ -31,7 +31,7 @@ pub(super) fn read(address: Address, question: Question, rows_in: Arc<AtomicU64>
             return;
         }
         let end = send(&mut connection, &sql, &fields, &chunk_sender, &rows_in).context(&who).map(|()| None);
-        // Nobody may be listening any more.
+        // The receiver may be gone.
         drop(chunk_sender.send(end));
     };
     let thread = std::thread::Builder::new().name("mysql".to_owned()).spawn(run);
@@ -103,7 +103,7 @@ fn put(bytes: &mut Vec<u8>, row: &Row, fields: &[Field]) -> Result<()> {
             Field::Column(Wire::Int16) => add(&number::<i16>(text).ok_or_else(wrong)?.to_be_bytes()),
             Field::Column(Wire::Int32) => add(&number::<i32>(text).ok_or_else(wrong)?.to_be_bytes()),
             Field::Column(Wire::Int64) => add(&number::<i64>(text).ok_or_else(wrong)?.to_be_bytes()),
-            // It comes as a DOUBLE, and is the FLOAT that it was.
+            // It arrives as a DOUBLE, and becomes the FLOAT that it was.
             Field::Column(Wire::Float32) => add(&(number::<f64>(text).ok_or_else(wrong)? as f32).to_be_bytes()),
             Field::Column(Wire::Float64) => add(&number::<f64>(text).ok_or_else(wrong)?.to_be_bytes()),
             Field::Column(_) | Field::Key(_) | Field::Tie | Field::Skip => add(text),

@@ -49,7 +49,7 @@ fn paths(schema: &Schema) -> Vec<String> {
 /// The error for a path that leads nowhere.
 pub(crate) fn missing(schema: &Schema, path: &str, shown: &str) -> Error {
     let mut paths = paths(schema);
-    // A path that begins well goes wrong behind that.
+    // The path is right up to here, and wrong after it.
     if let Some((outer, _)) = path.rsplit_once('.') {
         let beside = format!("{outer}.");
         if paths.iter().any(|known| known.starts_with(&beside)) {

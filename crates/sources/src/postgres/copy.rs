@@ -62,7 +62,7 @@ impl Iterator for Chunks {
     }
 }
 
-/// Connects and asks; comes back when the server knows what it will send.
+/// Connects and sends the query; returns when the server knows what it will send.
 pub(crate) fn copy(address: Address, question: Question, rows_in: Arc<AtomicU64>) -> Result<Copying> {
     let (plan_sender, plan) = sync_channel(1);
     // Two chunks ahead at most: memory stays flat.
@@ -83,7 +83,7 @@ pub(crate) fn copy(address: Address, question: Question, rows_in: Arc<AtomicU64>
         }
         let rows = Rows { sender: &chunk_sender, rows_in: &rows_in, key: question.selection.key() };
         let end = runtime.block_on(rows.send(&client, &sql)).context(&who).map(|()| None);
-        // Nobody may be listening any more.
+        // The receiver may be gone.
         drop(chunk_sender.send(end));
     };
     let thread = std::thread::Builder::new().name("postgres".to_owned()).spawn(run);

@@ -93,7 +93,7 @@ pub(crate) async fn plan(client: &Client, question: &Question) -> Result<Plan> {
     };
     let kind = key_kind(server);
     let (last, tie): (&[Field], _) = match (&question.reach, kind) {
-        // Days of old say nothing of how far the rows were read.
+        // Days that were read again do not move the bookmark.
         (Reach::Days(..), _) => (&[Field::Skip], String::new()),
         // Values that are equal are not always written alike: 1.0 and 1.00.
         (_, KeyKind::Other) => (

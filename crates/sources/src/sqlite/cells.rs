@@ -68,7 +68,7 @@ impl Cells {
             let shown = reading.shown.clone();
             let mut gathering = Gathering { reading, rows_in, sender: sender.clone(), number: 0 };
             let end = gathering.run(&connection).context(&shown).map(|()| None);
-            // Nobody may be listening any more.
+            // The receiver may be gone.
             drop(sender.send(end));
         };
         let thread = std::thread::Builder::new().name("sqlite".to_owned()).spawn(step);

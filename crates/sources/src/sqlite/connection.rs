@@ -85,7 +85,7 @@ impl Connection {
         self.inner.query_row(&sql, (), |row| row.get(0)).map_err(|error| self.failed(&error, selection))
     }
 
-    /// Whether the database itself sees to it that no two rows have the same value in `column`.
+    /// Whether the database itself guarantees that no two rows have the same value in `column`.
     pub(crate) fn is_unique(&self, selection: &Selection, column: &str) -> Result<bool> {
         let Rows::Table(table) = &selection.rows else { return Ok(false) };
         let sql =

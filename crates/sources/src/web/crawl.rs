@@ -1,4 +1,4 @@
-//! From page to page, in order, and rows as cells of text.
+//! Follows pages in order, and makes cells of text of their rows.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use super::written::{Of, WebSpec};
 /// Characters of a refused row that are kept.
 const KEPT: usize = 4000;
 
-/// What the fields of a page of details hold, or why one of them cannot be read.
+/// The fields of a page of details, or why one of them cannot be read.
 type Details = Result<Arc<HashMap<String, Option<String>>>, String>;
 
 /// Reads all pages, one after the other.
@@ -49,12 +49,12 @@ struct Chain {
     shown: HashMap<blake3::Hash, usize>,
 }
 
-/// What was found anywhere: a selector that matches nothing is most likely misspelt.
+/// What was found on any page: a selector that never matches is most likely misspelt.
 #[derive(Default)]
 struct Traces {
     rows: u64,
     next: bool,
-    /// Why no row led to a page of details, so far.
+    /// Why no row has led to a page of details so far.
     details: Option<Result<(), String>>,
     fields: BTreeMap<String, bool>,
 }
@@ -105,12 +105,12 @@ impl Crawl {
         Ok(Some((page, number)))
     }
 
-    /// Where a page leads on to.
+    /// The pages that a page leads to.
     fn following(&mut self, page: &Page, chain: &Chain, number: usize) -> Result<Option<Url>> {
         let Some(lead) = &self.spec.next else { return Ok(None) };
         let wrong = |what: String| Error::cannot_run(format!("{}: {what}", page.url)).hint("correct 'next'");
         let mut links = page.links(&lead.select.select(&page.document, 0)).map_err(wrong)?;
-        // A link to the page itself is how some sites write that it is the last.
+        // On some sites the last page links to itself.
         links.retain(|link| *link != page.url && Some(link) != chain.seen.last());
         let next = match links.as_slice() {
             [] => return Ok(None),
@@ -242,7 +242,7 @@ impl Crawl {
         Ok(details)
     }
 
-    /// All pages were read. Fails if a selector led nowhere at all.
+    /// To be called when all pages were read. Fails if a selector never matched.
     fn judge(&self) -> Result<()> {
         let Some(start) = self.spec.start.0.first() else { return Ok(()) };
         let hint = "look at the source of the page: elements that scripts add in a browser are not in it";

@@ -13,7 +13,7 @@ use html5ever::{LocalName, Namespace, ParseOpts, QualName, ns, parse_document};
 /// A node of a document.
 pub(crate) type Id = u32;
 
-/// Bytes that are parsed before the time is looked at.
+/// Bytes that are parsed between two looks at the clock.
 const STEP: usize = 8 * 1024;
 
 /// A page as a tree. Node 0 is the document itself.
@@ -34,7 +34,7 @@ struct Node {
 
 #[derive(Debug)]
 enum Kind {
-    /// The document, the contents of a template, or what has no part in the text.
+    /// The document, the contents of a template, or a node that is not part of the text.
     Other,
     Text(String),
     Element(Element),
@@ -58,10 +58,10 @@ impl Element {
 }
 
 impl Document {
-    /// The tree of `html`. `None`: it took longer than `most`, as only pages made for that do.
+    /// The tree of `html`. `None`: it took longer than `most`, which only happens with pages that were made for it.
     pub(crate) fn parse(html: &str, most: Duration) -> Option<Document> {
         let started = Instant::now();
-        // No script is run, so what pages hold for browsers without them is part of the page.
+        // No scripts are run, so what a page holds for browsers without scripts is part of it.
         let tree_builder = TreeBuilderOpts { scripting_enabled: false, ..TreeBuilderOpts::default() };
         let mut parser = parse_document(Builder::new(), ParseOpts { tree_builder, ..ParseOpts::default() });
         let mut rest = html;
@@ -248,7 +248,7 @@ const BREAKING: [&str; 50] = [
     "ul",
 ];
 
-/// Builds the tree as the parser says.
+/// Builds the tree that the parser describes.
 struct Builder {
     nodes: RefCell<Vec<Node>>,
     /// The contents of templates, which are no part of the page.
@@ -303,7 +303,7 @@ impl Builder {
             }
         };
         let mut nodes = self.nodes.borrow_mut();
-        // Taking the child out may have changed who stands before.
+        // Removing the child may have changed which node is before.
         let previous = next.map_or(nodes[parent as usize].last, |next| nodes[next as usize].previous);
         let node = &mut nodes[id as usize];
         (node.parent, node.previous, node.next) = (Some(parent), previous, next);

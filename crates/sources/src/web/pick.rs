@@ -64,7 +64,7 @@ impl Page {
     }
 
     /// Where the elements lead: each address once, in the order of the page. An element without an address, and one that only
-    /// runs a script or leads to a place on its own page, leads nowhere.
+    /// runs a script or leads to a place on its own page, is left out.
     pub(super) fn links(&self, elements: &[Id]) -> Result<Vec<Url>, String> {
         let mut links = Vec::new();
         for id in elements {

@@ -51,7 +51,7 @@ impl Robots {
                 }
                 key @ ("allow" | "disallow") => {
                     has_rules = true;
-                    // Rules before the first robot belong to nobody, and an empty one says nothing.
+                    // Rules before the first robot belong to no group, and an empty rule has no effect.
                     if let Some(group) = groups.last_mut()
                         && !value.is_empty()
                     {
@@ -59,7 +59,7 @@ impl Robots {
                         group.rules.push(Rule { allows: key == "allow", pattern: octets(value, true), text });
                     }
                 }
-                // It does not end the list of robots, so that rules after it hold for all of them.
+                // It does not end the list of robots, so the rules after it are for all of them.
                 "crawl-delay" => {
                     let seconds = value.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
                     if let (Some(group), Some(seconds)) = (groups.last_mut(), seconds) {
@@ -80,7 +80,7 @@ impl Robots {
         robots
     }
 
-    /// The rule that forbids a path with its query. The longest rule counts, and of two of the same length that which allows.
+    /// The rule that forbids a path with its query. The longest rule counts, and of two of the same length the one that allows.
     pub(crate) fn forbids(&self, path: &str) -> Option<&str> {
         let path = octets(path, false);
         let fitting = self.rules.iter().filter(|rule| fits(&rule.pattern, &path));
@@ -89,7 +89,7 @@ impl Robots {
     }
 }
 
-/// What a robot is called: the first word of a user agent, of letters, `-` and `_`. `*` stays.
+/// The name of a robot: the first word of a user agent, of letters, `-` and `_`. `*` stays.
 pub(crate) fn product(agent: &str) -> &str {
     let end = agent.find(|c: char| !(c.is_ascii_alphabetic() || matches!(c, '-' | '_'))).unwrap_or(agent.len());
     match agent.starts_with('*') {

@@ -78,7 +78,7 @@ enum Test {
     Holds(String),
 }
 
-/// Attributes whose values HTML compares without regard to case.
+/// Attributes whose values HTML compares without regard to upper and lower case.
 /// Source: HTML Standard, 4.16.2 "Case-sensitivity of selectors".
 const CASELESS: [&str; 46] = [
     "accept",
@@ -149,7 +149,7 @@ fn matches(parts: &[(Combinator, Vec<Simple>)], page: &Document, id: Id, scope: 
         return false;
     }
     if before.is_empty() {
-        // What stands first within `:has()` is in a relation to the element that has it.
+        // The first compound within `:has()` is related to the element that has it.
         return match (combinator, scope) {
             (_, None) | (Combinator::Within, _) => true,
             (Combinator::Child, Some(scope)) => page.parent(id) == Some(scope),
@@ -203,7 +203,7 @@ impl Simple {
     }
 }
 
-/// Whether something that stands in such a relation to `anchor` matches.
+/// Whether an element in this relation to `anchor` matches.
 fn has(complex: &Complex, page: &Document, anchor: Id) -> bool {
     let is_beside = matches!(complex.0.first(), Some((Combinator::Next | Combinator::After, _)));
     let fits = |id: Id| matches(&complex.0, page, id, Some(anchor));

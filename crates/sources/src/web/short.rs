@@ -1,4 +1,4 @@
-//! Values that are written short, as a text, or long, as a map.
+//! Values with a short form, a text, and a long form, a map.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -49,7 +49,7 @@ impl<'de, S: FromStr<Err: fmt::Display>, L: Deserialize<'de>> Visitor<'de> for E
     }
 }
 
-/// A map in which only these keys may be: an unknown one is refused where the parser still is on it.
+/// A map in which only these keys may be: an unknown one is refused here, while the parser still knows its position.
 struct Known<A> {
     map: A,
     keys: &'static [&'static str],

@@ -56,9 +56,9 @@ struct Answer {
 
 /// Why there is no answer.
 enum Fault {
-    /// It may pass; how long the server wants to be left alone.
+    /// It may pass; how long the server asks to wait.
     Passing(String, Option<Duration>),
-    /// It will not.
+    /// It will not pass.
     Lasting(String),
 }
 
@@ -164,8 +164,8 @@ impl Visitor {
         Ok(Robots::default())
     }
 
-    /// What the server answers, after as many tries as it takes; or why that can be no page. Of the answer at most `largest`
-    /// bytes are read, and of robots.txt what the standard wants.
+    /// The server's answer, retried where that helps; or why it cannot be a page. At most `largest` bytes of the answer
+    /// are read, and of a robots.txt as many as the standard requires.
     fn answer(&mut self, url: &Url, largest: usize) -> Result<Result<Answer, String>> {
         let mut tries = 0;
         loop {
@@ -251,7 +251,7 @@ async fn exchange(http: &reqwest::Client, url: &Url, largest: usize, timeout: Du
     if status.is_success() {
         content = match body(response, if is_page { largest } else { 2 * robots::LARGEST }).await.map_err(broken)? {
             Some(content) => content,
-            // Of a robots.txt that is larger, the rest would not count.
+            // The rest of a larger robots.txt would not count.
             None if !is_page => return Err(Fault::Lasting("it is larger than any robots.txt".to_owned())),
             None => return Err(Fault::Lasting(format!("it is larger than {} MiB", largest >> 20))),
         };
