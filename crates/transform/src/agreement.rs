@@ -1,4 +1,4 @@
-//! On which value the rows of one key agree: the work of the step `repair`, without a table.
+//! The value on which the rows of one key agree: the logic of the step `repair`, apart from tables.
 
 use std::collections::HashMap;
 
@@ -10,7 +10,7 @@ use crate::seen::Rank;
 
 /// The rows of each key, in the order of the table. Rows whose key has an empty cell belong to none.
 pub(crate) struct Groups {
-    /// Where the rows of each key begin, and behind the last one where they end.
+    /// Where the rows of each key begin, and at the end where the last ones end.
     starts: Vec<u32>,
     rows: Vec<u32>,
 }
@@ -87,7 +87,7 @@ impl Values {
     }
 }
 
-/// A rule that leaves some of the rows.
+/// A rule that keeps some of the rows.
 pub(crate) enum Rule {
     /// Those with the value that most of them hold.
     Majority,
@@ -169,7 +169,8 @@ impl Rule {
     }
 }
 
-/// The first row of each distinct value among `rows`, in order, and how many of them hold it. Rows without a value do not count.
+/// The first row of each distinct value among `rows`, in order, and how many of them hold it. Rows without a value do
+/// not count.
 pub(crate) fn counts(rows: &[u32], values: &Values) -> Vec<(u32, u32)> {
     let mut at: HashMap<Key, usize, FixedState> = HashMap::with_hasher(FixedState::with_seed(3));
     let mut counts: Vec<(u32, u32)> = Vec::new();

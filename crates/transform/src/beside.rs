@@ -1,4 +1,4 @@
-//! Tables that steps read beside their own.
+//! Other tables that steps read.
 
 use std::fmt;
 
@@ -89,13 +89,13 @@ impl JsonSchema for OtherTable {
     }
 }
 
-/// A table that a step reads beside its own.
+/// Another table that a step reads.
 #[derive(Clone)]
 pub struct Beside {
-    /// Its rows; of a plan that is not carried out, none.
+    /// Its rows; none for a plan that is not carried out.
     pub frame: LazyFrame,
     pub schema: Schema,
-    /// How its columns came to be.
+    /// How its columns were made.
     pub definitions: Option<Definitions>,
 }
 

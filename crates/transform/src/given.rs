@@ -1,4 +1,4 @@
-//! What steps need beyond the table and their own settings. Whoever runs them reads files and asks models.
+//! What steps need besides the table and their own settings. The caller reads files and asks models.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::lookup::Lookup;
 use crate::mapping::Mapping;
 use crate::witness::Witness;
 
-/// All that is given to a list of steps.
+/// Everything that a list of steps is given.
 #[derive(Clone, Debug, Default)]
 pub struct Given {
     /// The answers for each step `llm`, by its place in the list of steps, from 0.
@@ -22,7 +22,7 @@ pub struct Given {
     pub changes: Option<Changes>,
     /// The other tables that steps name.
     pub tables: BTreeMap<OtherTable, Beside>,
-    /// What is known of the table before the first step: which table it is, and how its columns came to be.
+    /// What is known about the table before the first step: which table it is, and how its columns were made.
     pub columns: Option<Definitions>,
     /// Records which rows become which. Default: off, at no cost.
     pub witness: Option<Witness>,

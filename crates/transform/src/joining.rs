@@ -29,7 +29,7 @@ pub(crate) struct Joining {
     pub closeness: Closeness,
     /// Columns of the other table, the names that they get, and their types.
     pub columns: Vec<(String, String, DataType)>,
-    /// Whether it is part of a SELECT, which cannot say that several rows may match.
+    /// Whether it is part of a SELECT, which has no way to allow several matches.
     pub in_select: bool,
 }
 
@@ -77,12 +77,12 @@ impl Joining {
         self.there.clone().into_iter().chain(beside).map(|column| Source::Beside(self.with.clone(), column))
     }
 
-    /// Pairs of key columns, for who traces rows.
+    /// Pairs of key columns, for tracing rows.
     pub fn pairs(&self) -> Vec<(String, Option<String>)> {
         let keys = self.here.iter().cloned().zip(self.there.iter().cloned().map(Some));
         let beside = match &self.closeness {
             Closeness::Any => None,
-            // It is near, not equal, so rows are not found by it.
+            // Its values are near, not equal, so rows are not traced by it.
             Closeness::AsOf { here, .. } | Closeness::Between { here, .. } => Some((here.clone(), None)),
         };
         keys.chain(beside).collect()
@@ -170,7 +170,7 @@ impl Matcher {
             }
         });
         let (table, height) = match wanted.is_empty() {
-            // Nothing is compared and nothing brought: all that counts is how many rows there are.
+            // Nothing is compared and no column is brought: only the number of rows counts.
             true => (DataFrame::empty(), artifact::collect(other.frame.clone().select([len()]), &doing)?),
             false => {
                 let wanted: Vec<Expr> = wanted.iter().map(|name| col(*name)).collect();
@@ -339,7 +339,7 @@ struct Several(Mutex<FoundSeveral>);
 #[derive(Default)]
 struct FoundSeveral {
     keys: HashSet<String, FixedState>,
-    /// The smallest ones, whichever came first.
+    /// The smallest keys, whichever were found first.
     examples: BTreeSet<String>,
 }
 

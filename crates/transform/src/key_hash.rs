@@ -70,7 +70,7 @@ fn canonical(column: &Column) -> PolarsResult<(u8, Vec<Option<String>>)> {
     Ok((tag, texts))
 }
 
-/// `1250e-3` as `125e-2`: without zeros that mean nothing.
+/// `1250e-3` as `125e-2`: without trailing zeros.
 fn decimal(mut digits: i128, mut scale: usize) -> String {
     while scale > 0 && digits % 10 == 0 {
         digits /= 10;

@@ -1,4 +1,4 @@
-//! The distinct keys that went by.
+//! The distinct keys of the rows so far.
 
 use std::collections::{HashMap, HashSet};
 
@@ -7,7 +7,7 @@ use polars::prelude::*;
 
 use crate::keys::{EMPTY, Key, SHARDS, exact, keys, whole};
 
-/// The distinct keys that went by: a bit or a few for each whole number of those that lie close together, such as the numbers
+/// The distinct keys so far: a bit or a few for each whole number of those that lie close together, such as the numbers
 /// of orders, and about 13 bytes for every other key.
 #[derive(Default)]
 pub struct KeySet {
@@ -112,8 +112,8 @@ impl Close {
         place
     }
 
-    /// Whether bits take more memory than a set of hashes would. Numbers in no order may look far apart at first: up to here
-    /// nobody minds.
+    /// Whether bits take more memory than a set of hashes would. Unordered numbers may look far apart at first: below
+    /// this size it does not matter.
     fn is_sparse(&self) -> bool {
         const FREE: u64 = 16 << 20;
         (self.blocks.len() * size_of::<[u64; WORDS]>()) as u64 > FREE + 16 * self.count

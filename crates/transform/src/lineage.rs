@@ -76,7 +76,7 @@ fn links(
         let same = |key: &&String| Some(((*key).clone(), unchanged(key, read, definitions, sources)?));
         let on: Vec<(String, String)> = keys.iter().filter_map(same).collect();
         if !on.is_empty() {
-            // Keys that a step made, or a join brought, cannot be compared; and which rows steps removed, keys do not say.
+            // Keys that a step made, or a join brought, cannot be compared; and keys do not say which rows steps removed.
             let partial = on.len() < keys.len() || sources.removes;
             links.push(RowLink { table: named(&read.table), on, nulls_equal: true, partial, ..RowLink::default() });
         }

@@ -1,4 +1,4 @@
-//! Answers of a language model as a table: what was asked, what came back, and who answered when.
+//! Answers of a language model as a table: inputs, answers, and which model answered when.
 
 use artifact::{CLEANING_TASK, LLM_MODEL, PROCESSED_AT, PolarsResultExt};
 use polars::prelude::*;
@@ -11,7 +11,7 @@ pub const PROMPT_HASH: &str = "prompt_hash";
 #[derive(Clone, Debug)]
 pub struct Lookup {
     task: String,
-    /// Of what is asked: other words, another model or another schema are another version.
+    /// The version of the question: another wording, model or schema is another version.
     version: String,
     inputs: Vec<String>,
     outputs: Vec<(String, DataType)>,
@@ -50,12 +50,13 @@ impl Lookup {
         Ok(Lookup { task, version: String::new(), inputs, outputs, asked, answers })
     }
 
-    /// Says what is asked of whom, in one word: the columns that the answers fill mean another thing where it differs.
+    /// Sets what is asked of which model, in one word: where it differs, the columns that the answers fill have another
+    /// meaning.
     pub fn of_version(self, version: String) -> Lookup {
         Lookup { version, ..self }
     }
 
-    /// What is asked of whom, in one word.
+    /// What is asked of which model, in one word.
     pub(crate) fn version(&self) -> &str {
         &self.version
     }
@@ -112,7 +113,7 @@ impl Lookup {
         self.len() == 0
     }
 
-    /// The helper with who answered.
+    /// The helper with the model that answered.
     pub(crate) fn by_helper(prefix: &str) -> String {
         format!("{prefix}by")
     }

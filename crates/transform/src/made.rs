@@ -1,5 +1,5 @@
-//! How the columns of a table came to be, and which rows it holds: which steps made, changed or chose each, for anyone who
-//! learns from them.
+//! How the columns of a table were made, and which rows it holds: which steps made, changed or chose each. Whoever
+//! learns from the table needs to know.
 //!
 //! A column that no step touched is what was ingested under its name: it has the definition that ingest wrote, or none.
 
@@ -27,7 +27,7 @@ pub(crate) struct Made {
 }
 
 impl Made {
-    /// Begins with what is known of the table before the first step.
+    /// Begins with what is known about the table before the first step.
     pub fn new(known: Option<&Definitions>) -> Made {
         let known = known.cloned().unwrap_or_default();
         Made { columns: known.columns, rows: known.rows, ..Made::default() }
@@ -72,7 +72,7 @@ impl Made {
             let before = before.map(|before| format!("{}, ", before.is));
             let is_now = format!("{}{is}", before.unwrap_or_default());
             let read = value.reads();
-            // Of other rows, a statistic is another.
+            // A statistic over other rows is another one.
             let rows = self.rows.as_ref().filter(|_| value.looks_at_table());
             let known = read.iter().filter_map(|read| self.of(read)).chain(rows);
             let mut reads: Vec<String> = known.clone().flat_map(|known| known.reads.iter().cloned()).collect();
@@ -104,8 +104,8 @@ impl Made {
         }
     }
 
-    /// Takes in columns of rows that a table step gives, and the columns that each is made of; others keep their meaning if they are
-    /// still there.
+    /// Takes in columns of rows that a table step gives, and the columns that each is made of; others keep their
+    /// meaning if they are still there.
     pub fn reshape(&mut self, columns: &[(String, String, DataType, Vec<String>)]) {
         let rows = self.rows.clone();
         let mut new = Vec::with_capacity(columns.len());
@@ -164,7 +164,7 @@ impl Made {
         self.columns.iter().find(|known| known.name == name)
     }
 
-    /// What is known of the columns that are left.
+    /// What is known about the columns that are left.
     pub fn finish(self, schema: &Schema) -> Definitions {
         let columns = self.columns.into_iter().filter(|known| schema.contains(&known.name)).collect();
         Definitions { columns, rows: self.rows, ..Definitions::default() }

@@ -7,16 +7,16 @@
 //! ```
 //!
 //! CSV, because a reviewer reads it in a spreadsheet or in a diff: a line is a decision, and to reject it is to delete
-//! the line. An empty `after` makes an empty cell. An empty `before` is an error, for the step does not change empty cells;
-//! the text of length 0 is written `""`. `accepted_by` is for people; the column may be missing. The same as YAML, for a table that is
-//! written by hand: `city: {NYC: New York, "?": null}`.
+//! the line. An empty `after` makes an empty cell. An empty `before` is an error, for the step does not change empty
+//! cells; the text of length 0 is written `""`. `accepted_by` is for people; the column may be missing. The same as
+//! YAML, for a table that is written by hand: `city: {NYC: New York, "?": null}`.
 
 use std::collections::HashMap;
 use std::path::Path;
 
 use spec::{Environment, Error, Map, Result};
 
-/// What becomes of which value in which column.
+/// The replacements of values, by column.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Mapping {
     /// In the order of the file.
@@ -27,7 +27,7 @@ pub struct Mapping {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Mapped {
     pub column: String,
-    /// A text of length 0 is not an empty cell, which nothing maps.
+    /// A text of length 0 is not an empty cell; empty cells are never mapped.
     pub before: String,
     /// None makes an empty cell.
     pub after: Option<String>,
@@ -36,7 +36,7 @@ pub struct Mapped {
 }
 
 const HEADER: [&str; 4] = ["column", "before", "after", "accepted_by"];
-/// What the step `cluster` proposes says more of each line; only the first columns count.
+/// A file of proposals by the step `cluster` has more columns; only the first ones count.
 pub(crate) const PROPOSED: [&str; 7] = ["column", "before", "after", "accepted_by", "count", "method", "distance"];
 
 impl Mapping {

@@ -1,6 +1,6 @@
-//! Which rows of another table belong to a row: by equal keys, and where requested by a time or number beside them. Exact: keys
-//! are compared as bytes that are equal only if the values are, in the forms of [`values::form`]. A key with an empty cell or NaN
-//! belongs to nothing.
+//! Which rows of another table belong to a row: by equal keys, and where requested by a time or number beside them.
+//! Exact: keys are compared as bytes that are equal only if the values are, in the forms of [`values::form`]. A key
+//! with an empty cell or NaN belongs to nothing.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -211,7 +211,7 @@ impl Index {
         }
     }
 
-    /// Keeps the rows that `stays` is true of.
+    /// Keeps the rows for which `stays` is true.
     pub fn retain(&mut self, stays: impl Fn(u32) -> bool) {
         let mut kept = Vec::with_capacity(self.rows.len());
         let mut starts = vec![0u32];

@@ -1,5 +1,5 @@
 //! What steps do to cells: operations on the cells of a column, and rules for texts. Each has a name and parameters, by
-//! which plans are shown and compared, and says beside them how it is carried out.
+//! which plans are shown and compared, and a method that carries it out.
 
 use std::fmt;
 use std::sync::Arc;

@@ -94,8 +94,8 @@ pub fn check_logs(spec: &Tables) -> Result<()> {
     Ok(())
 }
 
-/// The tables in the order of their dependencies, otherwise that of the file; an error is the way round a circle. Names are
-/// known to be there.
+/// The tables in the order of their dependencies, otherwise in that of the file. The error lists a cycle. All
+/// names must exist.
 pub fn sorted(spec: &Tables) -> Result<Vec<&str>, Vec<&str>> {
     fn visit<'a>(
         name: &'a str,

@@ -25,8 +25,8 @@ pub struct Pending {
 /// distinct inputs among the rows that are alive there, for which its `when` is true and of which not every input is
 /// an empty cell. Duplicates that an earlier `dedupe` drops are not among them.
 ///
-/// `given` must hold the lookups of all steps `llm` up to this one. Of this step's own only the columns count, not
-/// the answers: who has an answer already is for the caller to know.
+/// `given` must hold the lookups of all steps `llm` up to this one. For this step only its columns count,
+/// not its answers: the caller knows which inputs are already answered.
 ///
 /// Errors: the step at `step` is not an `llm`; whatever the steps before it refuse.
 pub fn pending(input: LazyFrame, steps: &[Step], step: usize, given: &Given) -> Result<Pending> {

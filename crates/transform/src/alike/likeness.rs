@@ -23,7 +23,7 @@ pub(crate) enum Measure {
     Words,
     /// Runs of three characters in common, as a share of all runs of both (Jaccard).
     Trigrams,
-    /// 1 less the difference as a share of this: 0 from there on.
+    /// 1 less the difference as a share of this number; 0 for greater differences.
     Within(f64),
 }
 
@@ -120,7 +120,7 @@ fn words(text: &str) -> BTreeSet<u64> {
     fingerprint(text).split(' ').filter(|word| !word.is_empty()).map(hash).collect()
 }
 
-/// Of the text as it is; one that is shorter is its own run.
+/// The runs of the unchanged text; a shorter text is its own run.
 fn trigrams(text: &str) -> BTreeSet<u64> {
     let letters: Vec<char> = text.chars().collect();
     match letters.len() {

@@ -1,4 +1,4 @@
-//! Rows that stand for one thing: found by keys of which one suffices, and by likeness. Without a table.
+//! Rows that stand for one thing, found by any of several keys and by likeness. Apart from tables.
 
 mod likeness;
 
@@ -25,7 +25,7 @@ pub(crate) struct Pair {
     pub is_one: bool,
 }
 
-/// Groups of rows that grow together.
+/// Groups of rows that are merged step by step.
 pub(crate) struct Clusters(Vec<u32>);
 
 impl Clusters {
@@ -68,7 +68,8 @@ impl Clusters {
     }
 }
 
-/// Joins the rows that agree on a key; returns a pair for each row that is not the first of its key. An empty cell agrees with none.
+/// Joins the rows that agree on a key; returns a pair for each row that is not the first of its key. An empty cell
+/// agrees with none.
 pub(crate) fn by_key(key: &[Column], clusters: &mut Clusters) -> PolarsResult<Vec<Pair>> {
     let mut pairs = Vec::new();
     for rows in Groups::new(key)?.iter() {
@@ -87,7 +88,7 @@ pub(crate) struct TooMany {
     pub rows: usize,
 }
 
-/// From where on pairs are one, and are reported, and how many are compared at most.
+/// From which score on pairs are one, from which on they are reported, and how many are compared at most.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
     pub threshold: f64,
@@ -95,8 +96,9 @@ pub(crate) struct Limits {
     pub most: u64,
 }
 
-/// Compares the rows that agree on one of `blocks` and have different numbers in `apart` (0 differs from 0), and joins those that are
-/// alike enough. Returns these pairs, and those that are from `report` on; in the order of the rows, each once.
+/// Compares the rows that agree on one of `blocks` and have different numbers in `apart` (0 differs from 0), and joins
+/// those that are alike enough. Returns these pairs, and those with a score of at least `report`, in the order of the
+/// rows, each once.
 pub(crate) fn by_likeness(
     blocks: &[Groups],
     apart: &[u32],

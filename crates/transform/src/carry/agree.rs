@@ -133,7 +133,7 @@ fn rule(by: &By, rows: &DataFrame) -> PolarsResult<Rule> {
     })
 }
 
-/// The decided keys, each once, and beside them the values that their rows get.
+/// The decided keys, each once, with the values that their rows get.
 fn agreed(
     rows: &DataFrame,
     wanted: &Agreement,

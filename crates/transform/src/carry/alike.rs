@@ -50,7 +50,7 @@ impl Carried {
             let mut sizes = vec![0; numbers.iter().max().map_or(0, |last| *last as usize + 1)];
             numbers.iter().for_each(|number| sizes[*number as usize] += 1);
             let last = positions.max().map_or(0, |last| last as usize + 1);
-            // Rows that stay although they lose have the size of their group, too.
+            // Rows that stay although they are duplicates have the size of their group, too.
             let (mut counts, mut by_position) = (vec![0; last], vec![0; last]);
             for (position, number) in positions.iter().zip(numbers) {
                 let at = position.unwrap_or_default() as usize;
@@ -107,7 +107,7 @@ impl Carried {
         let header = header.chain(names.iter().flat_map(|name| [format!("{name}_1"), format!("{name}_2")])).collect();
         let line = |pair: &Pair| -> Vec<Option<String>> {
             let cluster = pair.is_one.then(|| numbers[pair.first as usize].to_string());
-            // A score with four digits tells pairs apart; those that agree on a key have none.
+            // A score with four digits is enough to compare pairs; those that agree on a key have none.
             let start = [cluster, pair.score.map(|score| format!("{score:.4}")), Some(pair.is_one.to_string())];
             let cell = |texts: &StringChunked, row: u32| texts.get(row as usize).map(str::to_owned);
             let cells = texts.iter().flat_map(|texts| [cell(texts, pair.first), cell(texts, pair.second)]);

@@ -21,7 +21,7 @@ pub(super) enum Found {
     Number(Option<f64>),
     Cell(Option<Scalar>),
     Limits(Option<f64>, Option<f64>),
-    /// What becomes of which text; others stay.
+    /// The texts that are replaced, and by what; others stay.
     Values(Arc<Known>),
     /// By column: the values that come down.
     Below(Arc<Vec<Below>>),
@@ -31,7 +31,7 @@ pub(super) enum Found {
     Joined,
     /// Another table, found by keys.
     Other(Arc<Matcher>),
-    /// True at the position of each row that loses; how many rows each represents; the number of what is one with it.
+    /// True at the position of each duplicate; how many rows each represents; the number of its group.
     Contest(BooleanChunked, Vec<u32>, Vec<u32>),
 }
 

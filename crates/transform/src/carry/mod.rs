@@ -1,5 +1,5 @@
-//! How polars carries out a plan: each action becomes part of one lazy plan, which runs once. What the plan asks of the
-//! whole table is answered by runs of their own over the rows that are alive at that place.
+//! How polars carries out a plan: each action becomes part of one lazy plan, which runs once. Questions to the whole table
+//! are answered by separate runs over the rows that are alive at that point.
 
 mod agree;
 mod alike;
@@ -55,10 +55,10 @@ pub(crate) struct Carried {
 /// Answers to questions, each a table of one row.
 pub(crate) type Answers = BTreeMap<Ask, DataFrame>;
 
-/// What passes before the last have left.
+/// What the passes before the last one have left.
 #[derive(Default)]
 pub(crate) struct Earlier {
-    /// Rows that were refused, counts, changes. No rows that are passed on.
+    /// Refused rows, counts and changes, but no rows that are passed on.
     pub aside: Vec<Batch>,
     /// The columns of the rows that each refused.
     pub schemas: Vec<Schema>,
@@ -71,7 +71,7 @@ pub(crate) struct Pass {
     pub late: Vec<FirstSeen>,
     pub single: Vec<Arc<Matcher>>,
     pub tracker: Option<Tracker>,
-    /// What is wrong with the values of refused rows, by the number of the rule less one.
+    /// What is wrong with the values of refused rows, by the number of the rule minus one.
     pub problems: Vec<String>,
 }
 
@@ -89,9 +89,10 @@ impl Carried {
         Ok(carried)
     }
 
-    /// Carries out the actions `some` of `plan` over rows that have come that far: a part of the table, or, where table steps are
-    /// among the actions, all of it. The actions before are carried out over no rows at all: what they leave in mind follows from
-    /// the plan alone. `columns`: those of the table. `answers`: those that are known to questions about the whole table.
+    /// Carries out the actions `some` of `plan` over rows that have come that far: a part of the table, or, where table
+    /// steps are among the actions, all of it. The actions before them are carried out over no rows: the state that
+    /// they leave follows from the plan alone. `columns`: those of the table. `answers`: those that are known to
+    /// questions about the whole table.
     pub fn part(
         rows: LazyFrame,
         columns: &Schema,
@@ -145,7 +146,7 @@ impl Carried {
         }
     }
 
-    /// Goes on with rows that an earlier round has left. Positions are counted again: they say which of these rows is meant.
+    /// Continues with rows that an earlier round has left. Positions are counted again: they say which of these rows is meant.
     fn resume(&mut self, mut rows: LazyFrame) -> Result<()> {
         let expected = self.frame.collect_schema().during(&self.place)?;
         if self.with_position {
@@ -160,7 +161,7 @@ impl Carried {
         self.refresh()
     }
 
-    /// The rows as they are now, with all that is known of them, in order: for a later round.
+    /// The rows as they are now, with their helpers, in order: for a later round.
     pub fn state(&mut self) -> Result<DataFrame> {
         let rows = artifact::collect(self.frame.clone(), &self.place)?;
         self.single.drain(..).try_for_each(|other| other.check_single())?;
@@ -270,12 +271,12 @@ impl Carried {
                 Ok(())
             }
             Action::Answer { step, prefix } => self.answer(*step, prefix),
-            // It ends the pass, which is not done from within.
+            // It ends the pass, which cannot be done from here.
             Action::Reshape(_) => Ok(()),
         }
     }
 
-    /// Adds or replaces columns without a word in the change log.
+    /// Adds or replaces columns without an entry in the change log.
     fn put(&mut self, columns: Vec<Expr>) -> Result<()> {
         self.frame = self.frame.clone().with_columns(columns);
         self.refresh()
@@ -357,7 +358,7 @@ impl Carried {
         let table = lookup.table(&dtypes.collect::<Vec<_>>(), prefix).during(&self.place)?;
         let keys = lookup.asked_helpers(prefix);
         let helpers = lookup.answer_helpers(prefix);
-        // What was asked was asked of these very cells: empty ones are equal.
+        // The questions were made from these very cells, so empty ones are equal.
         self.join(table, lookup.inputs(), &keys, helpers, true)
     }
 
@@ -385,7 +386,7 @@ impl Carried {
         Ok(())
     }
 
-    /// Takes the pass up to here out, with what passes before it have left. `rules` are those of the plan.
+    /// Hands over the pass up to here, with what the passes before it have left. `rules` are those of the plan.
     pub fn finish(mut self, rules: &[Rule]) -> (Pass, Earlier, Vec<Review>) {
         let pass = self.pass(rules);
         (pass, self.earlier, self.reviews)

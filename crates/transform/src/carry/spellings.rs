@@ -23,7 +23,7 @@ impl Carried {
         let mut counts = self.counts_of(&wanted.column)?;
         let mut known: HashMap<String, Option<String>, FixedState> = HashMap::with_hasher(FixedState::with_seed(3));
         for (before, after) in &wanted.decided {
-            // Whatever it becomes is there in its place; so often it is frequent.
+            // What the text becomes takes its place, so its rows count for that.
             if let Some(rows) = counts.remove(before)
                 && let Some(after) = after
             {
@@ -69,7 +69,7 @@ impl Carried {
         Ok(counts)
     }
 
-    /// Says what was found, for people to look at.
+    /// Reports what was found, for review.
     fn report(&mut self, wanted: &Spellings, proposals: &[Proposal]) {
         if proposals.is_empty() {
             return;
@@ -121,13 +121,14 @@ impl Carried {
     }
 }
 
-/// The clear proposals, each with the text that it comes to in the end: what a frequent text is a spelling of, its own spellings are.
+/// The clear proposals, each with its final text: if a frequent text is itself a spelling of another, its own spellings
+/// become that one.
 fn settled(proposals: &[Proposal]) -> impl Iterator<Item = (&str, &str)> {
     let clear = proposals.iter().filter(|proposal| proposal.after.len() == 1);
     let next: HashMap<&str, &str> = clear.map(|of| (of.before.as_str(), of.after[0].as_str())).collect();
     proposals.iter().filter_map(move |proposal| {
         let mut after = *next.get(proposal.before.as_str())?;
-        // Each is more frequent than the one before, or smaller: there is no circle.
+        // Each is more frequent than the one before, or smaller, so there are no cycles.
         while let Some(further) = next.get(after) {
             after = further;
         }

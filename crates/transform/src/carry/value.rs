@@ -106,8 +106,8 @@ impl Carried {
         })
     }
 
-    /// Rows that are out already read as empty where a value could end the run: a row must not do so after a step took it
-    /// out.
+    /// Rows that an earlier step took out count as empty where a value could end the run, because such a row must not end
+    /// it.
     fn sql(&self, sql: &SqlExpr) -> Result<Expr> {
         Ok(sql.compile_where(&self.schema, &self.place, Some(is_alive()))?.expr)
     }
@@ -177,7 +177,7 @@ impl Carried {
         }
     }
 
-    /// The number, or the limit that it is beyond. Null and NaN stay; values inside stay bit for bit.
+    /// The number, or the limit if it is beyond one. Null and NaN stay; values inside stay bit for bit.
     fn clipped(&self, column: &str, limits: &Limits) -> Expr {
         let value = col(column);
         let is_number = match self.dtype(column).is_float() {

@@ -1,5 +1,6 @@
-//! Questions to the whole of a column: its mean, median, most frequent value, or limits. One machine reads the column; in parts, each
-//! part says what the answer follows from, the driver answers by the same code, and every part gets the answer.
+//! Questions to the whole of a column: its mean, median, most frequent value, or limits. One machine reads the column.
+//! In parts, each part reports what the answer follows from, the driver answers by the same code, and every part gets
+//! the answer.
 
 use artifact::{FILE, PolarsResultExt, ROW};
 use polars::prelude::*;
@@ -27,8 +28,8 @@ pub(crate) fn is_of_column(question: &Question) -> bool {
     }
 }
 
-/// Whether the answer follows from how often each value is there, in whatever order: not where numbers are summed up, whose last
-/// digits depend on the order, nor where `-0.0` and `0.0` are one value and either may stand for it.
+/// Whether the answer follows from how often each value is there, in whatever order: not where numbers are summed up,
+/// whose last digits depend on the order, nor where `-0.0` and `0.0` are one value and either may stand for it.
 fn is_of_counts(question: &Question, dtype: &DataType) -> bool {
     match question {
         Question::Mean { .. } => dtype.is_integer(),
@@ -68,7 +69,7 @@ impl Carried {
         answer(question, &dtype, values, &self.place)
     }
 
-    /// What this part says to a question: each value with its rows' places in the table, or how often it is there.
+    /// What this part contributes to a question: each value with its rows' places in the table, or how often it occurs.
     pub fn says(&self, question: &Question) -> Result<DataFrame> {
         let value = self.value_of(question)?;
         let frame = self.frame.clone().filter(super::is_alive());
@@ -96,7 +97,8 @@ impl Carried {
     }
 }
 
-/// The answer from what all parts have said, as a table of one row. `said`: batches, those with places in the order of the table.
+/// The answer from the contributions of all parts, as a table of one row. `said`: batches, those with places in the
+/// order of the table.
 pub(crate) fn answer_of_parts(
     question: &Question,
     said: impl Iterator<Item = Result<DataFrame>>,
@@ -235,7 +237,7 @@ pub(super) fn limits(by: Spread, mut values: Vec<f64>) -> (Option<f64>, Option<f
         }
         Spread::Deviations(factor) => {
             let (Some(mean), Some(deviation)) = (mean(&values), deviation(&values)) else { return (None, None) };
-            // Rounding may put the mean of equal values beside them.
+            // Rounding may make the mean of equal values differ from them.
             if values.iter().all(|value| *value == values[0]) {
                 return (Some(values[0]), Some(values[0]));
             }

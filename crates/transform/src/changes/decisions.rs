@@ -1,7 +1,7 @@
-//! Changes that people took back: `resources/<pipeline>/clean.undone.tsv`, appended to by `--undo` and `--redo`.
+//! Changes that people undid: `resources/<pipeline>/clean.undone.tsv`, appended to by `--undo` and `--redo`.
 //!
-//! The list lies beside the spec and not in the stage's folder, because it is of the spec's kind: a decision of people,
-//! to be reviewed, versioned and kept, while all below `data/` can be thrown away and made again. It holds no values of
+//! The list is beside the spec and not in the stage's folder, because it is a decision of people, like the
+//! spec: to be reviewed, versioned and kept. Everything below `data/` can be deleted and made again. It holds no values of
 //! the data, only where they are. One tab-separated line per decision; the last one about a change counts.
 
 use std::fs::{File, OpenOptions};
@@ -80,7 +80,7 @@ impl Decisions {
         (!ids.is_empty()).then(|| (self.path.display().to_string(), Fingerprint::of_text(&ids.join("\n"))))
     }
 
-    /// The changes that are undone and not let happen again since, in the order of the list.
+    /// The changes that are undone and were not redone since, in the order of the list.
     fn standing(&self) -> impl Iterator<Item = &Change> {
         self.entries.iter().enumerate().filter_map(|(at, entry)| {
             let is_last = self.entries[at + 1..].iter().all(|later| later.change.id != entry.change.id);
@@ -88,9 +88,9 @@ impl Decisions {
         })
     }
 
-    /// Records that the changes `undo` are undone and the changes `redo` happen again. All or nothing: an unknown
-    /// id is an error, and nothing is recorded. `folder` is the stage's, whose last change logs know the ids. Returns those of `undo`
-    /// that are undone already.
+    /// Records that the changes `undo` are undone and the changes `redo` are made again. All or nothing: an unknown id
+    /// is an error, and nothing is recorded. `folder` is the stage's, whose last change logs know the ids. Returns
+    /// those of `undo` that are undone already.
     pub fn record(&self, undo: &[ChangeId], redo: &[ChangeId], root: &Root, folder: &Path) -> Result<Vec<ChangeId>> {
         let stands = |id: &ChangeId| self.standing().find(|change| change.id == *id).cloned();
         if let Some(both) = undo.iter().find(|id| redo.contains(id)) {
@@ -162,7 +162,7 @@ impl Entry {
         let Change { id, table, row, file, column, by } = &self.change;
         let action = if self.undo { "undo" } else { "redo" };
         let (id, row) = (id.to_string(), row.to_string());
-        // File, column and by are for people: the id says it all.
+        // File, column and by are for people; only the id counts.
         let cells =
             [time, action, &id, table, &row, file, column, by, who].map(|cell| cell.replace(['\t', '\n', '\r'], " "));
         format!("{}\n", cells.join("\t"))

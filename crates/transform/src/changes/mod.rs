@@ -1,12 +1,12 @@
-//! The change log: which step changed which cell, from what to what. And changes that people take back.
+//! The change log: which step changed which cell, from what to what. Also the changes that people undo.
 //!
 //! A plan that is watched keeps the old column whenever a step replaces one ([`track`]); at the end of the pass each
 //! batch is compared cell by cell ([`log`]). Both cost nothing while they are off.
 //!
 //! Each change has an id that stays the same from run to run: a hash of the table, the row's provenance, the column,
 //! the step's name and settings, and the value before. A step that is added, removed or moved elsewhere in the list
-//! leaves it alone. What a step says of itself are its settings as the YAML has them, those that are given, in the order
-//! of their keys; [`Undone::without_effect`] names the ids that met no cell.
+//! leaves it alone. The settings of a step are those that the YAML gives, in the order of
+//! their keys; [`Undone::without_effect`] names the ids that met no cell.
 
 mod decisions;
 mod log;
@@ -100,7 +100,7 @@ impl Undone {
         self.met.lock().unwrap_or_else(PoisonError::into_inner).extend(ids);
     }
 
-    /// After a pass: the changes that it did not meet, because the row, the value or the step is another one now.
+    /// After a pass: the changes that it did not meet, because the row, the value or the step has changed.
     pub fn without_effect(&self) -> Vec<ChangeId> {
         let met = self.met.lock().unwrap_or_else(PoisonError::into_inner);
         let mut missed: Vec<ChangeId> =
@@ -145,7 +145,7 @@ struct Place<'a> {
 #[derive(Clone, Copy)]
 enum Before<'a> {
     Known(Option<&'a str>),
-    /// A value that must not be guessed from the id.
+    /// A value that must not be guessable from the id.
     Hidden,
 }
 

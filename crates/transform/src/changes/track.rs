@@ -1,4 +1,4 @@
-//! What a watched plan remembers: the columns under all their names, and for each replacement the old column.
+//! What a plan with a change log remembers: the columns under all their names, and for each replacement the old column.
 
 use std::collections::HashMap;
 
@@ -22,11 +22,11 @@ pub(crate) struct Tracker {
 struct Step {
     number: usize,
     place: String,
-    /// Name and settings, and which one it is of several that are alike.
+    /// Name and settings, and its number among steps with the same ones.
     identity: String,
 }
 
-/// A column through all its names.
+/// A column under all the names that it had.
 struct Lineage {
     /// Its name now, or the last one that it had.
     name: String,
@@ -37,7 +37,7 @@ struct Lineage {
     last: Option<usize>,
 }
 
-/// All that one step did to one column.
+/// Everything that one step did to one column.
 pub(crate) struct Replacement {
     lineage: usize,
     step: usize,
@@ -139,7 +139,7 @@ impl Tracker {
         }
     }
 
-    /// The column leaves the table. Whether its values have to be kept, in `helper`, for the log.
+    /// The column is removed from the table. Returns whether its values have to be kept, in `helper`, for the log.
     pub(crate) fn dropped(&mut self, name: &str, helper: &str) -> bool {
         let lineage = self.lineage(name);
         self.columns[lineage].gone = true;

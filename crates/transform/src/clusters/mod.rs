@@ -1,4 +1,4 @@
-//! Spellings of one value: which of the distinct texts of a column are to become which other, without a table.
+//! Spellings of one value: which of the distinct texts of a column are to become which other ones. Apart from tables.
 
 mod fingerprint;
 mod typing;
@@ -17,7 +17,7 @@ pub(crate) type Counts = HashMap<String, u64, FixedState>;
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Proposal {
     pub before: String,
-    /// What it should become. Several texts are equally near: none of them is chosen.
+    /// What it should become. If several texts are equally near, none of them is chosen.
     pub after: Vec<String>,
     /// In how many rows it is.
     pub count: u64,
@@ -32,8 +32,8 @@ fn ordered(counts: &Counts) -> Vec<(&str, u64)> {
     texts
 }
 
-/// Texts with the same key are spellings of one value: that of the most frequent of them, of several that of the smallest. A text
-/// without a key is on its own.
+/// Texts with the same key are spellings of one value: that of the most frequent of them, of several that of the
+/// smallest. A text without a key is on its own.
 pub(crate) fn by_key(counts: &Counts, key: impl Fn(&str) -> String) -> Vec<Proposal> {
     let mut best: HashMap<String, &str, FixedState> = HashMap::with_hasher(FixedState::with_seed(3));
     let mut proposals = Vec::new();

@@ -1,9 +1,9 @@
 //! Typing errors: rare texts that differ from a frequent one by a few characters.
 //!
-//! The distance is the number of characters to insert, delete, replace, or swap with their neighbour (optimal string alignment). Two
-//! texts at distance d share one of 2d + 1 pieces of either, moved by at most d characters, since each change touches at most two
-//! neighbouring pieces (Li, Deng, Wang, Feng: Pass-Join, 2011, for insertions, deletions and replacements). So frequent texts are
-//! indexed by their pieces, and only those that share one are compared.
+//! The distance is the number of characters to insert, delete, replace, or swap with their neighbour (optimal string
+//! alignment). Two texts at distance d share one of 2d + 1 pieces of either, moved by at most d characters, since each
+//! change touches at most two neighbouring pieces (Li, Deng, Wang, Feng: Pass-Join, 2011, for insertions, deletions and
+//! replacements). So frequent texts are indexed by their pieces, and only those that share one are compared.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash};
@@ -35,8 +35,8 @@ pub(crate) struct TooMany;
 const MOST: u64 = 50_000_000;
 
 impl Typing {
-    /// The rare texts that are near a frequent one. Of several that are equally near, the one that is `times` as frequent as every
-    /// other is meant, if there is one; otherwise all are named.
+    /// The rare texts that are near a frequent one. Of several that are equally near, the one that is `times` as
+    /// frequent as every other is meant, if there is one; otherwise all are named.
     pub fn proposals(&self, counts: &Counts) -> Result<Vec<Proposal>, TooMany> {
         self.within(counts, MOST)
     }
@@ -160,8 +160,8 @@ impl Index {
     }
 }
 
-/// Where the 2 · `most` + 1 pieces of a text of `length` characters begin and end. Those of a short text may be empty: then they
-/// are shared with every text of that length.
+/// Where the 2 · `most` + 1 pieces of a text of `length` characters begin and end. Those of a short text may be empty:
+/// then they are shared with every text of that length.
 fn pieces(length: usize, most: usize) -> impl Iterator<Item = (usize, usize)> {
     let count = 2 * most + 1;
     (0..count).map(move |number| (number * length / count, (number + 1) * length / count))
@@ -172,7 +172,7 @@ fn distance(one: &[char], other: &[char], most: usize) -> Option<usize> {
     if one.len().abs_diff(other.len()) > most {
         return None;
     }
-    // Most pairs differ in the middle only.
+    // Most pairs differ only in the middle.
     let front = one.iter().zip(other).take_while(|(one, other)| one == other).count();
     let (one, other) = (&one[front..], &other[front..]);
     let back = one.iter().rev().zip(other.iter().rev()).take_while(|(one, other)| one == other).count();
