@@ -1,4 +1,4 @@
-//! What a step found that people should look at: keys without a decision, proposals, pairs of rows that are alike.
+//! Findings of a step for review: keys without a decision, proposals, pairs of similar rows.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -42,8 +42,9 @@ impl Review {
         text
     }
 
-    /// Writes the findings about a table as `<table>_step<number>_<step>.csv` into `folder` below the root, and removes those of earlier runs there. Returns the paths of
-    /// the files, in the order of `reviews`. The files are not artifacts: nothing reads them but people.
+    /// Writes the findings about a table as `<table>_step<number>_<step>.csv` into `folder` below the root, and removes
+    /// those of earlier runs there. Returns the paths of the files, in the order of `reviews`. The files are not
+    /// artifacts: nothing reads them but people.
     pub fn write_all(root: &Root, folder: &Path, table: &str, reviews: &[Review]) -> Result<Vec<PathBuf>> {
         let names: Vec<String> =
             reviews.iter().map(|review| format!("{table}_step{}_{}.csv", review.step, review.name)).collect();
@@ -68,7 +69,7 @@ impl Review {
         }
     }
 
-    /// Columns have other names from here on.
+    /// Columns are renamed from here on.
     pub(crate) fn rename(&mut self, from: &[String], to: &[String]) {
         for shown in &mut self.shows {
             if let Some(at) = from.iter().position(|old| old == shown) {

@@ -1,12 +1,14 @@
 //! Steps carried out in parts of a table: which rounds that takes, and what each does to a part.
 //!
-//! A step that looks at one row does not mind in which part the row is. A step that compares rows by a key needs all rows of
-//! a key in one part. So the plan is cut before each such step, unless the parts are by its key already: the rows leave with all
-//! that is known of them, the dead among them, and come back in other parts. Before a question to the whole of a column a round
-//! of its own collects what the answer follows from; the rounds after it begin where it began, and know the answer. From the first
-//! step on that makes other rows from the whole table, or compares rows across it, one process continues with all rows.
+//! A step that looks at one row works in any part. A step that compares rows by a key needs all rows of a key in one
+//! part. So the plan is cut before each such step, unless the parts are by its key already: the rows leave with all
+//! helpers, including those that were taken out, and come back in other parts. Before a question to the whole of a
+//! column a round of its own collects what the answer follows from; the rounds after it begin where it began, and know
+//! the answer. From the first step on that makes other rows from the whole table, or compares rows across it, one
+//! process continues with all rows.
 //!
-//! Within a part the rows must be in the order of the table. Then each row comes out as it would of the whole table, bit for bit.
+//! Within a part the rows must be in the order of the table. Then each row comes out as it would of the whole table,
+//! bit for bit.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -66,7 +68,8 @@ struct Rest {
 pub enum Made {
     /// The rows for the next round, with [`BUCKET`].
     State(DataFrame),
-    /// What the part says to a question. `in_order`: rows with their places, for an answer that depends on the order of the table.
+    /// The contribution of the part to a question. `in_order`: rows with their places, for an answer that depends on
+    /// the order of the table.
     Said { rows: DataFrame, in_order: bool },
     /// The end: rows in the order of the part.
     Rows(Box<dyn Iterator<Item = Result<Batch>> + Send>),
@@ -105,7 +108,7 @@ impl Rounds {
         }
     }
 
-    /// From which step on rows are not in parts any more, and why.
+    /// From which step on rows are no longer in parts, and why.
     pub fn why_rest(&self) -> Option<&str> {
         self.rest.as_ref().map(|rest| rest.why.as_str())
     }
@@ -176,7 +179,7 @@ impl Rounds {
                 let mut state = carried.state()?;
                 let columns = by.iter().map(|key| as_text(state.column(key)?)).collect::<PolarsResult<Vec<_>>>();
                 let keys = columns.and_then(|columns| keys(&columns)).during("clean")?;
-                // A number that every engine has: not negative, in 64 bits.
+                // A number that every engine can hold: not negative, in 64 bits.
                 let numbers =
                     keys.iter().map(|key| (spec::random::mix(key.tag ^ (u64::from(key.shard) << 48)) >> 1) as i64);
                 let numbers: Vec<i64> = numbers.collect();
@@ -198,7 +201,7 @@ impl Rounds {
         Carried::part(rows, &self.columns, &self.plan, given, self.with_position, (some, self.answers.clone()))
     }
 
-    /// The answer to the question of a round, from what all parts have said: one row. Later rounds must be given it.
+    /// The answer to the question of a round, from the contributions of all parts: one row. Later rounds must be given it.
     pub fn answer(&self, round: usize, said: impl Iterator<Item = Result<DataFrame>>) -> Result<DataFrame> {
         let Some(Stop { at, why: Why::Question(ask) }) = self.stops.get(round) else {
             return Err(Error::cannot_run(format!("round {} asks nothing", round + 1)));
@@ -230,7 +233,7 @@ impl Rounds {
     }
 }
 
-/// A column by whose values any process can tell rows apart: categories are numbered differently in each.
+/// A column whose values mean the same in every process: categories are numbered differently in each.
 fn as_text(column: &Column) -> PolarsResult<Column> {
     match column.dtype() {
         dtype if dtype.is_categorical() || dtype.is_enum() => column.strict_cast(&DataType::String),
@@ -252,7 +255,7 @@ fn needs_key(action: &Action) -> bool {
     matches!(action, Action::Ask { question: Question::Contest { .. } | Question::Limits { .. }, .. })
 }
 
-/// What is known while the actions of a plan are looked at, in order.
+/// The state while the actions of a plan are walked through.
 struct Looking {
     place: String,
     /// From which column of the table a column or helper has its values, untouched.

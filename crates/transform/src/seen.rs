@@ -1,6 +1,7 @@
-//! Duplicates by key ([`crate::keys`]): which rows lose against another row of the same key.
+//! Duplicates by key ([`crate::keys`]): which rows are dropped for another row of the same key.
 //!
-//! Memory: about 13 bytes per distinct key to keep the first row, less for whole numbers that lie close together; 43 to choose by another column.
+//! Memory: about 13 bytes per distinct key to keep the first row, less for whole numbers that lie close together; 43 to
+//! choose by another column.
 
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -17,7 +18,7 @@ fn takes_part(comparable: &Option<Vec<bool>>, at: usize) -> bool {
     comparable.as_ref().is_none_or(|rows| rows[at])
 }
 
-/// Keeps the first alive row of each key while batches go by.
+/// Keeps the first alive row of each key, batch by batch.
 pub(crate) struct FirstSeen {
     rule: u16,
     columns: Vec<String>,
@@ -32,7 +33,7 @@ impl FirstSeen {
     }
 
     /// Marks the duplicates among the rows that were alive when the step's turn came: those that no earlier
-    /// rule took out. A mark of a later rule gives way.
+    /// rule took out. A mark of a later rule is overwritten.
     pub(crate) fn mark(&mut self, frame: &DataFrame, marks: &mut [u16]) -> PolarsResult<()> {
         let columns: Vec<Column> =
             self.columns.iter().map(|name| frame.column(name).cloned()).collect::<PolarsResult<_>>()?;
@@ -55,7 +56,7 @@ pub(crate) enum Winner {
     Largest,
 }
 
-/// Finds the positions of rows that lose, over a table that goes by in batches of alive rows.
+/// Finds the positions of the duplicates, over a table that comes in batches of alive rows.
 pub(crate) struct Contest {
     winner: Winner,
     nulls: Nulls,
@@ -119,7 +120,7 @@ impl Contest {
         Ok(())
     }
 
-    /// True at the position of each row that loses; positions beyond the end do not lose. And the counts, for
+    /// True at the position of each duplicate; positions beyond the end are none. And the counts, for
     /// [`count_at`].
     pub(crate) fn finish(self) -> (BooleanChunked, Vec<u32>) {
         (BooleanChunked::from_slice(PlSmallStr::EMPTY, &self.losers), self.counts.unwrap_or_default())
@@ -173,7 +174,7 @@ pub(crate) fn count_at(counts: Vec<u32>, position: Expr) -> Expr {
     )
 }
 
-/// Whether a row lost, by its position.
+/// Whether a row is a duplicate, by its position.
 pub(crate) fn is_loser(losers: BooleanChunked, position: Expr) -> Expr {
     position.map(
         move |positions| {

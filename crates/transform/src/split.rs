@@ -21,15 +21,15 @@ pub struct Cleaned {
     pub schema: Schema,
     /// The columns of refused rows where table steps make other rows: a row is refused with the columns that it has then.
     pub refused: Option<Schema>,
-    /// The steps after which rows are others or have cells of other tables.
+    /// The steps that make other rows or add cells of other tables.
     pub reshapes: Vec<Reshape>,
     /// The columns of the change log, if there is one.
     pub changes: Option<Schema>,
-    /// How the columns came to be that steps made or changed.
+    /// How the columns were made that steps made or changed.
     pub definitions: Definitions,
     /// From which columns of the input they come.
     pub sources: ColumnSources,
-    /// What steps found that people should look at, in the order of the steps.
+    /// Findings of the steps for review, in their order.
     pub reviews: Vec<Review>,
     /// In the order of the input.
     pub batches: Batches,
@@ -74,7 +74,7 @@ pub(crate) fn cleaned(plan: &Plan, carried: Carried) -> Result<Cleaned> {
     })
 }
 
-/// The columns of refused rows, whichever pass refused them: those of all passes. What is of several types is written as text.
+/// The columns of refused rows, whichever pass refused them: those of all passes. Columns of several types are written as text.
 fn refused_schema(earlier: &[Schema], last: &Schema) -> Schema {
     let mut all = last.clone();
     for (name, dtype) in earlier.iter().flat_map(Schema::iter) {
@@ -100,7 +100,7 @@ pub fn plan(columns: &Schema, steps: &[Step], given: &Given) -> Result<Plan> {
     planned(columns, steps, Arc::new(given.clone()), false).map(|(plan, _)| plan)
 }
 
-/// And whether rows have to be distinguished by their position.
+/// Also says whether rows have to be distinguished by their position.
 pub(crate) fn planned(
     columns: &Schema,
     steps: &[Step],

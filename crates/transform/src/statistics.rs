@@ -7,7 +7,7 @@ use spec::Result;
 
 use crate::keys::Nulls;
 
-/// The column of values beside those of groups.
+/// The column of values, next to those of the groups.
 pub(crate) const VALUE: &str = "_step_value";
 
 /// How many rows have a value.

@@ -63,7 +63,7 @@ impl Distinct {
     }
 }
 
-/// Where one text after the other is worked on.
+/// The buffers in which one text after the other is changed.
 #[derive(Default)]
 struct Scratch {
     text: String,

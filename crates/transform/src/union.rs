@@ -44,7 +44,8 @@ pub fn union(tables: Vec<(&str, LazyFrame)>) -> Result<LazyFrame> {
     concat(aligned, UnionArgs::default()).during("the tables together")
 }
 
-/// What is known of the rows of some tables together, given by name: which tables they are, and how their columns came to be.
+/// What is known about the rows of several tables together, given by name: which tables they are, and how their columns
+/// were made.
 pub fn known_together(tables: &[(&str, Option<&Definitions>)]) -> Definitions {
     let known: Vec<&Definitions> = tables.iter().filter_map(|(_, known)| *known).collect();
     let rows = known.iter().filter_map(|table| table.rows.as_ref());
@@ -56,7 +57,7 @@ pub fn known_together(tables: &[(&str, Option<&Definitions>)]) -> Definitions {
         if columns.iter().any(|other| other.name == column.name) {
             continue;
         }
-        // A column of several tables is made in all their ways.
+        // A column of several tables has the definitions of all of them.
         let ways: Vec<&Definition> = known.iter().filter_map(|table| table.column(&column.name)).collect();
         columns.push(Definition::union(&ways));
     }

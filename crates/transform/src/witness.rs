@@ -1,9 +1,9 @@
-//! Which rows of the inputs are behind a row: the steps run once more, and each row carries the numbers of the rows that it comes
-//! from.
+//! Which rows of the inputs are behind a row: the steps run once more, and each row carries the numbers of the rows
+//! that it comes from.
 //!
 //! A row of an input carries its number in a column of that input. A join brings the number of the row that it found. Rows that
 //! become one get a number for their group, and the witness notes the numbers that the group was made of. So whatever steps do
-//! to keys and cells, and whichever rows they drop, is done to the numbers by the same code.
+//! to keys and cells, and whichever rows they drop, the same code does it to the numbers.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -92,14 +92,14 @@ impl Witness {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RowsBehind {
     pub rows: BTreeMap<OtherTable, BTreeSet<u32>>,
-    /// How many rows of the table look the same: all of them were looked behind.
+    /// How many rows of the table look the same: the rows behind all of them are given.
     pub alike: usize,
 }
 
-/// Runs `steps` once more over the rows of the tables `from`, and looks behind the row that `row` shows (one row with the
-/// columns of the result). `given` is what the steps need, without answers of models.
+/// Runs `steps` once more over the rows of the tables `from`, and finds the rows behind the row that `row` shows (one row with
+/// the columns of the result). `given` is what the steps need, without answers of models.
 ///
-/// `None`: the run gives no such row, so the row was made otherwise.
+/// `None`: the run gives no such row, so the row was made in another way.
 ///
 /// Errors: whatever the steps refuse.
 pub fn behind(

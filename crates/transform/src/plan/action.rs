@@ -1,4 +1,4 @@
-//! What a plan holds: actions in order, as data. `carry` does with polars what they say.
+//! What a plan holds: actions in order, as data. `carry` carries them out with polars.
 
 use std::sync::Arc;
 
@@ -49,9 +49,9 @@ pub(crate) enum Action {
 pub(crate) enum Log {
     /// The step at work.
     Step,
-    /// Whoever the helper names in the cell's row.
+    /// The one that the helper names in the cell's row.
     Helper(String),
-    /// Nobody: the log itself has it.
+    /// Nobody: the log itself says it.
     Nobody,
 }
 
@@ -99,9 +99,9 @@ pub(crate) enum Value {
     },
     /// Whether an expression is false or null.
     NotTrue(SqlExpr),
-    /// Whether the row is a duplicate that goes.
+    /// Whether the row is a duplicate that is dropped.
     Duplicate(Ask),
-    /// The number of the rows that are one with the row, and the columns by which they were found.
+    /// The number of the row's group, and the columns by which the group was found.
     ClusterOf(Ask, Vec<String>),
     /// How many rows the row represents.
     Copies(Ask),
@@ -111,8 +111,8 @@ pub(crate) enum Value {
         reads: Vec<String>,
         single: bool,
     },
-    /// A cell of the matching row of the other table: its column `there`, which the join calls `column`. `by` holds the number of
-    /// the row.
+    /// A cell of the matching row of the other table: its column `there`, which the join calls `column`. `by` holds the
+    /// number of the row.
     Fetched {
         ask: Ask,
         by: String,
@@ -142,7 +142,7 @@ pub(crate) enum Value {
         at: usize,
         groups: Vec<String>,
     },
-    /// The text, or what the answer says becomes of it.
+    /// The text, or its replacement in the answer.
     Spelled {
         column: String,
         ask: Ask,
@@ -242,11 +242,11 @@ pub(crate) enum Question {
     },
     /// On which values the rows of each key agree.
     Agree(Agreement),
-    /// Which values come down to empty cells.
+    /// Which values are carried down to empty cells.
     Down(Down),
-    /// Which rows are one, and which of them stays.
+    /// Which rows belong together, and which of them stays.
     Alike(Alike),
-    /// Which texts are other spellings of which.
+    /// Which texts are spellings of which others.
     Spellings(Spellings),
     /// Which row of each key stays, and how many it represents.
     Contest {
@@ -327,7 +327,7 @@ impl Value {
         }
     }
 
-    /// The columns that it reads, helpers among them.
+    /// The columns that it reads, including helpers.
     pub fn reads(&self) -> Vec<String> {
         match self {
             Value::Column(column)

@@ -34,11 +34,11 @@ use crate::mapping::Mapping;
 use crate::operation::TextRule;
 use crate::witness::is_behind;
 
-/// Number of the rule that took the row out; 0 for rows that are alive.
+/// The number of the rule that took the row out; 0 for rows that are alive.
 pub(crate) const RULE: &str = "_rule";
 /// Position of the row in the table, from 0. Only there if a step needs it.
 pub(crate) const POSITION: &str = "_pos";
-/// All other helper columns begin so.
+/// The prefix of all other helper columns.
 const HELPER: &str = "_step_";
 
 /// What takes rows out.
@@ -104,7 +104,7 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Begins with all rows of a table of these columns alive. `with_position`: rows are distinguished by their position.
+    /// A new plan for a table of these columns, with all rows alive. `with_position`: rows are distinguished by their position.
     ///
     /// Errors: columns with names that clean itself uses; no provenance where changes are logged or undone.
     pub(crate) fn new(columns: &Schema, given: Arc<Given>) -> Result<Plan> {
@@ -143,7 +143,7 @@ impl Plan {
         })
     }
 
-    /// Says which step adds from here on, counted from 1. `settings` is all that distinguishes it from others of its name;
+    /// Sets the step that adds from here on, counted from 1. `settings` is all that distinguishes it from others of its name;
     /// `table_follows`: a later step looks at the whole table.
     pub(crate) fn begin(&mut self, step: usize, name: &'static str, settings: &serde_json::Value, table_follows: bool) {
         self.step = step;
@@ -245,7 +245,7 @@ impl Plan {
         self.set_by(columns, Log::Step)
     }
 
-    /// As [`Plan::set`], where the log says who changed a cell.
+    /// As [`Plan::set`], where the log itself says who changed a cell.
     pub(crate) fn set_by(&mut self, columns: Vec<(String, Value)>, log: Log) -> Result<()> {
         if columns.is_empty() {
             return Ok(());
@@ -319,7 +319,7 @@ impl Plan {
         self.actions.push(Action::Rename { from, to });
     }
 
-    /// Reasons and changes must not show the values of `column` any more.
+    /// From here on, reasons and changes must not show the values of `column`.
     pub(crate) fn hide(&mut self, column: &str) {
         for reason in self.rules[self.pass..].iter_mut().filter_map(|rule| rule.reason.as_mut()) {
             if reason.column == column {
@@ -396,7 +396,7 @@ impl Plan {
         format!("{HELPER}{}_{}_{what}", self.step, self.helpers)
     }
 
-    /// How the columns came to be.
+    /// How the columns were made.
     pub(crate) fn definitions(&self) -> artifact::Definitions {
         self.made.clone().finish(&self.schema)
     }
@@ -409,7 +409,7 @@ impl Display for Plan {
     }
 }
 
-/// Whether these are changes of the texts of just these columns.
+/// Whether these are changes of the texts of exactly these columns.
 fn is_texts_of(values: &[(String, Value)], columns: &[String]) -> bool {
     let of = |(value, column): (&(String, Value), &String)| matches!(&value.1, Value::Texts(_, of) if of == column && value.0 == *column);
     values.len() == columns.len() && values.iter().zip(columns).all(of)

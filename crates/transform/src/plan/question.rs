@@ -7,7 +7,7 @@ use crate::alike::Measure;
 use crate::seen::Winner;
 use crate::steps::{By, Method, SourceOrder};
 
-/// How the rows of a key come to one value in each of some columns. The values become the helpers.
+/// How the rows of a key are given one value in each of some columns. The values become the helpers.
 #[derive(Clone, Debug)]
 pub(crate) struct Agreement {
     pub keys: Vec<String>,
@@ -32,7 +32,7 @@ impl Agreement {
     }
 }
 
-/// Which rows are one, by keys of which one suffices or by likeness, and which of them stays.
+/// Which rows belong together, by any of several keys or by likeness, and which of them stays.
 #[derive(Clone, Debug)]
 pub(crate) struct Alike {
     pub any: Vec<Vec<String>>,
@@ -45,7 +45,7 @@ pub(crate) struct Alike {
 #[derive(Clone, Debug)]
 pub(crate) struct Down {
     pub columns: Vec<String>,
-    /// The row above is one of the same group. Empty: all rows are one.
+    /// The row above must be of the same group. Empty: all rows are one group.
     pub groups: Vec<String>,
     /// How many cells in a row are filled.
     pub limit: Option<u32>,
@@ -90,9 +90,9 @@ fn each_once<'a>(names: impl Iterator<Item = &'a String>) -> Vec<String> {
 pub(crate) struct Spellings {
     pub column: String,
     pub method: Method,
-    /// Whether what is found becomes of the cells.
+    /// Whether the cells are changed as found.
     pub apply: bool,
-    /// What becomes of which text, whatever is found.
+    /// Replacements that hold whatever is found.
     pub decided: Vec<(String, Option<String>)>,
 }
 

@@ -1,4 +1,4 @@
-//! What plans say of other tables, and of steps after which rows are others.
+//! The parts of plans about other tables, and about steps that make other rows.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::joining::Joining;
 use crate::reshape::Reshaping;
 use crate::witness::is_behind;
 
-/// The steps after which rows are others or have cells of other tables, for tracing rows.
+/// The steps that make other rows or add cells of other tables, for tracing rows.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Noted(Vec<Reshape>);
 
@@ -54,7 +54,7 @@ impl Plan {
         }
     }
 
-    /// The columns with the numbers of its rows that a join brings of another table, if lineage is recorded.
+    /// The columns in which a join brings the row numbers of another table, if lineage is recorded.
     pub(crate) fn witnessed(&self, other: &Beside) -> Vec<(String, String, DataType)> {
         let behind = other.schema.iter().filter(|(name, _)| is_behind(name));
         let free = |name: &str| (0..).map(|at| format!("{name}_{at}")).find(|free| !self.schema.contains(free));

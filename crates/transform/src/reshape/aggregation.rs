@@ -1,4 +1,4 @@
-//! One row of all rows that have the same keys.
+//! One row for all rows that have the same keys.
 
 use artifact::{Fate, PolarsResultExt, REASON};
 use expr::{Grouped, SqlExpr};
@@ -13,7 +13,7 @@ use crate::given::Given;
 use crate::plan::Moves;
 use crate::witness::{Witness, numbered};
 
-/// What becomes of rows whose key is empty.
+/// What happens to rows whose key is empty.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum EmptyKeys {

@@ -1,4 +1,4 @@
-//! A row of each part of a text or list.
+//! A row for each part of a text or list.
 
 use artifact::{Fate, PolarsResultExt};
 use polars::prelude::*;

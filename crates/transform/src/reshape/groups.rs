@@ -11,7 +11,7 @@ use values::form::Form;
 use super::Gathered;
 use crate::matching::Encoded;
 
-/// The groups that went by.
+/// The groups so far.
 pub(crate) struct Groups {
     by: Vec<String>,
     forms: Vec<Form>,

@@ -1,4 +1,4 @@
-//! Table steps: those after which rows are other rows. Each ends a pass, takes the rows that are alive, batch by batch and in
+//! Table steps: those that make other rows. Each ends a pass, takes the rows that are alive, batch by batch and in
 //! order, and gives the rows with which the next pass begins.
 
 mod aggregation;
@@ -37,7 +37,7 @@ pub(crate) use windows::Windows;
 use crate::given::Given;
 use crate::plan::Moves;
 
-/// A table step as data, and beside it how it is carried out.
+/// A table step as data, with the method that carries it out.
 pub(crate) trait Reshaping: fmt::Debug + Send + Sync {
     /// `aggregate`
     fn name(&self) -> &'static str;
@@ -45,7 +45,8 @@ pub(crate) trait Reshaping: fmt::Debug + Send + Sync {
     /// All that distinguishes it from others of its name.
     fn parameters(&self) -> Json;
 
-    /// From which columns those that it makes come, and which decide on its rows. Columns that it does not name are as they were.
+    /// From which columns those that it makes come, and which decide on its rows. Columns that it does not name are as
+    /// they were.
     fn moves(&self) -> Moves;
 
     /// The columns of the rows that it gives, provenance included.
@@ -68,7 +69,7 @@ pub(crate) trait Work: Send {
 #[derive(Default)]
 pub(crate) struct Reshaped {
     pub rows: DataFrame,
-    /// What became of rows that it took or gave beyond the others, for the books.
+    /// The rows that were removed or added, by reason, for the books.
     pub books: Vec<Removed>,
     /// Rows that it could not use, with the reason.
     pub refused: Option<DataFrame>,
@@ -92,7 +93,7 @@ impl Reshaped {
     }
 }
 
-/// `shop = 'a', product = 7`: some columns of a row, for errors.
+/// Some columns of a row for errors: `shop = 'a', product = 7`.
 pub(crate) fn shown_key(rows: &DataFrame, columns: &[String], row: usize) -> PolarsResult<String> {
     let columns = columns.iter().map(|name| Ok((name.as_str(), rows.column(name)?)));
     shown_cells(columns.collect::<PolarsResult<Vec<_>>>()?, row)

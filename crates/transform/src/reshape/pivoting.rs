@@ -1,4 +1,4 @@
-//! Columns of the values of one column.
+//! Columns made of the values of one column.
 
 use artifact::{Fate, PolarsResultExt, REASON};
 use expr::{Grouped, SqlExpr};
@@ -13,7 +13,7 @@ use crate::given::Given;
 use crate::plan::Moves;
 use crate::witness::{Witness, numbered};
 
-/// What becomes of rows whose value is none of those that become columns.
+/// What happens to rows whose value does not become a column.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Others {

@@ -1,4 +1,4 @@
-//! Rows in another order, and only the first of them.
+//! Rows in another order, or only the first of them.
 
 use artifact::{Fate, PolarsResultExt};
 use polars::prelude::*;

@@ -1,4 +1,4 @@
-//! A row of each of several columns.
+//! A row for each of several columns.
 
 use artifact::{Fate, PolarsResultExt};
 use polars::prelude::*;

@@ -1,4 +1,4 @@
-//! Columns that look at other rows. The rows stay what they are, but all must be there.
+//! Columns that look at other rows. The rows do not change, but all of them are needed.
 
 use artifact::PolarsResultExt;
 use expr::SqlExpr;
@@ -57,7 +57,7 @@ impl Work for Looking {
         let mut rows = rows.finish();
         for (name, sql) in &plan.columns {
             let compiled = sql.compile(rows.schema(), &plan.place)?;
-            // A single row would make a constant of a window.
+            // Over a single row the engine would make a constant of the window.
             let column =
                 rows.clone().lazy().with_column(compiled.expr.alias(name.as_str())).collect().during(&plan.place)?;
             rows.with_column(column.column(name).during(&plan.place)?.clone()).during(&plan.place)?;

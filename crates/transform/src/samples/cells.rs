@@ -6,7 +6,7 @@ use values::{Plain, Purpose, Reading};
 
 /// A column of type `to`, and the numbers of the cells that it cannot hold, which are null there.
 ///
-/// A number or truth value is not a text: of `007` YAML would leave 7.
+/// A number or truth value is not a text: YAML would read `007` as 7.
 pub fn column(name: &str, cells: &[Option<&Scalar>], to: ColumnType) -> PolarsResult<(Series, Vec<u32>)> {
     let is_text = matches!(to, ColumnType::String | ColumnType::Category);
     let mut bad: Vec<u32> = Vec::new();
@@ -35,7 +35,7 @@ pub fn text(cell: &Scalar) -> String {
     }
 }
 
-/// The type that the cells show by themselves: text if all are empty. None if they show several.
+/// The type that the cells have in common: text if all are empty. None if they have several.
 pub fn type_of(cells: &[Option<&Scalar>]) -> Option<ColumnType> {
     let mut found = None;
     for cell in cells.iter().flatten() {

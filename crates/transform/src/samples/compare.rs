@@ -1,4 +1,4 @@
-//! The result beside the expectation, with the cells that differ as a table.
+//! Compares the result with the expectation, and shows the cells that differ as a table.
 
 use artifact::{PolarsResultExt, REASON};
 use polars::prelude::*;
@@ -60,7 +60,7 @@ fn texts(column: &str, wanted: &[Option<&spec::Scalar>], found: &DataFrame) -> P
         Some(of) => {
             let (series, bad) = cells::column(column, wanted, of)?;
             let mut texts = shown_as(&series.cast(found.dtype())?.into_column())?;
-            // What the column cannot hold is not a cell of it.
+            // A value that the column cannot hold is not equal to any of its cells.
             for at in bad {
                 let cell = wanted[at as usize].map(cells::text).unwrap_or_default();
                 texts[at as usize] = Some(format!("{cell} (not {})", of.name()));

@@ -1,4 +1,4 @@
-//! Samples: rows that go in and rows that are expected, as YAML. Whoever runs the steps over them reads the files.
+//! Samples: rows that go in and rows that are expected, as YAML. The caller reads the files and runs the steps.
 
 mod cells;
 mod compare;
@@ -13,8 +13,8 @@ pub use self::file::Sample;
 pub use self::given::Types;
 
 impl Sample {
-    /// What differs in the tables that a run made, each as a name, the rows that are passed on and those that were refused; or in how the
-    /// run ended. Blocks of text for people; none if all is as expected.
+    /// What differs in the tables that a run made, each as a name, the rows that are passed on and those that were
+    /// refused; or in how the run ended. Blocks of text for people; none if all is as expected.
     pub fn failures(&self, run: Result<Vec<(String, DataFrame, Option<DataFrame>)>>) -> Result<Vec<String>> {
         let made = match (run, &self.fails) {
             (Ok(made), None) => made,
@@ -43,7 +43,7 @@ impl Sample {
     }
 }
 
-/// A run that ended in an error: whether it is the one that is expected.
+/// Whether the error of a run is the expected one.
 fn ended(error: &Error, expected: Option<&str>) -> Vec<String> {
     match expected {
         Some(expected) if error.to_string().contains(expected) => Vec::new(),

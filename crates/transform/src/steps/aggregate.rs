@@ -1,4 +1,4 @@
-//! `aggregate` makes one row of all rows that have the same keys, with measures of them.
+//! `aggregate` makes one row for all rows that have the same keys, with measures of them.
 //!
 //! ```yaml
 //! - aggregate:
@@ -12,12 +12,12 @@
 //! - aggregate: {measures: {rows: COUNT(*), share: SUM(price) / COUNT(*)}}
 //! ```
 //!
-//! A measure is an [SQL expression](sql.md) of aggregates; outside them it may read the keys. Rows with an empty key are one group,
-//! as in SQL, unless `nulls` says otherwise; NaN counts as empty. Groups come in the order of their first rows. Without `by` all
-//! rows are one group, and no rows are one, too.
+//! A measure is an [SQL expression](sql.md) of aggregates; outside them it may read the keys. Rows with an empty key
+//! are one group, as in SQL, unless `nulls` says otherwise; NaN counts as empty. Groups come in the order of their
+//! first rows. Without `by` all rows are one group, and no rows are one, too.
 //!
-//! Integers are added exactly, and a sum beyond int64 is refused; floats are added in the order of the rows, so that a sum is the
-//! same on every machine. The rows that come out have no `_file` and `_row`.
+//! Integers are added exactly, and a sum beyond int64 is refused; floats are added in the order of the rows, so that a
+//! sum is the same on every machine. The rows that come out have no `_file` and `_row`.
 
 use std::sync::Arc;
 

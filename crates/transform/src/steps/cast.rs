@@ -8,7 +8,7 @@
 //!
 //! A cell that the new type cannot hold without loss is a failure: `abc` or `1.5` as an int64, 300 as an int8, 2
 //! as a bool, 9007199254740993 as a float64, NaN as any number. Only the step to float32 rounds, and that from datetime to
-//! date forgets the time of day. Text is read as ISO 8601 for dates, where an offset such as +09:00 is reckoned back to
+//! date forgets the time of day. Text is read as ISO 8601 for dates, where an offset such as +09:00 is converted to
 //! UTC, and as `true`/`false`, `yes`/`no`, `t`/`f`, `y`/`n`, `1`/`0` for bool. Blanks around numbers and dates do not
 //! count. docs/values.md has the whole table, which holds for sources, too.
 
@@ -40,7 +40,7 @@ impl Apply for Cast {
         for (name, to) in self.columns.iter() {
             let from = plan.dtype(name)?;
             plan.check_new(name)?;
-            // NaN and infinities are not numbers, be they of the right type.
+            // NaN and infinities are not numbers, even in a column of the right type.
             if from == artifact::dtype(*to) && !from.is_float() {
                 continue;
             }

@@ -6,14 +6,14 @@
 //! - cluster: {columns: [product], method: {edit_distance: {most: 1, min_count: 20}}, apply: true}
 //! ```
 //!
-//! Each distinct text of the column, over the rows that are alive, may be another spelling of a more frequent one. `fingerprint`: both
-//! have the same words, whatever their order, case, accents and punctuation. `ngram`: both have the same runs of characters. Of such
-//! texts the most frequent is meant, of several the smallest in the order of code points. `edit_distance`: a few characters are
-//! inserted, deleted, replaced or swapped with their neighbour. Of several frequent texts that are equally near, one is meant only
-//! if it is `times` as frequent as each other.
+//! Each distinct text of the column, over the rows that are alive, may be another spelling of a more frequent one.
+//! `fingerprint`: both have the same words, whatever their order, case, accents and punctuation. `ngram`: both have the
+//! same runs of characters. Of such texts the most frequent is meant, of several the smallest in the order of code
+//! points. `edit_distance`: a few characters are inserted, deleted, replaced or swapped with their neighbour. Of
+//! several frequent texts that are equally near, one is meant only if it is `times` as frequent as each other.
 //!
-//! What is found is written to a file to review. Only with `apply: true` are the cells changed as well. What people decided is in
-//! `file`, which is always applied, and wins: a text that it lists is proposed no more.
+//! What is found is written to a file to review. Only with `apply: true` are the cells changed as well. What people
+//! decided is in `file`, which is always applied, and wins: a text that it lists is no longer proposed.
 //!
 //! Memory: the distinct texts of the column.
 
@@ -28,7 +28,7 @@ use crate::plan::{Plan, Question, Spellings, Value};
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Cluster {
-    /// The text columns to look at, each by itself.
+    /// The text columns to look at, one by one.
     columns: Vec<String>,
     /// How spellings of one value are found: `fingerprint`, `ngram` or `edit_distance`.
     method: Method,
@@ -52,7 +52,8 @@ fn is_false(value: &bool) -> bool {
 pub(crate) enum Method {
     /// The same words, whatever their order, case, accents and punctuation.
     Fingerprint,
-    /// The same runs of characters, whatever their order, case, accents, punctuation and spaces: `ngram`, or `{ngram: {size: 1}}`.
+    /// The same runs of characters, whatever their order, case, accents, punctuation and spaces: `ngram`, or `{ngram:
+    /// {size: 1}}`.
     Ngram(Ngram),
     /// A few characters differ from a frequent text: `edit_distance`, or `{edit_distance: {most: 1}}`.
     EditDistance(EditDistance),
@@ -78,15 +79,16 @@ pub(crate) struct EditDistance {
     /// The greatest number of characters to insert, delete, replace or swap with their neighbour, from 1 to 4. Default: 2.
     #[serde(deserialize_with = "range::whole::<1, 4, _>")]
     most: u32,
-    /// The greatest distance as a share of the characters of the shorter text, from 0 to 1. Default: 0.2, so that texts of up to
-    /// four characters never meet.
+    /// The greatest distance as a share of the characters of the shorter text, from 0 to 1. Default: 0.2, so that texts
+    /// of up to four characters never meet.
     #[serde(deserialize_with = "range::ratio")]
     max_share: f64,
     /// In how many rows a frequent text must be. Default: 10.
     min_count: u64,
     /// How many times as often as the rare text it must be there. Default: 10.
     times: u64,
-    /// Whether words with a digit may differ. Default: false, for `room 101` is not a typing error of `room 102`, nor `al-1` of `ak-1`.
+    /// Whether words with a digit may differ. Default: false, for `room 101` is not a typing error of `room 102`, nor
+    /// `al-1` of `ak-1`.
     digits: bool,
 }
 

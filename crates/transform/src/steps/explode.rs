@@ -1,12 +1,13 @@
-//! `explode` makes a row of each part of a text or list.
+//! `explode` makes a row for each part of a text or list.
 //!
 //! ```yaml
 //! - explode: {column: tags, separator: ","}
 //! - explode: {column: tags, separator: "|", position: nth, trim: false}
 //! ```
 //!
-//! All other columns are repeated in each row, `_file` and `_row` among them. Parts lose the white space at their ends, unless `trim` is
-//! false. A row without a value, and one with an empty list, stays a row with an empty cell; an empty part is an empty text.
+//! All other columns are repeated in each row, `_file` and `_row` among them. Parts lose the white space at their ends,
+//! unless `trim` is false. A row without a value, and one with an empty list, stays a row with an empty cell; an empty
+//! part is an empty text.
 
 use std::sync::Arc;
 

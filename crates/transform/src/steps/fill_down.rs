@@ -5,9 +5,9 @@
 //! - fill_down: {columns: [price, stock], group_by: [product], limit: 3}
 //! ```
 //!
-//! Above is the order of the table, over the rows that are alive at this step. With `group_by` the row above is one of the same
-//! group; a row with an empty cell there (or NaN) belongs to no group and stays as it is. NaN counts as empty. Cells above the first
-//! value stay empty.
+//! Above is the order of the table, over the rows that are alive at this step. With `group_by` the row above is one of
+//! the same group; a row with an empty cell there (or NaN) belongs to no group and stays as it is. NaN counts as empty.
+//! Cells above the first value stay empty.
 //!
 //! Memory: the columns of the step, for all rows.
 
@@ -21,7 +21,7 @@ use crate::plan::{Down, Plan, Question, Value};
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FillDown {
-    /// The columns to fill, each by itself.
+    /// The columns to fill, one by one.
     columns: Vec<String>,
     /// Columns whose values make groups. Default: the whole table is one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

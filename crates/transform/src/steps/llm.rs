@@ -5,7 +5,7 @@
 //! ```
 //!
 //! The task file says which columns are read and written. Each distinct input is asked once, however many rows hold it;
-//! a row of which all inputs are empty is not asked. Where there is no answer the row stays as it is. The columns
+//! a row whose inputs are all empty is not asked about. Where there is no answer the row stays as it is. The columns
 //! `llm_model`, `cleaning_task` and `processed_at` say of each row who answered, what was asked, and when; they are
 //! empty where no model touched the row, and of several tasks they name the last one that did.
 

@@ -66,7 +66,7 @@ struct Redact {
     with: Option<String>,
 }
 
-/// A key that nothing prints.
+/// A key that is never printed.
 #[derive(Clone)]
 struct Secret([u8; 32]);
 

@@ -122,7 +122,7 @@ steps! {
     fill_null::FillNull,
     /// Fills empty cells from the row above.
     fill_down::FillDown,
-    /// Lets the rows of one key agree on columns that the key determines.
+    /// Makes the rows of one key agree on columns that the key determines.
     repair::Repair,
     /// Drops rows with empty cells.
     drop_null::DropNull,
@@ -142,7 +142,7 @@ steps! {
     llm::Llm,
     /// Brings columns of another table to the rows that belong together.
     join::Join,
-    /// Makes one row of all rows that have the same keys.
+    /// Makes one row for all rows that have the same keys.
     aggregate::Aggregate,
     /// Computes columns that look at other rows.
     window::Window,
@@ -150,9 +150,9 @@ steps! {
     union::Union,
     /// Makes columns of the values of a column.
     pivot::Pivot,
-    /// Makes a row of each of several columns.
+    /// Makes a row for each of several columns.
     unpivot::Unpivot,
-    /// Makes a row of each part of a text or list.
+    /// Makes a row for each part of a text or list.
     explode::Explode,
     /// Gives each different key a key of one column.
     surrogate_key::SurrogateKey,
@@ -190,8 +190,9 @@ impl Step {
         self.entry().0
     }
 
-    /// All that distinguishes the step from others of its name, secrets apart: what is given, in the order of the keys. Change ids
-    /// and definitions rest on it, so a setting that comes later must be left out where it has its default.
+    /// All that distinguishes the step from others of its name, secrets apart: what is given, in the order of the keys.
+    /// Change ids and definitions depend on it, so a setting that is added later must be left out where it has its
+    /// default.
     pub fn settings(&self) -> Json {
         let settings = match serde_json::to_value(self) {
             Ok(Json::Object(mut entries)) => entries.remove(self.name()).unwrap_or_default(),

@@ -44,10 +44,11 @@ struct Written {
     #[serde(default)]
     to: To,
     /// The time zone of times without an offset, such as `Europe/Berlin`: they become UTC. Default:
-    /// they are taken as they stand.
+    /// they are kept as they are.
     #[serde(default)]
     zone: Option<Zone>,
-    /// What becomes of local times that the clocks of the zone show twice or leap over. Default: they fit no format.
+    /// What to do with local times that occur twice or not at all when the clocks of the zone change. Default: they fit
+    /// no format.
     #[serde(default)]
     dst: Option<Dst>,
     /// What to do with texts that match no format. Default: refuse the row.

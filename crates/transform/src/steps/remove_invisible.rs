@@ -52,7 +52,7 @@ impl TextRule for Removed {
     }
 }
 
-/// Whether the character may have to go: joiners only do in some places.
+/// Whether the character may have to be removed: joiners only in some places.
 fn is_suspect(c: char) -> bool {
     match c {
         ' '..='~' | '\t' | '\n' | '\r' => false,

@@ -1,4 +1,4 @@
-//! `repair` lets the rows of one key agree on columns that the key determines.
+//! `repair` makes the rows of one key agree on columns that the key determines.
 //!
 //! ```yaml
 //! - repair: {key: zip, columns: [city, state], by: majority}
@@ -10,11 +10,11 @@
 //!     min_share: 0.5
 //! ```
 //!
-//! Of each key, the rows with a value in the column take part. Each rule of `by` leaves some of them: `majority` those with the value
-//! that most of them hold, `newest` those with the largest value of a column, `source_order` those of the best source, `first` the
-//! first of the table. Where the rows that are left hold one value, all rows of the key get it. Where they hold several, it is a tie:
-//! the cells stay as they are, and the key is reported. A row with an empty cell in the key (or NaN) belongs to no key and stays as it
-//! is. An empty cell has no say; NaN counts as empty.
+//! Of each key, the rows with a value in the column take part. Each rule of `by` leaves some of them: `majority` those
+//! with the value that most of them hold, `newest` those with the largest value of a column, `source_order` those of
+//! the best source, `first` the first of the table. Where the rows that are left hold one value, all rows of the key
+//! get it. Where they hold several, it is a tie: the cells stay as they are, and the key is reported. A row with an
+//! empty cell in the key (or NaN) belongs to no key and stays as it is. Empty cells do not count; NaN is one of them.
 //!
 //! Memory: the columns of the step, for all rows.
 
@@ -38,8 +38,8 @@ pub struct Repair {
     /// What becomes of empty cells. Default: fill.
     #[serde(default, skip_serializing_if = "Empty::is_default")]
     empty: Empty,
-    /// The share of the key's rows with a value that must hold the chosen one; otherwise the key stays as it is and is reported.
-    /// From 0 to 1. Default: 0.
+    /// The share of the key's rows with a value that must hold the chosen one; otherwise the key stays as it is and is
+    /// reported. From 0 to 1. Default: 0.
     #[serde(default, deserialize_with = "range::ratio", skip_serializing_if = "is_zero")]
     min_share: f64,
     /// How many rows of the key must hold the chosen value; otherwise the key stays as it is and is reported. Default: 1.
@@ -74,7 +74,7 @@ pub(crate) enum By {
     SourceOrder(SourceOrder),
 }
 
-/// FromTables from the best to the worst.
+/// Sources from the best to the worst.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SourceOrder {

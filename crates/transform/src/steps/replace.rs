@@ -7,8 +7,8 @@
 //!
 //! In the replacement of a regex, `$1` or `${1}` stands for its first group, `$name` for a group `(?P<name>…)`, `$0` for
 //! the whole match and `$$` for a `$`. `$1_$2` is two groups with `_` between them. A group that the regex does not have is
-//! an error. As YAML files read `${NAME}` from the environment, a named group in braces is written `$${name}`; `${1}` needs
-//! no such thing, for no variable has a number as its name.
+//! an error. As YAML files read `${NAME}` from the environment, a named group in braces is written `$${name}`; `${1}` does
+//! not need that, because no variable has a number as its name.
 
 use std::sync::Arc;
 

@@ -65,7 +65,7 @@ impl Groups {
                 '\\' => drop(chars.next()),
                 '[' => {
                     depth += 1;
-                    // A ']' that stands first is one of the characters.
+                    // A ']' in the first place is one of the characters.
                     if chars.peek().is_some_and(|(_, c)| *c == '^') {
                         chars.next();
                     }

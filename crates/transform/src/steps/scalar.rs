@@ -4,7 +4,7 @@ use polars::prelude::{DataType, NamedFrom, PlSmallStr, Scalar as Cell, Series};
 use spec::Scalar;
 use values::{Plain, Purpose, Reading};
 
-/// The value as a cell of `dtype`; none if it is none.
+/// The value as a cell of `dtype`; `None` if it cannot be one.
 pub(super) fn as_cell(value: &Scalar, dtype: &DataType) -> Option<Cell> {
     let fits = match value {
         Scalar::Bool(_) => dtype.is_bool(),
@@ -42,7 +42,7 @@ pub(super) fn as_cell(value: &Scalar, dtype: &DataType) -> Option<Cell> {
     Some(Cell::new(dtype.clone(), cell.get(0).ok()?.into_static()))
 }
 
-/// The digits of a decimal number, without the zeros that mean nothing.
+/// The digits of a decimal number, without needless zeros.
 #[derive(PartialEq)]
 struct Digits<'a> {
     is_negative: bool,

@@ -24,7 +24,7 @@ pub(crate) struct Similar {
     /// How alike rows must be to be one, from 0 to 1.
     #[serde(deserialize_with = "range::share")]
     threshold: f64,
-    /// From where on pairs are reported that are not alike enough. Default: the threshold, so that none are.
+    /// From which score on pairs are reported although they are not alike enough. Default: the threshold, so that none are.
     #[serde(default, deserialize_with = "range::optional_share", skip_serializing_if = "Option::is_none")]
     report: Option<f64>,
     /// What an empty cell means for the field. Default: differ.
@@ -91,7 +91,7 @@ enum By {
 }
 
 impl Similar {
-    /// What is compared, with columns that are there and fit.
+    /// What is compared, with columns that exist and have the right types.
     pub fn check(&self, plan: &Plan) -> Result<Compared> {
         if self.block.is_empty() {
             return Err(plan.error("'similar' needs a key in 'block'").hint(
@@ -136,7 +136,7 @@ impl Similar {
     }
 }
 
-/// Keys of columns that are there and can be compared.
+/// Keys of columns that exist and can be compared.
 pub(super) fn keys(plan: &Plan, keys: &[OneOrMany<String>]) -> Result<Vec<Vec<String>>> {
     keys.iter().map(|key| plan.pick(key.as_slice(), "a plain value", |dtype| !dtype.is_nested())).collect()
 }

@@ -5,7 +5,7 @@
 //! - space_punctuation: {columns: [review]}
 //! ```
 //!
-//! It keeps away from what only looks like the end of a clause: addresses (`www.shop.com`, `ann@shop.com`), numbers
+//! It leaves alone what only looks like the end of a clause: addresses (`www.shop.com`, `ann@shop.com`), numbers
 //! (`3.5`, `1,000`), abbreviations (`z.B.`), dots at the start of a word (`.NET`, `...hm`) and faces (`;)`, `ㅠ.ㅠ`). French sets
 //! a space before `!`, `?` and `;`; leave the step out where that is wanted.
 
@@ -143,7 +143,7 @@ fn ends_clause(earlier: char, before: char, marks: &str, after: char) -> bool {
     }
 }
 
-/// A letter, but no single jamo, which is part of faces and laughter.
+/// A letter, but not a single jamo, which is part of faces and laughter.
 fn is_of_word(c: char) -> bool {
     c.is_alphabetic() && !matches!(c, '\u{3131}'..='\u{318e}')
 }

@@ -11,9 +11,9 @@
 //! - sql: SELECT DISTINCT customer_id, city FROM this ORDER BY customer_id LIMIT 100
 //! ```
 //!
-//! It is translated into the other steps, and has their rules: a join must find at most one row for each row, an empty key matches nothing,
-//! columns of different kinds are an error, and the books say what became of every row. What it may contain is in docs/tables.md; the
-//! rest is refused by its name and its place in the text.
+//! It is translated into the other steps, and has their rules: a join must find at most one row for each row, an empty
+//! key matches nothing, columns of different kinds are an error, and the books say what became of every row. What it
+//! may contain is in docs/tables.md; the rest is refused by its name and its place in the text.
 
 use std::fmt;
 use std::sync::Arc;
@@ -43,7 +43,7 @@ pub struct Sql {
     others: Vec<OtherTable>,
 }
 
-/// What the table so far is called.
+/// The name of the table so far.
 const THIS: &str = "this";
 
 impl Sql {
@@ -102,8 +102,8 @@ impl Apply for Sql {
 }
 
 impl Sql {
-    /// Joins a table: its columns that the text mentions come in under their names, or with the table's name in front where there is one
-    /// already.
+    /// Joins a table: its columns that the text mentions come in under their names, or with the table's name in front
+    /// where there is one already.
     fn join(&self, plan: &mut Plan, at: usize, other: &OtherTable, names: &mut Flat) -> Result<()> {
         let join = &self.select.joins[at];
         let alias = &join.table.alias;
@@ -189,7 +189,7 @@ impl Sql {
                     for flat in plan.columns() {
                         let in_table = |of: &&str| {
                             let (name, _) = names.of(of)?.iter().find(|(_, known)| **known == flat)?;
-                            // `*` has a column of USING once.
+                            // `*` contains a column of USING once.
                             (table.is_some() || !names.is_merged(of, name)).then(|| name.clone())
                         };
                         if let Some(name) = tables.iter().find_map(in_table) {
@@ -241,7 +241,7 @@ impl Sql {
     }
 }
 
-/// A SELECT on its way to actions, behind FROM and WHERE.
+/// A SELECT that is being translated, after FROM and WHERE.
 struct Working<'a> {
     sql: &'a Sql,
     names: Flat,
@@ -498,7 +498,7 @@ fn truth(plan: &Plan, sql: &SqlExpr, clause: &str) -> Result<()> {
     }
 }
 
-/// Whether two expressions are one, however they are written.
+/// Whether two expressions are the same, however they are written.
 fn is_same(one: &SqlExpr, other: &SqlExpr) -> bool {
     let columns = one.as_column().zip(other.as_column());
     columns.map_or_else(|| expr::normal(one.text()) == expr::normal(other.text()), |(one, other)| one == other)

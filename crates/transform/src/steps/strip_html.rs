@@ -5,10 +5,11 @@
 //! - strip_html: {columns: [message]}
 //! ```
 //!
-//! Only elements that HTML has are tags: `<3`, `a < b` and a title in angle brackets such as `<Jaws>` stay. Comments go, and
-//! scripts and styles with all that they hold. A tag that ends a line or a block (`<br>`, `</p>`, `<td>`) leaves a space
-//! where words would else touch. What a reference stands for is text, not markup: `&lt;br&gt;` becomes `<br>`, as a browser
-//! shows it. Texts that were escaped more than once, as scraped ones often were, need `escaped: 2` or `3`.
+//! Only elements that HTML has are tags: `<3`, `a < b` and a title in angle brackets such as `<Jaws>` stay. Comments
+//! are removed, and scripts and styles with their content. A tag that ends a line or a block (`<br>`, `</p>`, `<td>`)
+//! leaves a space where words would otherwise touch. What a reference stands for is text, not markup: `&lt;br&gt;`
+//! becomes `<br>`, as a browser shows it. Texts that were escaped more than once, as scraped ones often were, need
+//! `escaped: 2` or `3`.
 
 mod entities;
 mod tags;

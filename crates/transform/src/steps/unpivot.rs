@@ -1,12 +1,12 @@
-//! `unpivot` makes a row of each of several columns: from wide to long.
+//! `unpivot` makes a row for each of several columns: from wide to long.
 //!
 //! ```yaml
 //! - unpivot: {columns: [jan, feb, mar], name: month, value: sales}
 //! - unpivot: {columns: {q1_2024: 2024-Q1, q2_2024: 2024-Q2}, name: quarter, value: sales, keep_null: true}
 //! ```
 //!
-//! The columns must be of one type. They go; all others are repeated in each row, `_file` and `_row` among them. A cell without a
-//! value gives no row, unless `keep_null` is true. A map gives the text for each column.
+//! The columns must be of one type. They go; all others are repeated in each row, `_file` and `_row` among them. A cell
+//! without a value gives no row, unless `keep_null` is true. A map gives the text for each column.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! From which columns of the input, and of other tables, the columns of a plan come, and which of them decide what rows there
-//! are: read off the actions.
+//! The columns of the input, and of other tables, from which the columns of a plan come, and those that decide which rows there
+//! are. Derived from the actions.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,11 +13,11 @@ use crate::plan::action::Given as Answer;
 /// A column that a plan reads.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Source {
-    /// Of the input.
+    /// A column of the input.
     Input(String),
-    /// Of another table, which a step names.
+    /// A column of another table, which a step names.
     Beside(OtherTable, String),
-    /// No column, but which rows there are: a number of rows, a rank, a total.
+    /// Not a column, but which rows there are: a number of rows, a rank, a total.
     Rows,
 }
 
@@ -40,7 +40,7 @@ pub struct ColumnSources {
 #[derive(Debug, Default)]
 pub(crate) struct Moves {
     pub columns: Vec<(String, Vec<Source>)>,
-    /// What decides which rows come out.
+    /// The columns that decide which rows come out.
     pub rows: Vec<Source>,
     /// Whether a column may read those before it, as they are after the step.
     pub in_order: bool,
@@ -97,7 +97,7 @@ impl Plan {
     }
 }
 
-/// What is known between two actions.
+/// The state between two actions.
 #[derive(Default)]
 struct Flow {
     /// Of each column and helper.
@@ -176,7 +176,7 @@ impl Flow {
         self.of.retain(|name, _| schema.contains(name));
     }
 
-    /// What is asked is asked of the rows that are alive: so whatever decided on them counts.
+    /// A question is about the rows that are alive, so what decided on them counts too.
     fn ask(&mut self, ask: usize, question: &Question) {
         let mut sources = match question {
             Question::Mean { column } | Question::Median { column } | Question::Mode { column } => self.name(column),

@@ -38,7 +38,7 @@ pub(super) struct Found {
 /// The fewest digits of a phone number.
 const FEWEST: usize = 8;
 
-/// A cheap look: false if there is none for certain.
+/// A cheap test: false if there is certainly none.
 pub(super) fn may_hold(text: &str, parts: &[Part]) -> bool {
     let bytes = text.as_bytes();
     let numbers = parts.iter().any(|part| *part != Part::Email);
@@ -75,8 +75,8 @@ fn emails(text: &str, found: &mut Vec<Found>) {
     }
 }
 
-/// How many bytes of `domain` are one: names between dots, the last of which begins with two letters. What follows those is not of
-/// the address, as in `shop.com4`.
+/// How many bytes of `domain` are one: names between dots, the last of which begins with two letters. What follows
+/// those is not part of the address, as in `shop.com4`.
 fn up_to_top(domain: &str) -> Option<usize> {
     domain.rmatch_indices('.').find_map(|(at, _)| {
         let (names, last) = (&domain[..at], &domain[at + 1..]);
@@ -125,7 +125,8 @@ fn is_latin_domain(c: char) -> bool {
     is_latin(c) || ".-".contains(c)
 }
 
-/// Runs of digits with single separators between them. What follows an address or another number at once is no part of a word.
+/// Runs of digits with single separators between them. What follows an address or another number without a gap is not
+/// part of a word.
 fn numbers(text: &str, parts: &[Part], emails: &[Found]) -> Vec<Found> {
     let mut found: Vec<Found> = Vec::new();
     let bytes = text.as_bytes();
@@ -158,7 +159,7 @@ struct Number {
     /// The first group is in brackets.
     has_area: bool,
     digits: Vec<u8>,
-    /// How many digits stand together.
+    /// The lengths of the groups of digits.
     groups: Vec<usize>,
     /// The separator between the groups, one character each.
     separators: Vec<u8>,

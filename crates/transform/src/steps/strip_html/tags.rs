@@ -1,6 +1,6 @@
 //! Tags, comments and declarations of HTML, distinguished from angle brackets that mean something else.
 
-/// What stood where text was cut.
+/// What was in the place where text was cut.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Markup {
     /// Words on both sides belong to different lines or blocks.
@@ -73,7 +73,7 @@ const BLOCK: &[&str] = &[
     "video",
 ];
 
-/// The markup that `text` begins with, a `<`, and its length in bytes. A script or style counts with all that it holds.
+/// The markup that `text` begins with, a `<`, and its length in bytes. A script or style includes its content.
 pub(super) fn markup(text: &str) -> Option<(Markup, usize)> {
     let inner = text.strip_prefix('<')?;
     if let Some(comment) = inner.strip_prefix("!--") {
@@ -125,7 +125,7 @@ fn end_of_tag(after: &str) -> Option<usize> {
             _ => {}
         }
     }
-    // A quotation mark that nothing closes: the first `>` must do.
+    // A quotation mark that is never closed: the first `>` is the end.
     simple
 }
 
