@@ -1,4 +1,4 @@
-//! Two things that the program carries with it: the pipelines of this repository, for `millrace init`, and the runtime
+//! Builds two things into the program: the pipelines of this repository, for `millrace init`, and the runtime
 //! libraries of LightGBM (OpenMP and C++), so that it runs where no compiler was ever installed.
 
 use std::fmt::Write as _;

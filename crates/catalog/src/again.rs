@@ -1,5 +1,5 @@
-//! Which rows are behind a row of a clean table whose rows are others than those that it was made from: its steps run once more
-//! over the same inputs.
+//! Finds the rows behind a row of a clean table whose steps joined or grouped rows: the steps run once more over
+//! the same inputs.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,8 @@ use polars::prelude::{DataFrame, LazyFrame};
 use spec::{Environment, Name, Result, Root, Tool};
 use transform::{Beside, Given, Mapping, OtherTable, TableSpec, Tables};
 
-/// More rows than this are not run through the steps for one trace: it would take long, and a join or group may need much memory.
+/// More rows than this are not run through the steps for one trace: it would take long, and a join or group may need
+/// much memory.
 const MOST_ROWS: u64 = 5_000_000;
 
 /// Runs the steps of clean tables once more.
@@ -69,7 +70,7 @@ impl StepsAgain<'_> {
         scan_files(&files)
     }
 
-    /// The files that steps name; none if what is read now is not what was, or if there is more than such files.
+    /// The files that steps name; none if they have changed since, or if the steps need more than such files.
     fn mappings<'r>(
         &self,
         spec: &TableSpec,

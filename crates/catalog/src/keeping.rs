@@ -1,4 +1,4 @@
-//! What keeps a project whole: checking, removing what is old, copying elsewhere and back, and the site.
+//! Maintenance of a project: verification, pruning, backup and restore, and the site.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -52,7 +52,7 @@ pub struct Prune<'a> {
     pub in_store: bool,
 }
 
-/// Says what could go, and with `yes` removes it.
+/// Lists what could be removed, and with `yes` removes it.
 pub fn prune(project: &Project, how: &Prune<'_>, json: bool) -> Result<Exit> {
     let span: Span = how.keep.parse().context("--keep")?;
     let before = Utc::now() - length(span);
@@ -71,11 +71,11 @@ pub fn prune(project: &Project, how: &Prune<'_>, json: bool) -> Result<Exit> {
         }
         return Ok(Exit::Done);
     }
-    // A stage that runs may be about to read what looks old: so no stage runs from here on, and what is old is asked again.
+    // A running stage may be about to read what looks old. So no stage runs from here on, and what is old is determined again.
     let _locks = locks(&project.root, how.no_wait)?;
     let (inventory, named) = needed_with_store(project, &mirror, how, before)?;
     let pruning = inventory::prunable(&inventory, before, &named)?;
-    // Other machines are not locked: what they published while this one was looking must not lose anything.
+    // Other machines are not locked: nothing that they have published meanwhile may be removed.
     if mirror.is_on() && named_in(&mirror)? != named {
         return Err(Error::try_again("another machine published meanwhile; nothing was removed").hint("run it again"));
     }
@@ -108,8 +108,8 @@ pub fn prune(project: &Project, how: &Prune<'_>, json: bool) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// What is here, and the paths that snapshots in the store name. Before the store is pruned, what it needs is brought here: only
-/// artifacts say what they were made of.
+/// What is here, and the paths that snapshots in the store name. Before the store is pruned, what it needs is brought
+/// here: only artifacts say what they were made of.
 fn needed_with_store(
     project: &Project,
     mirror: &Mirror,
@@ -162,7 +162,7 @@ fn summary(pruning: &Pruning, what: &str, keep: &str) {
     }
 }
 
-/// Months and years are as long as the longest of them: what is kept is kept long enough.
+/// Months and years count as the longest ones, so that nothing is removed too early.
 fn length(span: Span) -> chrono::TimeDelta {
     let days = |each: i64| i64::from(span.count) * each * 24 * 60;
     chrono::TimeDelta::minutes(match (span.minutes(), span.unit) {

@@ -1,4 +1,4 @@
-//! `catalog`: what there is, where it came from, and whether it still holds. See `tool` for all that the programs share.
+//! `catalog`: what a project holds, where it came from, and whether it is intact. See `tool` for what all programs share.
 
 mod again;
 mod keeping;

@@ -83,7 +83,7 @@ impl Filter {
     }
 }
 
-/// Prints all tables that the filter takes.
+/// Prints all tables that pass the filter.
 pub fn list(inventory: &Inventory, filter: &Filter, json: bool) -> Result<Exit> {
     let tables = inventory.tables();
     filter.check(&tables)?;

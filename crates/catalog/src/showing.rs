@@ -1,4 +1,4 @@
-//! One table: what is known of it, where it comes from, and what a change of it would mean.
+//! One table: what is known about it, where it comes from, and what a change of it would affect.
 
 use inventory::{Graph, Inventory};
 use serde_json::json;

@@ -22,7 +22,8 @@ pub struct Arguments {
 
 #[derive(Subcommand, Debug)]
 enum Command {
-    /// Print everything that is known about a table: columns, types, statistics, descriptions, checks with their history, schema versions
+    /// Print everything that is known about a table: columns, types, statistics, descriptions, checks with their
+    /// history, schema versions
     Show {
         /// The table, such as orders, raw.orders or shop.clean.orders
         table: String,
@@ -125,7 +126,7 @@ impl Program for Catalog {
     };
     type Arguments = Arguments;
 
-    /// It has no file of its own: what it reads of people's files is `describe`.
+    /// It has no file of its own; from the files of other tools it reads only `describe`.
     fn schema() -> serde_json::Value {
         let mut schema = schemars::schema_for!(stage::Descriptions).to_value();
         schema["description"] = "What a stage's file may hold under `describe`, by table.".into();
@@ -179,7 +180,7 @@ impl Command {
     }
 }
 
-/// What there is; what cannot be read is a warning, since it hides nothing else.
+/// What the project holds. Artifacts that cannot be read are only warned of, since they hide no others.
 fn read(root: &Root) -> Result<Inventory> {
     artifact::set_up_engine();
     Ok(warned(Inventory::read(root)?))

@@ -1,7 +1,7 @@
 //! A copy of the project elsewhere: each file once by the hash of its content, and a list of what was where for every backup.
 //!
-//! Below the target lie `objects/<hash>` and `lists/<time>.json`. The list is written last, so a backup that was cut short is
-//! none; what it has sent, the next one need not send. Restoring compares each file with its hash.
+//! Below the target lie `objects/<hash>` and `lists/<time>.json`. The list is written last, so a backup that was cut short does
+//! not count, but what it has sent need not be sent again. Restoring compares each file with its hash.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Write};
@@ -101,7 +101,8 @@ impl<'a> Backup<'a> {
         Ok(())
     }
 
-    /// Sends what changes, and what came meanwhile. The caller sees to it that no stage runs. Writes the list.
+    /// Sends the files that change, and those that were added meanwhile, and writes the list. The caller makes sure
+    /// that no stage runs.
     pub fn finish(mut self, progress: &dyn Fn(&str)) -> Result<BackedUp> {
         let all = files(self.root);
         let now: BTreeSet<&PathBuf> = all.iter().collect();
@@ -131,7 +132,7 @@ impl<'a> Backup<'a> {
         let whole = self.root.join(path);
         let meta = match std::fs::metadata(&whole) {
             Ok(meta) => meta,
-            // Removed since it was listed.
+            // The file was removed since it was listed.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
             Err(error) => return Err(Error::io("read", path, &error)),
         };
@@ -142,7 +143,7 @@ impl<'a> Backup<'a> {
         let entry = match unchanged {
             Some(known) => Entry { mode, ..known },
             None => {
-                // What may change while it is read is copied first: what was hashed is what is sent.
+                // A file that may change while it is read is copied first, so that what was hashed is what is sent.
                 let copy = if is_immutable(path) { None } else { Some(copied(&whole, path)?) };
                 let from = copy.as_ref().map_or(whole.as_path(), |copy| copy.path());
                 let hash = hash_file(from)?;
@@ -166,7 +167,7 @@ fn copied(whole: &Path, path: &Path) -> Result<tempfile::NamedTempFile> {
     let failed = |error: std::io::Error| Error::io("read", path, &error);
     let mut content = Vec::new();
     std::fs::File::open(whole).and_then(|mut file| file.read_to_end(&mut content)).map_err(failed)?;
-    // Of a journal that is just being written to, the line that is not whole is left out.
+    // The incomplete last line of a journal that is being written is left out.
     if path.extension().is_some_and(|extension| extension == "jsonl")
         && let Some(end) = content.iter().rposition(|byte| *byte == b'\n')
     {
@@ -191,7 +192,7 @@ fn is_immutable(path: &Path) -> bool {
 }
 
 /// All files of the project that a backup holds, in order: `data/` and `resources/`, without locks, files that are just being
-/// written, and copies of what lies elsewhere. `.env` is not among them: secrets are kept where secrets are kept.
+/// written, and copies of what lies elsewhere. `.env` is not among them: backups hold no secrets.
 fn files(root: &Root) -> Vec<PathBuf> {
     let mut files = Vec::new();
     let mut open = vec![PathBuf::from("data"), PathBuf::from("resources")];
@@ -263,7 +264,7 @@ pub fn list(cloud: &Cloud, from: &Url, time: Option<&str>) -> Result<List> {
     })
 }
 
-/// The files that are there and are not what the backup has of them.
+/// The files that exist and differ from those in the backup.
 pub fn differing(root: &Root, list: &List) -> Result<Vec<PathBuf>> {
     let mut differing = Vec::new();
     for entry in &list.files {
@@ -284,10 +285,10 @@ fn is_here(root: &Root, entry: &Entry) -> Result<bool> {
     }
 }
 
-/// Brings back what is missing or differs. Artifacts come first and each `latest` last, so that a restore that is cut short
-/// leaves nothing that names what is missing.
+/// Brings back what is missing or differs. Artifacts come first and each `latest` last, so that after a restore that was cut
+/// short no `latest` names a missing file.
 ///
-/// Errors: an object that is missing, or is not what was sent: nothing takes its name then.
+/// Errors: an object that is missing, or is not what was sent; then no file is replaced by it.
 pub fn restore(root: &Root, cloud: &Cloud, from: &Url, list: &List, progress: &dyn Fn(&str)) -> Result<Restored> {
     let mut restored = Restored { time: list.time.clone(), files: list.files.len(), ..Restored::default() };
     let rank = |entry: &&Entry| match entry.path.file_name().is_some_and(|name| name == LATEST) {
@@ -315,7 +316,7 @@ pub fn restore(root: &Root, cloud: &Cloud, from: &Url, list: &List, progress: &d
         }
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(entry.mode))
             .map_err(|error| Error::io("write", &entry.path, &error))?;
-        // Sources that are not ours are known by their time: with another one, stages would take them for new.
+        // Files that Millrace did not write are known by their time: with another one, stages would take them for new.
         let modified = UNIX_EPOCH + Duration::from_nanos(entry.modified.max(0) as u64);
         temporary.file().set_modified(modified).map_err(|error| Error::io("write", &entry.path, &error))?;
         temporary.replace(&whole)?;

@@ -4,11 +4,11 @@ use crate::graph::Graph;
 use crate::place::TableId;
 use crate::table::Table;
 
-/// The description of a column. One without words of its own has those of the column that it is made of, as long as that is one
-/// alone and has the same name.
+/// The description of a column. One without a description of its own has that of the column that it is made of, as long
+/// as that is a single one with the same name.
 pub fn description<'t>(tables: &'t [Table<'_>], graph: &Graph, id: &TableId, column: &str) -> Option<&'t str> {
     let mut at = id.clone();
-    // No way back is longer than there are tables.
+    // No chain is longer than the number of tables.
     for _ in 0..=tables.len() {
         let table = tables.iter().find(|table| table.id == at)?;
         let own = table.described().and_then(|described| described.columns.get(column)?.description.as_deref());

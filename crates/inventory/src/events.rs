@@ -1,4 +1,4 @@
-//! The runs behind the artifacts as OpenLineage events, for catalogs of others. They follow
+//! The runs behind the artifacts as OpenLineage events, for other catalogs. They follow
 //! <https://openlineage.io/spec/2-0-2/OpenLineage.json>; facets of columns come from footers, which know more than the run log.
 
 use std::collections::{BTreeMap, BTreeSet};

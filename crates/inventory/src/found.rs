@@ -1,4 +1,4 @@
-//! What lies in the folders of the stages: every artifact with its evidence, every snapshot.
+//! The content of the folders of the stages: every artifact with its evidence, every snapshot.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -58,7 +58,7 @@ impl Found {
     }
 }
 
-/// A file that says nothing of itself, though it should.
+/// A file without the evidence that it should have.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Problem {
     /// Relative to the root.
@@ -67,7 +67,7 @@ pub struct Problem {
     pub what: String,
 }
 
-/// All that lies in the folders of the stages on this machine.
+/// Everything in the folders of the stages on this machine.
 #[derive(Debug)]
 pub struct Inventory {
     pub(crate) root: Root,
@@ -82,22 +82,22 @@ pub struct Inventory {
 }
 
 impl Inventory {
-    /// Reads the footers and snapshots of the project. Artifacts that cannot be read are kept as damaged: one broken file
-    /// hides no other.
+    /// Reads the footers and snapshots of the project. Artifacts that cannot be read are kept as damaged: a broken file does
+    /// not hide the others.
     ///
     /// Errors: folders or snapshots that cannot be read.
     pub fn read(root: &Root) -> Result<Inventory> {
         Inventory::read_all(root, true, false)
     }
 
-    /// As [`Inventory::read`], but without the statistics, lineage and meaning of columns: what footers say in brief comes from an
-    /// index beside the data where it still fits the files.
+    /// As [`Inventory::read`], but without the statistics, lineage and meaning of columns: a summary of the footers
+    /// comes from an index beside the data, where it still matches the files.
     pub fn read_brief(root: &Root) -> Result<Inventory> {
         Inventory::read_all(root, true, true)
     }
 
-    /// As [`Inventory::read_brief`], but of artifacts of a table that are neither current nor its newest only how many there are:
-    /// their names say so, and their footers stay unread.
+    /// As [`Inventory::read_brief`], but of artifacts of a table that are neither current nor its newest only how many
+    /// there are: this follows from their names, and their footers are not read.
     pub fn read_current(root: &Root) -> Result<Inventory> {
         Inventory::read_all(root, false, true)
     }
@@ -209,7 +209,7 @@ fn artifacts_in(folder: &Path) -> Vec<String> {
         let Ok(name) = entry.file_name().into_string() else { continue };
         let sidecar = name.strip_prefix('.').and_then(|name| name.strip_suffix(".evidence.json"));
         match sidecar {
-            // Parquet files are found by themselves.
+            // Parquet files are found without it.
             Some(of) if !of.ends_with(".parquet") => names.push(of.to_owned()),
             Some(_) => {}
             None if name.starts_with('.') => {}

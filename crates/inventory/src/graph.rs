@@ -53,7 +53,7 @@ pub struct Graph {
 struct Columns {
     of: BTreeMap<String, BTreeSet<ColumnId>>,
     rows: BTreeSet<ColumnId>,
-    /// Whether a row sums up several: then each column changes with the rows, whatever it is computed from.
+    /// Whether a row aggregates several: then each column changes with the rows, whatever it is computed from.
     gathers: bool,
     /// The columns that look at several rows, where a row remains a row.
     gathered: BTreeSet<String>,
@@ -226,7 +226,7 @@ impl Graph {
         all
     }
 
-    /// Adds to `into` what a change of `from` means for `to`.
+    /// Adds to `into` how a change of `from` affects `to`.
     fn carry(&self, from: &TableId, reach: &Reach, to: &TableId, into: &mut Reach) {
         let Some(known) = self.columns.get(to) else {
             into.is_unknown = true;
@@ -237,10 +237,10 @@ impl Graph {
         let is_hit = |of: &BTreeSet<ColumnId>| {
             of.iter().any(|(id, column)| id == from && (reach.rows || reach.columns.contains(column)))
         };
-        // Other rows there are other rows here, whatever columns are read.
+        // Other rows there mean other rows here, whatever columns are read.
         let rows = reach.rows || is_hit(&known.rows);
         into.rows |= rows;
-        // What comes from no column, such as a number of rows, comes from the rows.
+        // What comes from no column, such as a number of rows, depends on the rows.
         let changes = |(name, of): &(&String, &BTreeSet<ColumnId>)| {
             let gathers = known.gathers || known.gathered.contains(*name);
             rows && gathers || is_hit(of) || reach.rows && of.is_empty()

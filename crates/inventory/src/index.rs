@@ -1,8 +1,9 @@
-//! What footers say of their artifacts in brief, in one file: whoever lists or prunes ten thousand artifacts need not open each.
+//! A summary of all footers in one file, so that listing or pruning ten thousand artifacts need not open each.
 //!
-//! The file `data/.catalog.index` is derived from the footers. It may be deleted at any time, and whatever goes wrong with it only
-//! costs time. A line counts for an artifact only while the file has the same inode, size and times of change as when its footer was
-//! read; whoever writes to the file, or puts another in its place, changes one of them. `verify` does not look at it.
+//! The file `data/.catalog.index` is derived from the footers. It may be deleted at any time, and an error in it only
+//! costs time. A line counts for an artifact only while the file has the same inode, size and times of change as when
+//! its footer was read; whoever writes to the file, or puts another in its place, changes one of them. `verify` does
+//! not look at it.
 
 use std::collections::{HashMap, HashSet};
 use std::fs::Metadata;
@@ -67,7 +68,7 @@ pub(crate) struct Index {
     new: Mutex<Vec<New>>,
 }
 
-/// What the file says of an artifact.
+/// What the file says about an artifact.
 #[derive(Clone, Debug)]
 struct Line {
     mark: Mark,
@@ -86,8 +87,8 @@ struct New {
 }
 
 impl Index {
-    /// Reads the file of a project, if that is worth it for so many artifacts. Nothing is known without it, or if anything in it
-    /// is not as expected.
+    /// Reads the file of a project, if that is worth it for so many artifacts. The index is empty without the file, or
+    /// if anything in it is not as expected.
     pub fn read(root: &Root, artifacts: usize) -> Index {
         if artifacts < WORTH {
             return Index::default();
@@ -170,7 +171,7 @@ impl Index {
         }
         new.into_iter().for_each(|new| written.add(&new.path, new.mark, new.shared, &new.json));
         let text = format!("{}\n{}{}", head(), written.shared, written.lines);
-        // A project that cannot be written to is read as well.
+        // A project that cannot be written to can still be read.
         let file = root.join(FILE);
         if let Ok(mut temporary) = Temporary::beside(&file)
             && temporary.file().write_all(text.as_bytes()).is_ok()
@@ -206,7 +207,7 @@ impl Written {
 /// Fingerprints of inputs are not in the index.
 const NOT_KEPT: Fingerprint = Fingerprint::Given(String::new());
 
-/// What lists and prunes need of an evidence: no statistics, no lineage, no values of cells.
+/// The part of the evidence that lists and prunes need: no statistics, no lineage, no values of cells.
 pub(crate) fn brief(evidence: Evidence) -> Evidence {
     let name = |column: ColumnSummary| ColumnSummary {
         name: column.name,

@@ -1,7 +1,8 @@
-//! What there is in a project, where it came from, and whether it still holds: answered from footers, snapshots, run logs,
-//! change logs and decisions. It keeps nothing of its own but an index of footers, which counts only while the files are as they were.
+//! What a project holds, where it came from, and whether it is intact: answered from footers, snapshots, run logs,
+//! change logs and decisions. It keeps nothing of its own but an index of footers, which counts only while the files
+//! are as they were.
 //!
-//! This crate must not know about terminals; nor how a table is made, but for what its evidence says.
+//! This crate must not know about terminals; nor how a table is made, beyond what its evidence says.
 
 mod backup;
 mod description;

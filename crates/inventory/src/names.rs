@@ -1,12 +1,13 @@
-//! From what people type to the table or column that they mean.
+//! Finds the table or column that people mean by what they type.
 
 use spec::{Error, Result, did_you_mean};
 
 use crate::place::{Layer, TableId};
 use crate::table::Table;
 
-/// The table that `text` means: `orders`, `raw.orders`, `shop.orders` or `shop.clean.orders`. Of several in one pipeline it is
-/// that of the latest stage that writes Parquet: what was delivered in another format is named by its layer. `pipeline`: the only one that is looked at, if it is named beside.
+/// The table that `text` means: `orders`, `raw.orders`, `shop.orders` or `shop.clean.orders`. Of several in one
+/// pipeline it is that of the latest stage that writes Parquet: what was delivered in another format is named by its
+/// layer. `pipeline`: the only one that is looked at, if it is named beside.
 ///
 /// Errors (cannot run): there is none, or several pipelines have one.
 pub fn table<'t, 'a>(tables: &'t [Table<'a>], text: &str, pipeline: Option<&str>) -> Result<&'t Table<'a>> {

@@ -1,4 +1,4 @@
-//! What may go: old artifacts that nothing needs any more.
+//! What may be removed: old artifacts that nothing needs any more.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use spec::{Error, Result, Root};
 use crate::found::{Found, Inventory, places};
 use crate::place::{Layer, Place, TableId};
 
-/// So many earlier artifacts of a table may a check, or `monitor`, look back on.
+/// How many earlier artifacts of a table a check, or `monitor`, may look back on.
 const HISTORY: usize = 50;
 /// Checks that compare a run with earlier ones, by how their titles begin.
 const LOOK_BACK: [&str; 2] = ["mean_near_history", "no_drift"];
@@ -27,7 +27,7 @@ pub struct Old {
     pub time: DateTime<Utc>,
 }
 
-/// What a prune would remove, and why it keeps what is as old.
+/// What a prune would remove, and why it keeps other artifacts that are as old.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Pruning {
     /// Oldest first.
@@ -47,10 +47,10 @@ impl Pruning {
     }
 }
 
-/// Files that are older than `before` and not needed. Kept are: all that a `latest` or a pending snapshot names, and what that was
-/// made of, step by step; the versions of models in use ([`versions`]) with what they learned from; sealed journals of a server,
-/// which nothing can make again; and the artifacts that a check or `monitor` looks back on. `also` are paths that others name, such
-/// as the snapshots in a store.
+/// Files that are older than `before` and not needed. Kept are: all that a `latest` or a pending snapshot names, and
+/// what that was made of, step by step; the versions of models in use ([`versions`]) with what they learned from;
+/// sealed journals of a server, which nothing can make again; and the artifacts that a check or `monitor` looks back
+/// on. `also` are paths that others name, such as the snapshots in a store.
 ///
 /// Errors: a log of decisions that cannot be read.
 pub fn prunable(inventory: &Inventory, before: DateTime<Utc>, also: &[PathBuf]) -> Result<Pruning> {
@@ -72,7 +72,7 @@ pub fn prunable(inventory: &Inventory, before: DateTime<Utc>, also: &[PathBuf]) 
     Ok(pruning)
 }
 
-/// Removes files of `old`, the artifact before what belongs to it, so that nothing is left that looks whole.
+/// Removes files of `old`, the artifact before what belongs to it, so that no incomplete artifact looks complete.
 ///
 /// Errors: a file that cannot be removed; those before it are gone.
 pub fn remove(inventory: &Inventory, old: &Old) -> Result<()> {
@@ -93,8 +93,8 @@ fn beside(evidence: &artifact::Evidence) -> impl Iterator<Item = &Path> {
     [&evidence.refused, &evidence.changes].into_iter().flatten().map(Path::new)
 }
 
-/// What is needed and not here, such as artifacts that other machines wrote: they are fetched before a store is pruned, because only
-/// they say what they were made of.
+/// What is needed and not here, such as artifacts that other machines wrote: they are fetched before a store is pruned,
+/// because only they say what they were made of.
 pub fn wanting(inventory: &Inventory, before: DateTime<Utc>, also: &[PathBuf]) -> Result<Vec<PathBuf>> {
     let mut wanting: BTreeSet<PathBuf> = BTreeSet::new();
     for path in needed(inventory, before, also)?.into_keys() {
@@ -138,7 +138,7 @@ fn needed(inventory: &Inventory, before: DateTime<Utc>, also: &[PathBuf]) -> Res
     let sealed = inventory.found.iter().filter(|found| found.evidence.tool == spec::Tool::Serve);
     needed.extend(sealed.map(|found| (found.path.clone(), "requests and outcomes")));
     looked_back_on(inventory, &mut needed);
-    // Whatever is needed needs what it was made of.
+    // An artifact that is needed also needs what it was made of.
     let mut open: Vec<PathBuf> = needed.keys().cloned().collect();
     while let Some(path) = open.pop() {
         let Some(found) = inventory.at(&path) else { continue };
@@ -152,9 +152,9 @@ fn needed(inventory: &Inventory, before: DateTime<Utc>, also: &[PathBuf]) -> Res
     Ok(needed)
 }
 
-/// The versions of a model that are in use: the one in production and its predecessor, to which `release --rollback` returns; those
-/// that wait in staging or for a decision, or were decided on since `before`; the newest; and those that a file of the pipeline names, as the arms
-/// of a comparison are.
+/// The versions of a model that are in use: the one in production and its predecessor, to which `release --rollback`
+/// returns; those that wait in staging or for a decision, or were decided on since `before`; the newest; and those that
+/// a file of the pipeline names, as the arms of a comparison are.
 fn versions(
     root: &Root,
     place: &Place,

@@ -1,4 +1,4 @@
-//! All that is known of a table, on one sheet: for people and for programs.
+//! Everything that is known about a table: for people and for programs.
 
 use std::fmt::Write;
 

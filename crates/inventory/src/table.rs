@@ -1,4 +1,4 @@
-//! Tables: what is current, what was before, and what is known of both.
+//! Tables: their current and earlier artifacts, and what is known about both.
 
 use std::collections::BTreeMap;
 
@@ -144,7 +144,7 @@ pub struct CheckHistory {
 }
 
 impl Table<'_> {
-    /// The checks of the newest run first, then those that there are no more; each with at most `most` results.
+    /// The checks of the newest run first, then checks that no longer exist; each with at most `most` results.
     pub fn checks(&self, most: usize) -> Vec<CheckHistory> {
         let mut histories: Vec<CheckHistory> = Vec::new();
         let mut runs = BTreeMap::new();

@@ -1,5 +1,5 @@
-//! Does everything still hold? Every artifact is read again and compared with its hash, and what refers to a file is asked
-//! whether the file is there.
+//! Verification: every artifact is read again and compared with its hash, and every reference to
+//! a file is checked.
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use spec::{Root, Tool};
 use crate::found::{Found, Inventory, Problem, places};
 use crate::place::{Layer, Place};
 
-/// What a look at all files found.
+/// The result of a verification.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Verified {
     /// Artifacts that were read.
@@ -24,8 +24,9 @@ pub struct Verified {
     pub problems: Vec<Problem>,
 }
 
-/// Reads every artifact and compares it with its evidence. What is damaged or missing is a problem and ends nothing. `with_inputs`:
-/// also what artifacts were made of must be here, unless the run log says that it was pruned.
+/// Reads every artifact and compares it with its evidence. Damaged and missing artifacts are listed; they do not end
+/// the verification. `with_inputs`: also what artifacts were made of must be here, unless the run log says that it was
+/// pruned.
 pub fn verify(inventory: &Inventory, with_inputs: bool) -> Verified {
     let root = &inventory.root;
     let damaged: Vec<Problem> = inventory.found.par_iter().filter_map(|found| problem(root, found)).collect();

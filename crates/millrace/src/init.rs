@@ -37,7 +37,7 @@ pub fn init(arguments: &Arguments) -> Result<Exit> {
     let pipelines: Result<Vec<&Pipeline>> = arguments.from.iter().map(|name| pipeline(name)).collect();
     let files = files(&arguments.folder, &pipelines?)?;
     let folder = &arguments.folder;
-    // All is looked at before anything is written.
+    // Everything is checked before anything is written.
     if let Some((path, _)) = files.iter().find(|(path, _)| std::fs::symlink_metadata(folder.join(path)).is_ok()) {
         return Err(Error::cannot_run(format!("{}: exists already", folder.join(path).display()))
             .hint("name a new folder, or move the file away"));

@@ -1,5 +1,5 @@
-//! The command `millrace`: all tools as subcommands, and what belongs to a project rather than to one tool: to make one,
-//! to run a whole pipeline, to tell schedulers when.
+//! The command `millrace`: all tools as subcommands, and the commands for a whole project: make one,
+//! run a pipeline, print its schedule.
 //!
 //! Called under the name of a tool it is that tool, so that `bin/ingest` may be a link to it. It computes nothing.
 
@@ -30,7 +30,7 @@ const TOOLS: [Entry; 10] = [
     serve::ENTRY,
 ];
 
-/// The whole of the program, called with the whole command line.
+/// The whole program, given the whole command line.
 pub fn main(mut line: Vec<OsString>) -> ExitCode {
     let own_name = line.first().map(Path::new).and_then(Path::file_name);
     if let Some(tool) = own_name.and_then(tool_named) {

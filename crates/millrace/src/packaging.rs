@@ -38,7 +38,7 @@ pub fn manual(arguments: &Manual) -> Result<Exit> {
         let name: &'static str = Box::leak(name.into_boxed_str());
         let file = folder.join(format!("{name}.1"));
         let mut text = Vec::new();
-        // The date of a build would make each build another one.
+        // With the date of the build, each build would be different.
         let page = clap_mangen::Man::new(page.name(name)).title(name.to_uppercase()).section("1").date("");
         page.render(&mut text)
             .and_then(|()| std::fs::write(&file, text))

@@ -24,7 +24,7 @@ use stage::Stages;
 /// The stages of a pipeline, in order.
 const STAGES: [Tool; 6] = [Tool::Ingest, Tool::Clean, Tool::Features, Tool::Train, Tool::Predict, Tool::Export];
 
-/// What looks after a pipeline: part of scheduled runs.
+/// The tools that look after a pipeline: part of scheduled runs.
 const AFTERWARDS: [Tool; 2] = [Tool::Monitor, Tool::Release];
 
 /// Run a pipeline: all its stages, one after the other
@@ -40,7 +40,7 @@ pub struct Arguments {
     /// Run up to this stage
     #[arg(value_name = "STAGE", conflicts_with = "only")]
     last: Option<String>,
-    /// Run this stage by itself; monitor and release, too
+    /// Run only this stage; also monitor and release
     #[arg(long, value_name = "STAGE")]
     only: Option<String>,
     /// Keep to the pipeline's schedule.yaml: retry what ended with 75, within its limits of time; monitor and release come last
@@ -70,7 +70,7 @@ pub fn run(arguments: &Arguments) -> Result<Exit> {
     Ok(outcome.exit)
 }
 
-/// How a run is limited and repeated. A run that nobody scheduled is neither.
+/// How a run is limited and repeated. A run by hand is neither.
 struct Manner {
     retries: Retries,
     time_out: TimeOuts,
@@ -185,7 +185,7 @@ fn scheduled(project: &Project, pipeline: &Name) -> Result<Manner> {
     Ok(Manner { retries: schedule.retries, time_out: schedule.time_out, schedule: Some(schedule) })
 }
 
-/// What a scheduler that calls the stages by itself cannot say otherwise: time ran out, or retries did not help.
+/// For schedulers that call the stages themselves, and have no other way to report it: time ran out, or retries did not help.
 fn gave_up(project: &Project, pipeline: &Name, stage: &str, because: &str) -> Result<Exit> {
     let every: Vec<Tool> = STAGES.into_iter().chain(AFTERWARDS).collect();
     let tool = named(stage, &every)?;
@@ -208,7 +208,7 @@ fn alert(project: &Project, pipeline: &Name, schedule: &Schedule, tool: Tool, me
     tool::alert(&project.root, &project.env, source, alert::EventClass::TryAgain, message, None);
 }
 
-/// What was made, and how good it is.
+/// The results of the run, and their quality.
 fn report(project: &Project, arguments: &Arguments) -> Result<()> {
     let Ok(pipeline) = Name::new(arguments.pipeline.as_str()) else { return Ok(()) };
     let latest = project.root.join(Tool::Export.folder(&pipeline)).join("latest");

@@ -4,7 +4,7 @@ use spec::{Error, Name, Result};
 
 use crate::{Called, Schedule, TimeZone};
 
-/// The lines for these pipelines. cron goes by the machine's clock, so a schedule in another zone is refused, unless
+/// The lines for these pipelines. cron uses the machine's clock, so a schedule in another zone is refused, unless
 /// `has_zones`: then `CRON_TZ` says it, which cronie reads and Debian's cron ignores.
 ///
 /// # Errors

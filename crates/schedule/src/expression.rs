@@ -1,7 +1,7 @@
 //! Cron expressions: `0 2 * * mon-fri`.
 //!
 //! The dialects of cron, systemd and Airflow agree on most of the language and differ at its edges. What they read
-//! differently is refused, and what is passed on to them is written in the part that they share.
+//! differently is refused, and what they are given uses only what they have in common.
 
 use std::fmt;
 use std::str::FromStr;
@@ -15,7 +15,7 @@ use crate::field::{DAY, Field, HOUR, Kind, MINUTE, MONTH, WEEKDAY};
 
 const KINDS: [Kind; 5] = [MINUTE, HOUR, DAY, MONTH, WEEKDAY];
 
-/// Names for common expressions. `@reboot` is none: it names no time.
+/// Names for common expressions. `@reboot` is not one of them: it names no time.
 const NAMED: [(&str, &str); 7] = [
     ("@hourly", "0 * * * *"),
     ("@daily", "0 0 * * *"),
@@ -45,11 +45,11 @@ impl Expression {
         fits && self.month.values.contains(&day.month())
     }
 
-    /// The next time after `after`. A time that the clock leaves out in spring is the first that it shows after the
+    /// The next time after `after`. A time that the clock skips in spring becomes the first one after the
     /// gap; one that it shows twice in autumn is the earlier. `None`: it never comes.
     pub fn next(&self, after: DateTime<Utc>, zone: Tz) -> Option<DateTime<Utc>> {
         let local = after.with_timezone(&zone).naive_local();
-        // The clock may have gone back: what it showed before can still come.
+        // The clock may have been set back: an earlier time of day may still follow.
         let mut day = local.date().pred_opt()?;
         // Leap years are at most eight years apart.
         for _ in 0..366 * 9 {
@@ -72,7 +72,7 @@ impl Expression {
 /// When the clocks of `zone` show this.
 fn instant(local: NaiveDateTime, zone: Tz) -> Option<DateTime<Utc>> {
     let mut shown = local;
-    // No clock leaves out more than a day.
+    // No clock skips more than a day.
     for _ in 0..=24 * 60 {
         if let Some(time) = zone.from_local_datetime(&shown).earliest() {
             return Some(time.with_timezone(&Utc));

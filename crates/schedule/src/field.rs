@@ -54,7 +54,8 @@ impl Field {
         if self.is_any {
             return "*".to_owned();
         }
-        // Only where a step divides the whole hour or day: `*/7` is a list for some people and a rhythm for others.
+        // Only where a step divides the whole hour or day: elsewhere some programs read `*/7` as a list, and others as
+        // an interval.
         let count = kind.last - kind.first + 1;
         let step = count / self.values.len() as u32;
         if kind.first == 0

@@ -5,7 +5,7 @@ use spec::{Name, Tool};
 use crate::field::Field;
 use crate::{Called, Expression, Schedule, TimeZone};
 
-/// How long a run gets to end by itself before systemd ends it.
+/// How long a run may take to end before systemd kills it.
 const GRACE: u64 = 120;
 
 /// A file.
@@ -94,7 +94,8 @@ fn path(pipeline: &Name, schedule: &Schedule, called: &Called) -> String {
     )
 }
 
-/// The expression in systemd's words; either of several times. Day and weekday are both required there, and cron requires either.
+/// The expression in systemd's words; either of several times. Day and weekday are both required there, and cron
+/// requires either.
 fn calendar(cron: &Expression, zone: TimeZone) -> Vec<String> {
     let listed = |field: &Field, width: usize| match field.is_any {
         true => "*".to_owned(),

@@ -27,20 +27,20 @@ pub struct Schedule {
     /// and Airflow; cron knows times only.
     #[serde(default)]
     pub after: Vec<Upstream>,
-    /// The clock that `cron` goes by. Default: UTC.
+    /// The time zone of `cron`. Default: UTC.
     #[serde(default)]
     pub time_zone: TimeZone,
     /// A run that was missed, because the machine was off, is made up for once it is on. Several missed runs are made up for
     /// by one: a run reads whatever is new. Default: true.
     #[serde(default = "yes")]
     pub catch_up: bool,
-    /// What follows exit code 75, "try again later". Codes 1 and 2 are never retried: the same would come out again.
+    /// What follows exit code 75, "try again later". Codes 1 and 2 are never retried: the result would be the same.
     #[serde(default)]
     pub retries: Retries,
     /// How long it may take. Default: no limit.
     #[serde(default)]
     pub time_out: TimeOuts,
-    /// What people are notified of beyond the failures of single stages, which resources/alerts.yaml is about.
+    /// Notifications about whole runs. Those about failures of single stages are set in resources/alerts.yaml.
     #[serde(default)]
     pub alerts: Alerts,
 }

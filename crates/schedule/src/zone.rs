@@ -69,7 +69,7 @@ impl schemars::JsonSchema for TimeZone {
     }
 }
 
-/// The zone of this machine's clock, which cron goes by; `None` if it has no name.
+/// The zone of this machine's clock, which cron uses; `None` if it has no name.
 pub fn of_this_machine() -> Option<TimeZone> {
     let linked = std::fs::canonicalize("/etc/localtime").ok();
     let of_link = linked.as_deref().and_then(named_by);

@@ -6,8 +6,8 @@ use super::{World, address_of, frame};
 use crate::table::Table;
 use crate::words::grouped;
 
-/// So many columns stand on a page, or those of one table: tens of thousands would take a browser, and those who have it read to
-/// them, minutes.
+/// The most columns on a page, unless one table has more: tens of thousands would take a browser or a screen
+/// reader minutes.
 const PER_PAGE: usize = 400;
 
 /// All columns, by table: files with their pages.

@@ -29,7 +29,7 @@ pub fn moment(time: DateTime<Utc>) -> Html {
     el("time").attr("datetime", time.to_rfc3339()).text(shown).into()
 }
 
-/// The graph of some tables, with what is known of each.
+/// The graph of some tables, with what is known about each.
 pub fn graph(world: &World<'_>, title: &str, nodes: &BTreeSet<Node>, here: Option<&Node>, up: usize) -> Element {
     let mut drawing = Drawing::new(title);
     let mut numbers: BTreeMap<&Node, usize> = BTreeMap::new();
@@ -61,7 +61,7 @@ pub fn distribution(column: &ColumnSummary, is_moment: bool) -> Option<Element> 
     }
     let values = column.quantiles.values();
     let (Some(first), Some(last)) = (values.first(), values.last()) else { return None };
-    // A chart of ticks says nothing to people; their range is in the table.
+    // A chart of ticks is of no use to people; their range is in the table.
     if is_moment || values.len() < 3 || first >= last {
         return None;
     }

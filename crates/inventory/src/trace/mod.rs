@@ -39,7 +39,7 @@ pub trait Again {
     fn behind(&self, pipeline: &str, evidence: &Evidence, row: &DataFrame) -> Behind;
 }
 
-/// What running the steps again says of a row.
+/// What running the steps again shows about a row.
 pub enum Behind {
     /// The artifacts of each table, with the numbers of the rows in them together, from 0.
     Rows {
@@ -86,8 +86,8 @@ pub struct TracedRow {
 
 /// Traces the rows of a table that hold these values.
 ///
-/// Errors (cannot run): unknown columns, texts that are not a value of the column's type, no such row, a table that is not read as
-/// Parquet.
+/// Errors (cannot run): unknown columns, texts that are not a value of the column's type, no such row, a table that is
+/// not read as Parquet.
 pub fn trace(
     inventory: &Inventory,
     table: &Table<'_>,

@@ -1,4 +1,4 @@
-//! What the source of a raw row says, letter by letter, if it still is what was read.
+//! The exact text of a raw row in its source, if the source has not changed since.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
@@ -58,7 +58,7 @@ fn text_of(root: &Root, file: &str, row: u64, evidence: &Evidence) -> Result<Str
             false => "it is not a file".to_owned(),
         });
     }
-    // Only a file that is what was read says what was read.
+    // Only an unchanged file shows what was read.
     match evidence.inputs.iter().find(|input| input.path == file) {
         Some(input) if !is_same(&path, &input.fingerprint) => {
             return Err("the file has changed since it was read".to_owned());

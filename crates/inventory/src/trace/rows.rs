@@ -12,7 +12,7 @@ use crate::found::Found;
 pub struct Rows {
     pub total: u64,
     pub sample: DataFrame,
-    /// In which of the files each row of the sample lies.
+    /// Which file each row of the sample is in.
     pub of: Vec<usize>,
 }
 

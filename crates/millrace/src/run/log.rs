@@ -40,7 +40,7 @@ impl Log {
         })
     }
 
-    /// One run at a time: `None` if another one is at work. The kernel lets go of it however this process ends.
+    /// One run at a time: `None` if another one is at work. The kernel releases it however this process ends.
     pub fn lock(&self) -> Result<Option<File>> {
         let path = self.folder.join(format!(".{}.lock", self.pipeline));
         let failed = |error: std::io::Error| Error::io("lock", &path, &error);
@@ -78,7 +78,7 @@ impl Log {
         written.map_err(|error| Error::io("append to", &self.file, &error))
     }
 
-    /// The last line that says something, without its end.
+    /// The last line that is not empty, without its line end.
     pub fn last_line(&self) -> String {
         let read = || -> std::io::Result<String> {
             let mut file = File::open(&self.file)?;

@@ -1,11 +1,11 @@
-//! How much memory stages need, as they needed it before, and how much all of them may need at once.
+//! How much memory stages are expected to need, from earlier runs, and how much all of them may need at once.
 
 use std::path::PathBuf;
 
 use spec::{Error, Name, Result, Tool};
 use tool::Project;
 
-/// The variable that says how much.
+/// The variable that sets the budget.
 const VARIABLE: &str = "MILLRACE_MEMORY";
 
 /// Units of memory, and their bytes.
@@ -76,7 +76,7 @@ fn bytes(text: &str) -> Result<u64> {
     }
 }
 
-/// An amount for people.
+/// An amount as people read it.
 pub fn shown(bytes: u64) -> String {
     match bytes {
         0..0x4000_0000 => format!("{} MiB", bytes.div_ceil(1 << 20)),

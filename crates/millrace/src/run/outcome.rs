@@ -15,7 +15,7 @@ pub struct Outcome {
     detail: String,
     /// The stage that stopped the run.
     pub stage: Option<Tool>,
-    /// What has not been reported yet: that time ran out, or that retries did not help.
+    /// What the stages have not reported: that time ran out, or that retries did not help.
     pub gave_up: Option<String>,
 }
 
@@ -43,7 +43,7 @@ impl Outcome {
                 Some(outcome)
             }
             Ended::Killed(signal) => {
-                // Mostly the kernel, for want of memory.
+                // Mostly the kernel, when memory runs out.
                 let cause = if signal == libc::SIGKILL { ", probably out of memory" } else { "" };
                 stopped(Exit::CannotRun, format!("in {tool}: ended by signal {signal}{cause}"))
             }

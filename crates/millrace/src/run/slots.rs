@@ -1,5 +1,5 @@
-//! How many stages work at once on this machine: pipelines that start at the same time share its cores and its memory
-//! instead of taking them from each other.
+//! How many stages work at once on this machine: pipelines that start at the same time share its cores and its
+//! memory instead of competing for them.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
@@ -14,7 +14,7 @@ use super::log::Log;
 use super::memory::{Memory, shown};
 use super::stage::{Ended, Stages};
 
-/// The variable that says how many.
+/// The variable that sets the number.
 const VARIABLE: &str = "MILLRACE_SLOTS";
 
 /// How often a run that waits looks for a free slot.
@@ -26,14 +26,14 @@ pub struct Slots {
     count: usize,
 }
 
-/// Held while a stage works; the kernel lets go of it however the process ends.
+/// Held while a stage works; the kernel releases it however the process ends.
 pub struct Slot(#[expect(dead_code, reason = "held, not read")] File);
 
 /// What keeps a stage from starting.
 #[derive(Debug, PartialEq)]
 enum Busy {
     Slots,
-    /// So many bytes are set aside for others.
+    /// This many bytes are set aside for others.
     Memory(u64),
 }
 
@@ -94,7 +94,7 @@ impl Slots {
                 Err(mut held) => {
                     is_alone = false;
                     let mut text = String::new();
-                    // What cannot be read is of a run without a budget.
+                    // A slot without a readable amount belongs to a run without a budget.
                     let _ = held.read_to_string(&mut text);
                     taken = taken.saturating_add(text.trim().parse().unwrap_or(0));
                 }

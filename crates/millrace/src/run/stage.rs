@@ -24,7 +24,7 @@ pub enum Ended {
     Code(i32),
     /// By a signal from another process.
     Killed(i32),
-    /// Its time, or that of the run, was over.
+    /// Its time, or that of the run, was up.
     TimedOut,
     /// The run was asked to stop.
     Interrupted,
@@ -63,7 +63,7 @@ impl<'a> Stages<'a> {
         Ok(Stages { pipeline, log, program, root, stop, until: None, is_shown })
     }
 
-    /// Runs a stage to its end, or until its time is over. What it says goes to the log. Also the bytes of memory that it
+    /// Runs a stage to its end, or until its time is up. Its messages go to the log. Also the bytes of memory that it
     /// needed at most.
     pub fn run(&mut self, tool: Tool, limit: Option<Length>) -> Result<(Ended, u64)> {
         self.log.note(&format!("{} {tool}", self.pipeline))?;
@@ -104,7 +104,7 @@ impl<'a> Stages<'a> {
                     (Some(code), _) => Ended::Code(code),
                     (None, signal) => Ended::Killed(signal.unwrap_or_default()),
                 };
-                // One that was done all the same is done.
+                // A stage that succeeded nevertheless has succeeded.
                 return Ok(match asked {
                     Some((why, _)) if ended != Ended::Code(0) => (why, needed),
                     _ => (ended, needed),
@@ -122,7 +122,7 @@ impl<'a> Stages<'a> {
             {
                 terminate(&child);
             }
-            // Short stages are not held up, long ones cost nothing.
+            // Short stages are not delayed, and waiting for long ones costs nothing.
             std::thread::sleep(if began.elapsed() < Duration::from_secs(1) { SHORT } else { LONG });
         }
     }
@@ -168,7 +168,7 @@ fn waited(child: &Child) -> std::io::Result<Option<(ExitStatus, u64)>> {
 
 fn terminate(child: &Child) {
     if let Ok(id) = libc::pid_t::try_from(child.id()) {
-        // SAFETY: kill has no memory to respect; the child is not waited for yet, so its id is still its own.
+        // SAFETY: kill touches no memory. The child has not been waited for, so its id is still its own.
         unsafe { libc::kill(id, SIGTERM) };
     }
 }
@@ -191,7 +191,7 @@ impl Shown {
         let Some(file) = &mut self.file else { return };
         let mut bytes = Vec::new();
         if file.read_to_end(&mut bytes).is_ok() && !bytes.is_empty() {
-            // Whoever looked on has gone.
+            // The terminal has been closed.
             let _ = std::io::stderr().lock().write_all(&bytes);
         }
     }
