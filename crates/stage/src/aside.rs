@@ -10,7 +10,7 @@ use crate::output::Accepted;
 use crate::refusals::Refusals;
 use crate::refused_rows::RefusedRows;
 
-/// What comes with a table's rows and is not passed on with them.
+/// What accompanies a table's rows but is not passed on with them.
 pub struct Aside {
     pub stage: &'static str,
     pub refused: RefusedRows,

@@ -1,4 +1,4 @@
-//! What people say of tables and columns, in the file of the stage that publishes them: the key `describe`.
+//! Descriptions of tables and columns, in the file of the stage that publishes them: the key `describe`.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -21,7 +21,7 @@ pub(crate) const DESCRIBE: &str = "describe";
 #[serde(transparent)]
 pub struct Descriptions(Map<Description>);
 
-/// What people say of a table: for `catalog`, footers and pages. Nothing of it changes a value.
+/// The description of a table: for `catalog`, footers and pages. It changes no values.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[schemars(rename = "Description")]

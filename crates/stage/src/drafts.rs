@@ -150,7 +150,7 @@ impl<S: Stage> Drafting<'_, S> {
         let columns = written.summary.as_ref().map(artifact::Summary::finish).unwrap_or_default();
         let mut results = self.judge(&table, checks, &row_checks, &written, &output.schema, &columns)?;
         let judged = (output.judged)();
-        // A record of what failed stays: it is still valid for what it found.
+        // The record of a failed check stays: it is still valid for what it found.
         let own = failed(&table, &judged.checks, &RowChecks::default());
         match judged.is_record {
             true => self.findings.borrow_mut().extend(own),
@@ -302,8 +302,8 @@ impl<S: Stage> Drafting<'_, S> {
     }
 }
 
-/// A check that sets rows aside is part of what the rows of the table are, as a filter is. The features of a row do not mean
-/// anything else where another row is missing.
+/// A check that sets rows aside is part of the definition of the table's rows, as a filter is. The meaning of a row's
+/// columns does not change if another row is missing.
 fn chosen(mut definitions: Definitions, row_checks: &RowChecks) -> Definitions {
     if !definitions.of_features {
         row_checks.choices().for_each(|(is, by)| definitions.choose_rows(is, &by));
@@ -311,7 +311,7 @@ fn chosen(mut definitions: Definitions, row_checks: &RowChecks) -> Definitions {
     definitions
 }
 
-/// Row checks decide which rows there are: so do the columns that theirs are made of.
+/// Row checks decide which rows there are, and so do the columns from which theirs are made.
 fn with_checks(mut lineage: Lineage, row_checks: &RowChecks) -> Lineage {
     let checked = row_checks.columns();
     let more = lineage.of(checked.iter().map(String::as_str));

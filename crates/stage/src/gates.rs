@@ -22,7 +22,7 @@ struct Gates {
     checks: Checks,
     /// The largest share of rows that the stage may refuse because it cannot read them.
     max_refused: MaxRefused,
-    /// What people say of the tables.
+    /// Descriptions of the tables.
     described: Descriptions,
 }
 

@@ -22,7 +22,7 @@ pub struct Incoming {
 }
 
 impl Incoming {
-    /// Opens the folder. Whoever is alone in it removes what a killed run left.
+    /// Opens the folder. A run that is alone in it removes what a killed run left.
     pub fn begin(root: &Root) -> Result<Incoming> {
         let folder = root.join(FOLDER);
         let failed = |error: std::io::Error| Error::io("write to", Path::new(FOLDER), &error);
@@ -36,7 +36,7 @@ impl Incoming {
         Ok(Incoming { root: root.clone(), folder, _lock: lock })
     }
 
-    /// A copy of `object`, and whether it had to come. Its time is that of the object: a file that is not ours is
+    /// A copy of `object`, and whether it had to be fetched. Its time is that of the object: a file that is not ours is
     /// known by it.
     pub fn copy(&self, object: &Object) -> Result<(PathBuf, bool)> {
         let state = format!("{} {} {}", object.url(), object.version(), object.size());
@@ -121,7 +121,7 @@ impl Incoming {
     }
 }
 
-/// Gives what came its name. Another run may have been faster: then it is the same.
+/// Gives the fetched artifact its name. If another run was faster, its copy is the same.
 fn settle(temporary: Temporary, target: &Path) -> Result<()> {
     let folder = target.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder).map_err(|error| Error::io("create", folder, &error))?;

@@ -1,4 +1,4 @@
-//! What waits until the stage's lock is free: telling other servers of the run, which may take as long as they like.
+//! Work that waits until the stage's lock is free: informing other servers of the run, which may take long.
 
 use std::cell::RefCell;
 use std::rc::Rc;

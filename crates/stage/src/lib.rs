@@ -137,12 +137,12 @@ pub trait Stage: Sized {
         String::new()
     }
 
-    /// A cause to run that neither inputs nor spec show.
+    /// A reason to run that neither inputs nor spec show.
     fn cause(_job: &Job<Self>) -> Option<String> {
         None
     }
 
-    /// Whether changed inputs are cause enough to run. `snapshot` is what the stage wrote last, `reason` the change. Answered
+    /// Whether changed inputs are reason enough to run. `snapshot` is what the stage wrote last, `reason` the change. Answered
     /// from footers, before any work. Default: they always are.
     fn enough(_job: &Job<Self>, _snapshot: &Snapshot, reason: String) -> Result<Cause> {
         Ok(Cause::Enough(reason))
@@ -153,7 +153,7 @@ pub trait Stage: Sized {
         Ok(false)
     }
 
-    /// What becomes of an error of a run. Default: it ends the tool. A stage of independent parts notes it, and continues with
+    /// What to do with an error of a run. Default: it ends the tool. A stage of independent parts notes it, and continues with
     /// what [`Stage::more`] says is left; once nothing is, `more` returns the error.
     fn failed(_job: &Job<Self>, error: Error) -> Result<()> {
         Err(error)
@@ -175,11 +175,11 @@ pub trait Stage: Sized {
     }
 }
 
-/// Whether there is cause to run.
+/// Whether there is a reason to run.
 pub enum Cause {
     /// There is: the reason.
     Enough(String),
-    /// There is not: what people should know, such as what is missing.
+    /// There is none: what people should know, such as what is missing.
     NotYet(String),
 }
 
@@ -195,7 +195,7 @@ pub struct Job<S: Stage> {
     pub checks: Checks,
     /// The largest share of rows that may be refused.
     pub max_refused: MaxRefused,
-    /// What people say of the tables.
+    /// Descriptions of the tables.
     pub described: Descriptions,
     pub flags: S::Flags,
     pub common: RunFlags,

@@ -1,8 +1,8 @@
 //! Keeps the stage folders on disk and the object store that `MILLRACE_STORE` names in step.
 //!
 //! The folders on disk are where work is done; the store is where snapshots live: its `latest` is the truth, artifacts
-//! are sent before it is replaced, and what is not on disk is fetched. Without `MILLRACE_STORE` all is as if this
-//! module were not there. See docs/adr/0007-object-stores.md.
+//! are sent before it is replaced, and what is not on disk is fetched. Without `MILLRACE_STORE` this module
+//! has no effect. See docs/adr/0007-object-stores.md.
 
 use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;
@@ -79,7 +79,8 @@ impl Mirror {
         Ok(Some(snapshot))
     }
 
-    /// The snapshots of the whole store, with the folders (relative to the root) of the stages that own them; none without a store.
+    /// The snapshots of the whole store, with the folders (relative to the root) of the stages that own them; none
+    /// without a store.
     pub fn snapshots(&self) -> Result<Vec<(PathBuf, Snapshot)>> {
         let Some(store) = &self.store else { return Ok(Vec::new()) };
         let mut snapshots = Vec::new();
@@ -110,7 +111,7 @@ impl Mirror {
     pub fn candidates(&self, folder: &Path) -> Result<Vec<Candidate>> {
         let current = self.latest(folder)?;
         for path in current.iter().flat_map(|snapshot| &snapshot.paths) {
-            // What is gone from the store is a reason to run, not to fail.
+            // An artifact that is missing in the store is a reason to run, not to fail.
             self.bring(path)?;
         }
         let mut candidates: Vec<Candidate> = Vec::new();
@@ -136,8 +137,8 @@ impl Mirror {
         Ok(came)
     }
 
-    /// Makes sure that the newest artifacts of `table` in `folder` (relative to the root) are on disk, at most `most`: for anyone who
-    /// looks back over runs, which other machines made. Without a store nothing is done.
+    /// Makes sure that the newest artifacts of `table` in `folder` (relative to the root) are on disk, at most `most`:
+    /// for anyone who looks back over runs, which other machines made. Without a store nothing is done.
     pub fn bring_newest(&self, folder: &Path, table: &str, most: usize) -> Result<()> {
         let Some(store) = &self.store else { return Ok(()) };
         let prefix = format!("{table}_");
@@ -196,8 +197,8 @@ impl Mirror {
         Ok(())
     }
 
-    /// Sends a file for others, who have no hash of it: it comes back before it counts as delivered. What was there already has been
-    /// compared.
+    /// Sends a file for others, who have no hash of it: it comes back before it counts as delivered. What was there
+    /// already has been compared.
     fn put_compared(&self, url: &Url, file: &Path) -> Result<()> {
         if self.cloud.put(url, file)? == Put::Sent {
             same_content(url, self.cloud.find(url)?.open(), &hash_file(file)?)?;
@@ -311,8 +312,9 @@ impl Mirror {
         Ok(())
     }
 
-    /// Sends what was appended to a journal here. If another machine appended first, its lines count: the store's are taken in the
-    /// place of those of ours, which all `may_go`. Whoever appended a line must look afterwards whether it is still there.
+    /// Sends what was appended to a journal here. If another machine appended first, its lines count: the store's are
+    /// taken in the place of those of ours, which all `may_go`. Whoever appended a line must look afterwards whether it
+    /// is still there.
     ///
     /// Errors: what [`Mirror::send_journal`] says; the journal here is then as it was.
     pub fn settle_journal(&self, folder: &Path, name: &str, may_go: &dyn Fn(&[u8]) -> bool) -> Result<()> {
@@ -325,7 +327,7 @@ impl Mirror {
         }
     }
 
-    /// A journal of which one side is the beginning of the other; none without a store.
+    /// A journal in which one side is the beginning of the other; none without a store.
     fn journal(&self, folder: &Path, name: &str) -> Result<Option<Journal>> {
         let Some(journal) = self.both(folder, name)? else { return Ok(None) };
         match journal.here.starts_with(&journal.there) || journal.there.starts_with(&journal.here) {

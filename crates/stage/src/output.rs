@@ -77,23 +77,23 @@ pub struct TableOutput {
     pub batches: Batches,
     pub books: BooksOf,
     pub empty: Empty,
-    /// What the source says once the last batch was taken.
+    /// What the source reports once the last batch was taken.
     pub finish: Box<dyn FnOnce() -> Facts>,
-    /// Gets the rows of each batch that are passed on, after the row checks and before the next batch is taken.
+    /// Receives the rows of each batch that are passed on, after the row checks and before the next batch is taken.
     pub accepted: Accepted,
-    /// What takes its place if its batches end in an error after which another try may succeed.
+    /// The table that takes its place if its batches end in an error after which another try may succeed.
     pub fallback: Option<Fallback>,
     /// What the columns mean.
     pub definitions: Option<Definitions>,
     /// From which input columns each column comes, as far as the stage's plan says it.
     pub lineage: Option<Lineage>,
-    /// What the stage itself judged of the rows, known at the end of the batches: as if it were checks of the spec.
+    /// Checks of the rows by the stage itself, known at the end of the batches: they count like checks of the spec.
     pub judged: Box<dyn FnOnce() -> Judged>,
     /// What else the evidence should say.
     pub notes: Notes,
 }
 
-/// What a source says of a table once the last batch was taken.
+/// What a source reports about a table once the last batch was taken.
 #[derive(Clone, Debug, Default)]
 pub struct Facts {
     /// How far an incremental source has come.
@@ -104,7 +104,7 @@ pub struct Facts {
     pub doubts: Vec<String>,
 }
 
-/// What a stage itself judged of the rows that went through it.
+/// Checks by a stage itself of the rows that went through it.
 #[derive(Clone, Debug, Default)]
 pub struct Judged {
     pub checks: Vec<CheckResult>,
@@ -142,7 +142,7 @@ pub enum BooksOf {
 }
 
 impl TableOutput {
-    /// A table of which every row comes from one of `rows_in` rows.
+    /// A table in which every row comes from one of `rows_in` rows.
     pub fn new(table: impl Into<String>, schema: Schema, batches: Batches, rows_in: u64) -> TableOutput {
         TableOutput {
             table: table.into(),
@@ -174,7 +174,7 @@ pub struct RenderedOutput {
 /// Writes the rows of a table to a file, which errors call by the text.
 pub type WriteRows = Box<dyn FnOnce(Rows, &mut File, &str) -> Result<Wrote>>;
 
-/// What was written of a table in a format of its own.
+/// The result of writing a table in a format of its own.
 #[derive(Clone, Debug, Default)]
 pub struct Wrote {
     pub rows: u64,

@@ -1,4 +1,4 @@
-//! What a run made visible, and how people and the run log are informed of it.
+//! What a run published, and how people and the run log are informed of it.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use spec::text::count;
 use spec::{Result, Root};
 use tool::{Dataset, facet};
 
-/// All that a run made visible.
+/// Everything that a run published.
 pub struct Publication {
     /// What is new.
     pub items: Vec<Item>,

@@ -1,4 +1,4 @@
-//! From drafts to what the world may see: names, the snapshot, and what is sent elsewhere.
+//! Publishes drafts: gives them their names, replaces the snapshot, and sends what goes elsewhere.
 
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
@@ -85,7 +85,7 @@ pub fn publish<S: Stage>(
 }
 
 /// Makes `snapshot` the stage's output: sends it to where it has to be, then replaces `latest`, in the store first.
-/// `guard` keeps an interruption away while names change; it comes back so that the log's line is in its care, too.
+/// `guard` keeps an interruption away while names change; it comes back so that the log's line is protected, too.
 ///
 /// If sending fails, both `latest` stay as they are, and the next run continues with what is pending.
 pub fn release<S: Stage>(job: &Job<S>, who: &str, snapshot: &Snapshot, mut guard: Publishing) -> Result<Publishing> {
@@ -98,7 +98,7 @@ pub fn release<S: Stage>(job: &Job<S>, who: &str, snapshot: &Snapshot, mut guard
             tracing::warn!("{who}: not published: what was written is kept here; the next run sends it");
         }
         sent?;
-        // Whether an interruption came too late to keep it from being replaced, the next run sees in the store.
+        // The next run sees in the store whether an interruption came too late to prevent the replacement.
         tool::signals::while_sending(|| job.mirror.replace_latest(&S::TOOL.folder(&job.pipeline), snapshot))?;
         guard = publishing();
     }
@@ -120,7 +120,7 @@ pub fn send_journals<S: Stage>(job: &Job<S>) -> Result<()> {
 }
 
 impl<S: Stage> Drafting<'_, S> {
-    /// Judges again what an earlier run wrote of tables of which this run has nothing new. Returns the hard checks that fail.
+    /// Judges again the earlier artifacts of tables for which this run has nothing new. Returns the hard checks that fail.
     fn recheck_kept(&self, drafts: &[Draft]) -> Result<Vec<String>> {
         let is_new = |table: &str| {
             drafts.iter().any(|draft| matches!(draft, Draft::Table { evidence, .. } if evidence.table == table))
@@ -209,7 +209,7 @@ impl<S: Stage> Drafting<'_, S> {
         Ok(ChangeLog { path: self.job.root.relative(&target).to_owned(), rows })
     }
 
-    /// A gate said no: the refused rows are kept for anyone who looks into it, all else is dropped.
+    /// A gate refused: the refused rows are kept for examination, everything else is removed.
     pub(crate) fn refuse(&self, drafts: Vec<Draft>, failures: &[String]) -> Error {
         let mut kept = Vec::new();
         for draft in drafts {

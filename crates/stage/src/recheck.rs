@@ -1,5 +1,5 @@
 //! Checks whose verdict changes with time alone, such as `freshness`: they are judged again where a stage has nothing new to
-//! write. Otherwise a source that stopped delivering would pass for ever.
+//! write. Otherwise a source that has stopped delivering would pass forever.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

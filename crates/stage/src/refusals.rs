@@ -12,7 +12,7 @@ use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use spec::Map;
 
-/// The share that ends a run, where the spec says nothing.
+/// The share that ends a run, if the spec sets none.
 const DEFAULT: f64 = 0.01;
 /// Kinds of reasons that are reported.
 const REPORTED: usize = 3;

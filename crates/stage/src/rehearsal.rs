@@ -1,7 +1,8 @@
 //! A stage run over small tables in a folder of its own: for tests of specs. Nothing of the project's data is read or written.
 //!
-//! The stage does its whole work as in a real run, so a rehearsal cannot differ from one. Only the gates do not apply: a sample has
-//! too few rows for limits on shares, counts and history. Row checks set rows aside however many there are.
+//! The stage does its whole work as in a real run, so a rehearsal cannot differ from one. Only the gates do not apply:
+//! a sample has too few rows for limits on shares, counts and history. Row checks set rows aside however many there
+//! are.
 
 use std::cell::{Cell, RefCell};
 use std::path::Path;
@@ -49,7 +50,7 @@ pub struct Rehearsed {
 /// # Errors
 /// Whatever ends a real run, but for gates.
 pub fn rehearse<S: Stage>(rehearsal: Rehearsal<'_, S>) -> Result<Vec<Rehearsed>> {
-    // What a real run would report on stderr is part of the answer here.
+    // What a real run would report on stderr is part of the result here.
     tracing::subscriber::with_default(tracing::subscriber::NoSubscriber::default(), || played(rehearsal))
 }
 
@@ -103,7 +104,7 @@ fn played<S: Stage>(rehearsal: Rehearsal<'_, S>) -> Result<Vec<Rehearsed>> {
     Ok(made)
 }
 
-/// An empty folder, in memory where the machine has such: what is there for milliseconds need not be synced to a disk.
+/// An empty folder, in memory if the machine has such a folder: files that exist for milliseconds need not be synced to a disk.
 fn folder() -> Result<tempfile::TempDir> {
     let builder = || tempfile::Builder::new().prefix("millrace-").to_owned();
     let failed = |error: std::io::Error| Error::io("make a folder in", &std::env::temp_dir(), &error);

@@ -45,7 +45,7 @@ impl Rows {
 /// fails is an error, a soft one warns, and refused rows are kept in the stage's folder.
 pub fn checked<S: Stage>(job: &Job<S>, table: TableOutput) -> Result<Rows> {
     if !job.common.verify {
-        // What goes elsewhere goes at once: it cannot be called back.
+        // What is sent elsewhere cannot be called back.
         verify(&job.artifacts)?;
     }
     if !has_checks(job, &table.table) {
@@ -118,7 +118,7 @@ impl<S: Stage> Drafting<'_, S> {
         Ok(Some(Draft::File { temporary, target, refused, evidence }))
     }
 
-    /// Writes a folder with its tables. If a check of one of them fails, the table is all that comes back.
+    /// Writes a folder with its tables. If a check of one of them fails, only that table is returned.
     pub(crate) fn folder(&self, output: FolderOutput, before: &[Draft], failures: &mut Vec<String>) -> Result<Draft> {
         let FolderOutput { name, write, tables, books, mut notes, lineage, then, standing: _ } = output;
         let target = self.job.folder().join(&name);

@@ -189,7 +189,7 @@ fn attempt<S: Stage>(job: &mut Job<S>, who: &str) -> Result<Exit> {
             let mut paths = Vec::new();
             loop {
                 job.carrier = OnceCell::new();
-                // What was fetched from the store meanwhile may bear the time that was free before.
+                // An artifact that was fetched from the store meanwhile may have taken the time that was free before.
                 job.stamp = free_stamp(&job.folder());
                 match once(job, who, &inputs, &reason) {
                     Ok(written) => paths = written,
@@ -314,7 +314,7 @@ fn decide<S: Stage>(job: &Job<S>, inputs: &[Input]) -> Result<Course> {
     Ok(Course::Run(why.unwrap_or_else(|| "it has not run yet".to_owned())))
 }
 
-/// Says what a run would do. Takes no lock and publishes nothing.
+/// Reports what a run would do. Takes no lock and publishes nothing.
 fn dry_run<S: Stage>(job: &Job<S>, who: &str) -> Result<Exit> {
     let inputs = S::inputs(job)?;
     match decide(job, &inputs)? {

@@ -1,4 +1,4 @@
-//! Is the published output still what this run would write? Answered from footers alone.
+//! Whether the published output is still what this run would write, answered from footers alone.
 
 use std::cmp::Ordering;
 use std::io::Write;
@@ -26,8 +26,8 @@ pub enum Answer {
     Run(String),
 }
 
-/// Compares the evidence of the artifacts in `snapshot` with `key`. All must be there; those of the newest run decide, for
-/// it looked at the others and kept them as they were. `looked`: of a run that looked later and found nothing new.
+/// Compares the evidence of the artifacts in `snapshot` with `key`. All must exist. Those of the newest run
+/// decide, because it compared the others and kept them. `looked`: of a run that looked later and found nothing new.
 pub fn answer(root: &Root, snapshot: Option<&Snapshot>, looked: Option<&Looked>, key: &Key<'_>) -> Result<Answer> {
     let Some(snapshot) = snapshot.filter(|snapshot| !snapshot.paths.is_empty()) else {
         return Ok(Answer::Run("it has not run yet".to_owned()));
@@ -77,7 +77,8 @@ pub struct Of {
     inputs: Vec<Input>,
 }
 
-/// What a run saw that found nothing new, and so left no evidence of it. It can be lost: then the stage looks again.
+/// What a run that found nothing new had compared; such a run leaves no evidence. If the note is lost, the stage
+/// compares again.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 pub struct Looked {
     paths: Vec<PathBuf>,

@@ -1,5 +1,5 @@
 //! Inputs are compared with their hashes while the stage works on them, so that a damaged file is never published from, at
-//! hardly any cost in time: the engine decodes a page whose bytes were changed without a word.
+//! hardly any cost in time: the engine silently decodes a page whose bytes were changed.
 
 use std::thread::JoinHandle;
 

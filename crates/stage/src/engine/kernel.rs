@@ -1,5 +1,5 @@
-//! A partition's process: rows in as an Arrow stream, or from Parquet files that are named; sealed parts and one line of JSON out.
-//! Needs no project.
+//! A partition's process: rows in as an Arrow stream, or from Parquet files that are named; sealed parts and one line
+//! of JSON out. Needs no project.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -136,7 +136,7 @@ fn run<S: Stage>(path: &Path, files: &[&Path]) -> Result<Exit> {
     let line = serde_json::to_string(&answer).map_err(|error| Error::cannot_run(error.to_string()))? + "\n";
     let mut stdout = std::io::stdout().lock();
     if let Err(error) = stdout.write_all(line.as_bytes()).and_then(|()| stdout.flush()) {
-        // Nobody will ever know of them.
+        // No answer names them.
         kept.iter().for_each(|part| drop(std::fs::remove_file(&part.path)));
         return Err(Error::try_again(format!("nobody reads the answer: {error}")));
     }

@@ -1,5 +1,5 @@
-//! Work that other processes do, each on a part of a table: the kernels of ADR 0023. The driver asks for rounds, believes only parts
-//! that were answered for and are what the answer says, and puts them together in the order of the table.
+//! Work that other processes do, each on a part of a table: the kernels of ADR 0023. The driver starts rounds, accepts
+//! only parts that match a kernel's answer, and puts them together in the order of the table.
 //!
 //! | file | responsibility |
 //! |---|---|
@@ -288,7 +288,7 @@ impl Carrier {
             .hint("nothing was published; run again"));
         }
         answers.iter().flat_map(|answer| &answer.parts).try_for_each(|part| self.check(part))?;
-        // Which process was first says nothing.
+        // The order in which processes ended has no meaning.
         answers.sort_by(|one, other| names(one).cmp(&names(other)));
         Ok(answers)
     }

@@ -110,7 +110,7 @@ impl Kernel {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(words.try_clone().map_err(failed)?);
         let mut child = command.spawn().map_err(failed)?;
         let Some(stdin) = child.stdin.take() else { return Err(Error::cannot_run("a process has no stdin")) };
-        // A process that is dead already is found out when it is waited for.
+        // That a process has died shows when it is waited for.
         let to = StreamOut::create(BufWriter::with_capacity(1 << 20, stdin), asked.columns).ok();
         Ok(Kernel { partition, child, to, words })
     }
@@ -122,7 +122,7 @@ impl Kernel {
     }
 
     fn end(&mut self) {
-        // Whether all of it arrived, the process says by the rows that it counts.
+        // The process counts the rows, which shows whether all of them arrived.
         drop(self.to.take().map(StreamOut::finish));
     }
 
@@ -148,7 +148,7 @@ impl Kernel {
 
 impl Drop for Kernel {
     fn drop(&mut self) {
-        // Without its rows a process ends by itself; where the run fails, it must not outlive it.
+        // A process that gets no more rows ends. If the run fails, it must not outlive the run.
         self.to = None;
         let _ = self.child.kill();
         let _ = self.child.wait();
