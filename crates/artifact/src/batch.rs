@@ -17,7 +17,7 @@ pub struct Batch {
     pub refused: Option<DataFrame>,
     /// Rows that a named rule took out of this batch.
     pub removed: Vec<Removed>,
-    /// Rows of the change log, which tell of cells in `rows` and count nowhere.
+    /// Rows of the change log, about cells in `rows`; they do not count in the books.
     pub changes: Option<DataFrame>,
 }
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use spec::{Error, Result};
 
-/// What became of rows that were not passed on unchanged.
+/// What happened to rows that were not passed on unchanged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Fate {

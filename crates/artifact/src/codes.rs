@@ -1,11 +1,12 @@
-//! Texts of which there are few, by number: what a dictionary is written from, and what summaries are made from.
+//! Columns with few distinct texts, each by its number: dictionaries are written from it, and summaries made.
 
 use std::collections::HashMap;
 
 use foldhash::fast::FixedState;
 use polars_arrow::array::{Array, DictionaryArray, PrimitiveArray, Utf8ViewArray, View};
 
-/// The distinct texts of an array in the order in which they first occur, and the number of each row's text; 0 where it is null.
+/// The distinct texts of an array in the order in which they first occur, and the number of each row's text; 0 where it
+/// is null.
 pub(crate) struct Codes<'a> {
     pub values: Vec<&'a str>,
     keys: Vec<u32>,
@@ -20,8 +21,9 @@ const LONG: usize = 64;
 /// Views that are remembered without a search, by some of their bits.
 const PLACES: usize = 1 << 10;
 
-/// Nothing for texts that hardly repeat, whose dictionary would be larger than they are. The engine would find the same dictionary
-/// by hashing and comparing every text; views of short texts, which hold them whole, are distinguished faster.
+/// Nothing for texts that hardly repeat, whose dictionary would be larger than they are. The engine would find the same
+/// dictionary by hashing and comparing every text; views of short texts, which hold them whole, are distinguished
+/// faster.
 pub(crate) fn codes(texts: &Utf8ViewArray) -> Option<Codes<'_>> {
     match texts.validity().filter(|_| texts.null_count() > 0) {
         None => numbered(texts, |_| false),

@@ -93,7 +93,7 @@ impl Definition {
         self.hash.is_empty()
     }
 
-    /// A column of several tables under one name, made in all the ways of `ways`, of which there is at least one.
+    /// A column of several tables under one name, made in all the ways of `ways`, which is not empty.
     pub fn union(ways: &[&Definition]) -> Definition {
         match ways {
             [one] => (*one).clone(),
@@ -176,8 +176,8 @@ impl Definitions {
         itself.or_else(|| self.read_differently(&[(name, was, is)]).pop())
     }
 
-    /// The raw columns that are read in another way now than they were, and what is made of them. Nothing is known of columns
-    /// of tables that were not there.
+    /// The raw columns that are read in another way now than they were, and what is made of them. Nothing is known
+    /// about columns of tables that were not read.
     fn read_differently(&self, pairs: &[(&str, Option<&Definition>, Option<&Definition>)]) -> Vec<String> {
         // By how they were read and are read: settings of the whole source are named once.
         let mut changed: BTreeMap<(&str, &str), Affected> = BTreeMap::new();
@@ -233,9 +233,9 @@ const NAMED: usize = 5;
 
 /// How two definitions of one column differ.
 enum Difference {
-    /// In itself, in words.
+    /// How the column itself differs, in words.
     Itself(String),
-    /// In the columns that it reads.
+    /// Whether the columns that it reads differ.
     Reads,
 }
 

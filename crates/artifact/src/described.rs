@@ -1,10 +1,10 @@
-//! What people say of a table and its columns: descriptions, owner, tags.
+//! What people have written about a table and its columns: descriptions, owner, tags.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// What the stage's YAML says of a table under `describe`.
+/// What the stage's YAML says about a table under `describe`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Described {

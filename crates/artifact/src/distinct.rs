@@ -15,7 +15,7 @@ const RECENT: usize = 256;
 /// Numbers that are hashed at a time.
 const BLOCK: usize = 512;
 
-/// How many distinct values went by: exactly up to 1,024, estimated beyond.
+/// How many distinct values there were so far: exactly up to 1,024, estimated beyond.
 #[derive(Clone, Debug)]
 pub enum Distinct {
     /// The values, and those that came last by their lowest bits: where few repeat, most are found there.

@@ -70,7 +70,7 @@ impl<W: Write> RowGroups<W> {
         Ok(RowGroups { file, pending: None, usual, texts, gathering: Duration::ZERO })
     }
 
-    /// Gathers on the way what is to be known of texts, column by column: the numbers that a dictionary gives them save looking
+    /// Gathers statistics of texts on the way, column by column: the numbers that a dictionary gives them save looking
     /// at each.
     pub(crate) fn gather(&mut self, texts: Vec<Option<Texts>>) {
         self.texts = texts;

@@ -1,4 +1,4 @@
-//! The record in each artifact's footer: where it came from, what became of every row, what was checked.
+//! The record in each artifact's footer: where it came from, what happened to every row, what was checked.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -39,7 +39,7 @@ pub struct Evidence {
     /// How names and types of the columns changed from run to run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schema: Option<SchemaHistory>,
-    /// What people say of the table.
+    /// What people have written about the table.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub described: Option<Described>,
     /// How good the table is; files that are not tables have none.
@@ -54,7 +54,7 @@ pub struct Evidence {
     /// How far an incremental source has come.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bookmark: Option<Value>,
-    /// What the stage has to say beyond this.
+    /// The stage's own notes.
     #[serde(default, skip_serializing_if = "Notes::is_empty")]
     pub notes: Notes,
     /// BLAKE3 of the artifact's content, as hex.
@@ -69,7 +69,7 @@ impl Evidence {
     /// - 2: shares of frequent values are of the values, no longer of the rows; quantiles are percentiles.
     pub const FORMAT: u32 = 2;
 
-    /// The record of a table that nothing is known of yet but where it belongs. Whoever writes the table fills in the rest.
+    /// The record of a table of which only its place is known. The code that writes the table fills in the rest.
     pub fn of(tool: Tool, pipeline: &str, table: &str, time: DateTime<Utc>) -> Evidence {
         Evidence {
             format: Evidence::FORMAT,

@@ -77,7 +77,7 @@ pub(crate) fn seal(path: &Path, evidence: &Evidence) -> Result<()> {
     rewrite(path, Some(evidence.to_json()?))
 }
 
-/// Takes the evidence out of the footer of the Parquet file at `path`: for files that leave the house.
+/// Takes the evidence out of the footer of the Parquet file at `path`: for files that leave the company.
 pub fn strip(path: &Path) -> Result<()> {
     rewrite(path, None)
 }
@@ -126,8 +126,8 @@ pub(crate) fn start_in(tail: &[u8]) -> usize {
     rest.len().saturating_sub(u32::from_le_bytes([*a, *b, *c, *d]) as usize)
 }
 
-/// Whether counts and places can be those of a file of this length. The engine takes them as they are, and asks for memory
-/// by them, of which a process dies that no one can catch.
+/// Whether counts and places can be those of a file of this length. The engine trusts them and allocates memory for
+/// them, and a failed allocation ends the process.
 fn is_plausible(metadata: &ParquetMetaData, length: u64) -> bool {
     /// More rows than any writer puts into one row group.
     const ROWS: i64 = 1 << 31;

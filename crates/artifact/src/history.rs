@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use crate::{Evidence, Kind, evidence_of};
 
 /// The evidence of earlier artifacts of `table` in `folder`, newest first, at most `most`: tables, tables written in
-/// another format, and tables in the folder of a model version. Files that cannot be read are left out: history is no
-/// reason to stop a run.
+/// another format, and tables in the folder of a model version. Files that cannot be read are left out: missing history is not
+/// a reason to stop a run.
 pub fn of_table(folder: &Path, table: &str, most: usize) -> Vec<Evidence> {
     files_of_table(folder, table, most).into_iter().map(|(_, evidence)| evidence).collect()
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use spec::{Error, Result};
 
 /// Waits for the lock of the journal `path`, which lies beside it as `.<name>.lock`. Held while the file is compared,
-/// appended to or replaced, and for no longer; the kernel lets go of it however the program ends.
+/// appended to or replaced, and no longer; the kernel releases it however the program ends.
 ///
 /// # Errors
 /// Cannot run: the folder is missing or cannot be written to.

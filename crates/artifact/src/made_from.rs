@@ -1,4 +1,4 @@
-//! What a table was made from: tables and files, and the steps after which its rows are other rows. To decide whether
+//! What a table was made from: tables and files, and the steps that make other rows. To decide whether
 //! it has to be made again, and to trace rows (docs/adr/0019-tables-from-tables.md).
 
 use serde::{Deserialize, Serialize};
@@ -44,7 +44,7 @@ pub struct Read {
 pub enum Purpose {
     /// Its rows become rows of the table.
     Rows,
-    /// A step reads it beside the rows.
+    /// A step reads it in addition to its rows.
     Join,
     /// A file that a step names, or decisions of people.
     File,
@@ -53,24 +53,25 @@ pub enum Purpose {
 }
 
 impl Read {
-    /// Whether the same was read, wherever it lay. Equal values that were read in another way are others: their columns mean something else.
+    /// Whether the same was read, wherever it was. Equal values that were read in another way do not count as the same:
+    /// their columns have another meaning.
     pub fn is_same(&self, other: &Read) -> bool {
         let key = |read: &Read| (read.purpose, read.stage, read.table.clone());
         key(self) == key(other) && self.fingerprint == other.fingerprint && self.meaning == other.meaning
     }
 }
 
-/// A step after which the rows are others, or have cells of another table.
+/// A step that makes other rows, or adds cells of another table.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Reshape {
     /// Counted from 1.
     pub step: usize,
     /// `join`, `aggregate`, …
     pub name: String,
-    /// The table that it reads beside the rows.
+    /// The other table that it reads.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub with: Option<String>,
-    /// By what rows belong together.
+    /// The columns by which rows belong together.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub keys: Vec<KeyColumn>,
 }

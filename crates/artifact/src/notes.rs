@@ -1,4 +1,4 @@
-//! What a stage has to say in its evidence beyond what every stage says. Other stages read some of it, so each note has a
+//! What a stage notes in its evidence beyond what every stage records. Other stages read some of it, so each note has a
 //! name and a type here.
 
 use std::collections::BTreeMap;
@@ -55,10 +55,10 @@ pub struct Notes {
     /// clean: what the table was made from, in order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub reads: Vec<Read>,
-    /// clean: the steps after which rows are others, or have cells of another table, in order.
+    /// clean: the steps that make other rows, or add cells of another table, in order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub reshapes: Vec<Reshape>,
-    /// monitor: what it found, as far as it is cause to train again.
+    /// monitor: what it found, as far as it can be a reason to train again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub watch: Option<MonitorFindings>,
     /// export: hash of what was delivered and how. An equal one is not delivered again.

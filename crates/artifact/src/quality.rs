@@ -8,7 +8,7 @@ use crate::{Books, CheckResult, ColumnSummary, Fate, Verdict};
 
 /// Shares from 0 to 1 after the dimensions of data quality (DAMA UK, 2013), and the product of the first three as a score.
 ///
-/// The score does not depend on the checks: to write one, soft or hard, neither lowers nor lifts it. Rows that a check
+/// The score does not depend on the checks: adding one, soft or hard, neither lowers nor raises it. Rows that a check
 /// takes out count as they came, as though the check were not there.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Quality {
@@ -17,11 +17,11 @@ pub struct Quality {
     pub completeness: f64,
     /// Rows that the stage could read and use, of the rows that came in; those that checks refused are among them.
     pub validity: f64,
-    /// Rows that were no duplicates, of the rows that came in.
+    /// Rows that were not duplicates, of the rows that came in.
     pub uniqueness: f64,
     /// Checks that passed, of those that had something to judge: reported, but not part of the score.
     pub consistency: f64,
-    /// 100 times the product of completeness, validity and uniqueness: 100 if nothing was amiss.
+    /// 100 times the product of completeness, validity and uniqueness: 100 if there was no defect.
     pub score: f64,
 }
 

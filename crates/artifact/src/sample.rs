@@ -9,7 +9,7 @@ pub(crate) struct Sample<T> {
     most: usize,
     /// Rows of a block.
     stride: u64,
-    /// Rows that went by.
+    /// Rows so far.
     seen: u64,
     values: Vec<T>,
 }

@@ -49,8 +49,8 @@ pub fn open(root: &Root, path: &Path) -> Result<Artifact> {
     open_columns(root, path, None)
 }
 
-/// As [`open`], for a reader of these columns only: others may be of types that are not read. Before such a file is scanned,
-/// [`crate::without_unreadable`] must copy what can be read.
+/// As [`open`], for a reader of these columns only: other columns may be of types that cannot be read. Before such a
+/// file is scanned, [`crate::without_unreadable`] must copy what can be read.
 pub fn open_columns(root: &Root, path: &Path, columns: Option<&[String]>) -> Result<Artifact> {
     let file = root.join(path);
     if !file.exists() {

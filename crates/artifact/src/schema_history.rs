@@ -51,7 +51,7 @@ pub fn typed(columns: &[ColumnSummary]) -> Vec<(&str, &str)> {
     columns.iter().map(|column| (&*column.name, &*column.column_type)).collect()
 }
 
-/// What differs between two lists of columns with their types, in words. Their order means nothing.
+/// What differs between two lists of columns with their types, in words. Their order does not matter.
 pub fn changes(was: &[(&str, &str)], is: &[(&str, &str)]) -> Vec<String> {
     let find = |columns: &[(&str, &str)], name: &str| {
         columns.iter().find(|(known, _)| *known == name).map(|(_, t)| (*t).to_owned())

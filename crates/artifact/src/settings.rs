@@ -44,7 +44,7 @@ fn flow_text(text: &str) -> String {
     let plain = text.starts_with(|c: char| c.is_ascii_alphabetic())
         && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
         && !WORDS.contains(&text.to_lowercase().as_str())
-        // `nan`, `inf`, `e1` and their like are words to YAML only, but no harm is in quoting them.
+        // `nan`, `inf`, `e1` and their like are words to YAML, but quoting them does no harm.
         && text.parse::<f64>().is_err();
     let span = text.chars().next().is_some_and(|c| c.is_ascii_digit()) && text.parse::<spec::Span>().is_ok();
     match plain || span {

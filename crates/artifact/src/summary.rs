@@ -25,7 +25,7 @@ const NUMBERS: usize = 1 << 14;
 /// A column with more distinct values than these has no frequent ones.
 const FREQUENT: u64 = 50;
 
-/// What is known of a column.
+/// What is known about a column.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ColumnSummary {
     pub name: String,
@@ -183,7 +183,7 @@ impl Column {
         }
     }
 
-    /// `beyond` looks for the range where floats do not tell it.
+    /// `beyond` finds the range where floats are not exact.
     fn observe_whole<T: PolarsNumericType>(
         &mut self,
         numbers: &ChunkedArray<T>,

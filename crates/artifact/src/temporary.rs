@@ -54,7 +54,7 @@ pub fn sweep(folder: &Path) {
 }
 
 fn remove(path: &Path) {
-    // Gone already is as good as removed; anything else shows at the next sweep.
+    // A file that is already gone counts as removed; any other failure shows at the next sweep.
     let _ = if path.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) };
 }
 

@@ -1,4 +1,4 @@
-//! What is known of a column of texts: how many distinct ones, the smallest and the largest, a sample.
+//! What is known about a column of texts: how many distinct ones, the smallest and the largest, a sample.
 
 use std::collections::BTreeMap;
 use std::hash::BuildHasher;
@@ -51,8 +51,8 @@ impl Texts {
         let mut before = 0;
         for (at, view) in chunk.views().iter().enumerate() {
             let bits = view.as_u128();
-            // A column of one text, such as the file that the rows come from. What a null row holds is not looked at: it may be a
-            // text that comes later.
+            // A column of one text, such as the file that the rows come from. What a null row holds is not looked at:
+            // it may be a text that comes later.
             if (bits == before && bits != 0) || is_null(at) {
                 continue;
             }

@@ -191,7 +191,7 @@ impl Writer {
             }
             Writer::There { rows, .. } => match rows.send(batch) {
                 Ok(()) => Ok(()),
-                // It stopped, and knows why.
+                // The thread has stopped, and returns the reason.
                 Err(_) => {
                     std::mem::replace(self, Writer::Gone).groups()?;
                     Err(PolarsError::ComputeError("the writing thread ended early".into()))

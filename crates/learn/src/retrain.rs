@@ -1,4 +1,4 @@
-//! Whether new data are cause enough to train again.
+//! Whether new data are reason enough to train again.
 
 use artifact::MonitorFindings;
 use chrono::{DateTime, Days, Months, TimeDelta, Utc};
@@ -7,14 +7,14 @@ use serde::Deserialize;
 use spec::text::percent;
 use spec::{Span, Unit};
 
-/// When a changed feature table is cause to train again.
+/// When a changed feature table is reason to train again.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 pub struct RetrainRule {
-    /// Causes, of which one is enough. Without a change of the feature table none counts: the same model would come out.
+    /// Reasons, any of which is enough. Without a change of the feature table none counts: the same model would result.
     pub when: RetrainWhen,
 }
 
-/// Causes to train again.
+/// Reasons to train again.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct RetrainWhen {
@@ -54,7 +54,7 @@ impl RetrainRule {
         Ok(())
     }
 
-    /// Whether there is cause to train again: what it is, or as an error all that is not enough.
+    /// The reason to train again, or as an error why the changes are not enough.
     pub fn cause(&self, since: &Since) -> Result<String, String> {
         let when = &self.when;
         let (mut causes, mut none) = (Vec::new(), Vec::new());

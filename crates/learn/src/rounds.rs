@@ -1,4 +1,4 @@
-//! What the libraries that boost trees have in common: when they stop, and what comes of it.
+//! What the libraries that boost trees have in common: when they stop, and their result.
 
 /// When to stop growing trees.
 pub(crate) struct Stop<'data, Rows> {

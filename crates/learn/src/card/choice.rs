@@ -43,8 +43,8 @@ pub(super) fn experiments(manifest: &Manifest) -> String {
 /// Trials of a search that are shown.
 const TRIALS: usize = 10;
 
-/// The searches for settings: how many trials there were, and how much of what the best one promised is left on rows that
-/// steered nothing.
+/// The searches for settings: how many trials there were, and how much of the best one's gain is left on rows that the
+/// search did not see.
 pub(super) fn searches(manifest: &Manifest, metric: Metric) -> String {
     manifest.searches.iter().map(|search| searched(manifest, search, metric)).collect()
 }

@@ -1,4 +1,4 @@
-//! The model card: what was learned on what, how good it is, who decided what and why, and where it ends.
+//! The model card: what was learned from which rows, how good it is, who decided what and why, and its limits.
 
 mod choice;
 mod groups;

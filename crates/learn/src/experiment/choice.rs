@@ -39,7 +39,7 @@ pub(super) fn compare(spec: &TrainSpec, outcomes: &mut [Outcome], chosen: usize,
     }
 }
 
-/// What there is to say of a choice that chance may have made; `None` if every other experiment is surely worse. `judges`:
+/// The note on a choice that may be due to chance; `None` if every other experiment is surely worse. `judges`:
 /// the rows that it was made on, in words.
 pub(super) fn within_noise(spec: &TrainSpec, tried: &[Tried], chosen: &str, judges: &str) -> Option<String> {
     let rivals: Vec<String> = tried

@@ -24,7 +24,7 @@ enum Carried {
 }
 
 impl Carried {
-    /// What `column` is, if it is not a feature by itself.
+    /// What `column` is, if it is not a feature by default.
     fn of(column: &str, spec: &TrainSpec, known: &Known) -> Option<Carried> {
         let splits = spec.split.by != SplitBy::Random && spec.split.column.as_deref() == Some(column);
         match column {

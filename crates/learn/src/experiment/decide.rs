@@ -21,7 +21,7 @@ pub type Rebuild<'a> = &'a dyn Fn(&LoadedVersion) -> Result<DataFrame>;
 /// What the champion scores.
 struct Compared<'a> {
     rows: Cow<'a, DataFrame>,
-    /// What people should know of the comparison; empty if nothing.
+    /// What people should know about the comparison; empty if nothing.
     remark: String,
 }
 
@@ -35,7 +35,7 @@ impl Trial {
     /// the 95 % interval of the gain over the champion, on the challenger's test rows, lies above the margin.
     ///
     /// The champion scores features that mean what it learned. Where the table's do not, `rebuild` makes them; if it
-    /// cannot, or if the label is another question, the two cannot be compared: then nothing is promoted by itself.
+    /// cannot, or if the label has another meaning, the two cannot be compared: then nothing is promoted automatically.
     pub fn decide_with(&self, champion: Option<&LoadedVersion>, rebuild: Rebuild<'_>) -> Result<Decision> {
         let decision = |action, why: String, metrics| Decision {
             action,

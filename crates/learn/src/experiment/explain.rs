@@ -9,7 +9,7 @@ use crate::{Matrix, Model};
 /// Rows of the test part that are explained at most, and at least, if there are so many.
 const MOST: usize = 100_000;
 const LEAST: usize = 1_000;
-/// Products that may be spent on it: a second or two. Not a time, for equal inputs give equal cards.
+/// Products that may be spent on it: a second or two. Not a time limit, because equal inputs must give equal cards.
 const EFFORT: usize = 500_000_000;
 
 pub(super) fn explain(model: &dyn Model, test: &Matrix, seed: u64) -> Result<Option<Explained>> {

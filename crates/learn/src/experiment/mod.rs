@@ -44,12 +44,12 @@ pub struct Explained {
     pub rows: Matrix,
 }
 
-/// What is known of a table from its evidence.
+/// What is known about a table from its evidence.
 #[derive(Clone, Debug, Default)]
 pub struct Known {
     /// How long after its time a row's label is known.
     pub horizon_days: Option<i64>,
-    /// The column that says of each row when its label is known, where that is not the same for all.
+    /// The column that says when each row's label is known, where that is not the same for all.
     pub label_known_at: Option<String>,
     /// How many periods ahead a table of series predicts.
     pub horizon_periods: Option<u32>,
@@ -74,7 +74,7 @@ pub struct Trial {
     pub definitions: Option<Definitions>,
     /// What the features hold in the train part.
     pub summaries: Vec<FeatureSummary>,
-    /// What people should know of the columns: those that are not learned from although they are not excluded.
+    /// Notes on columns: those that are not learned from although they are not excluded.
     pub notes: Vec<String>,
     /// Rows of the table, purged ones included.
     pub rows: u64,

@@ -11,7 +11,7 @@ use super::{Contender, TrainSpec, Tried};
 use crate::metrics::{Metric, Scored};
 use crate::{Data, Fold, Model, Task, Tuned};
 
-/// What became of a contender.
+/// The outcome of a contender.
 pub(super) struct Outcome {
     pub tried: Tried,
     /// What learned from the train part; none with folds, of which no model has learned from all rows.
@@ -108,7 +108,7 @@ pub(super) fn fit_all(
     contenders.iter().zip(rounds).map(|(contender, round)| over_folds(spec, contender, round)).collect()
 }
 
-/// Fits every contender on the same rows. Those that use all cores by themselves run one after the other, the rest side
+/// Fits every contender on the same rows. Learners that use all cores themselves run one after the other, the rest side
 /// by side.
 fn fit_round(
     spec: &TrainSpec,

@@ -1,5 +1,5 @@
-//! Which columns count the rows, such as the index that a data frame was saved with. What such a column says of the label
-//! is how the file was sorted, which no new row has.
+//! Which columns count the rows, such as the index that a data frame was saved with. Such a column tells the model how the
+//! file was sorted, which means nothing for a new row.
 
 use std::collections::{HashMap, HashSet};
 

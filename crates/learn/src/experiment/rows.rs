@@ -201,7 +201,7 @@ impl<'a> Table<'a> {
         artifact::collect(frame.select(columns), &format!("table '{}'", self.spec.table))
     }
 
-    /// Those of the columns `names` that count the rows. A glance at the first rows spares reading all others whole.
+    /// Those of the columns `names` that count the rows. A look at the first rows avoids reading most other columns completely.
     fn row_numbers(&self, mut names: Vec<String>) -> Result<Vec<String>> {
         const GLANCE: u32 = 1000;
         let traced = Places::columns(&self.names);
@@ -440,8 +440,8 @@ pub(super) fn cut(table: &Table<'_>, split: &Split, targets: &Targets) -> Result
     Ok(Parts { train: next()?, valid: next()?, test: next()?, steering: next()? })
 }
 
-/// The test part with all columns of the table, since a champion may need columns that the challenger does not. Read once the
-/// models have learned: until then nobody needs them, and they are the widest of all that is held.
+/// The test part with all columns of the table, since a champion may need columns that the challenger does not. Read once
+/// the models have learned: they are not needed before, and take the most memory.
 pub(super) fn test_rows(table: &Table<'_>, split: &Split) -> Result<DataFrame> {
     let numbers = [numbers(split.parts.iter().map(|part| *part == Part::Test))];
     let mut columns = Vec::with_capacity(table.names.len());

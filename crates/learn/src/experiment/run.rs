@@ -56,7 +56,7 @@ impl Contender {
 /// nothing to learn, parts without rows, a validation part on which the choosing metric is undefined,
 /// scores that are not numbers. A gate that does not pass is not an error: it is in [`Trial::gate`].
 pub fn run(spec: &TrainSpec, table: LazyFrame, known: &Known, progress: &dyn Fn(&str)) -> Result<Trial> {
-    // Before anything takes its time.
+    // Before anything that takes long.
     for (name, experiment) in spec.experiments.iter() {
         experiment.learner.ready().context(format!("experiment '{name}'"))?;
     }

@@ -8,9 +8,9 @@ use spec::random::mix;
 /// Rows whose entities are looked at together.
 const AT_ONCE: usize = 1 << 16;
 
-/// Which rows are kept, if the table has more than `most`: those of entities that are drawn by a hash of their names, so that an entity
-/// is in the sample with all its rows or with none, and about `most` rows are left. Equal seeds draw the same entities, whatever rows
-/// there are beside them. Rows without an entity are drawn together.
+/// Which rows are kept, if the table has more than `most`: those of entities that are drawn by a hash of their names,
+/// so that an entity is in the sample with all its rows or with none, and about `most` rows are left. Equal seeds draw
+/// the same entities, whatever other rows there are. Rows without an entity are drawn together.
 pub(super) fn drawn(entities: &Column, most: u64, seed: u64) -> Result<Option<BooleanChunked>> {
     let rows = entities.len() as u64;
     if rows <= most {
@@ -41,7 +41,8 @@ mod tests {
     use super::super::tests::{BY_TIME, spec, table, trial_with};
     use super::*;
 
-    /// What comes out is what comes out of a table of these rows alone, and the rows of the test part are found in the whole table.
+    /// What comes out is what comes out of a table of these rows alone, and the rows of the test part are found in the
+    /// whole table.
     #[test]
     fn a_trial_of_drawn_rows_is_that_of_a_table_of_them() {
         let whole = table(400);

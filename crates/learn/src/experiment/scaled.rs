@@ -52,7 +52,7 @@ fn is_known(features: &[String], rows: &Matrix) -> Vec<bool> {
     (0..rows.rows()).map(|row| columns.iter().any(|column| column[row].is_finite())).collect()
 }
 
-/// What there is to say of plain forecasts that have no value for some rows of the test part.
+/// The note on plain forecasts that have no value for some rows of the test part.
 pub(super) fn without_value(contenders: &[Contender], test: &Matrix) -> Vec<String> {
     let note = |contender: &Contender| {
         let features = contender.learner.repeats();

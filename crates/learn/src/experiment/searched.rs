@@ -1,8 +1,8 @@
 //! Fits the experiments: those without a search as they are written, the others with the best settings that are found.
 //!
 //! Trials are judged on rows that judge nothing else ([`crate::Split::steer`]). The best of them then takes part in the
-//! choice as one experiment, by its scores of the rows that steered nothing: however many trials there were, having been
-//! the best of them earns it nothing there.
+//! choice as one experiment, by its scores of the rows that steered nothing: being the best of many
+//! trials gives it no advantage there.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

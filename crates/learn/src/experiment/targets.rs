@@ -1,4 +1,4 @@
-//! What the table says of every row beside its features: its label or class, and how much it counts.
+//! What the table holds for every row besides its features: its label or class, and how much it counts.
 
 use std::collections::{HashMap, HashSet};
 
@@ -10,7 +10,7 @@ use super::TrainSpec;
 use super::rows::{PartRows, column, no_nulls};
 use crate::{LabelTransform, Matrix, Part, Split, Task};
 
-/// What the table says of every row beside its features.
+/// What the table holds for every row besides its features.
 pub(super) struct Targets {
     pub label: Vec<f64>,
     /// The names of the classes, where there are several: the label is the number of one of them.
@@ -94,7 +94,7 @@ pub(super) fn label(rows: &DataFrame, spec: &TrainSpec) -> Result<Vec<f64>> {
     Ok(values)
 }
 
-/// Most classes: more are names of things.
+/// The most classes: more values than this are names of things.
 const MAX_CLASSES: usize = 100;
 
 /// The number of each row's class, and the names of all classes in order of their numbers: texts in theirs, numbers in

@@ -39,10 +39,10 @@ pub struct TrainSpec {
     /// that say where a row came from (names that begin with `_`).
     #[serde(default)]
     pub exclude: Vec<String>,
-    /// Columns that are learned from although they are left out by themselves, such as `[cutoff]`. Never the label.
+    /// Columns that are learned from although they are left out by default, such as `[cutoff]`. Never the label.
     #[serde(default)]
     pub include: Vec<String>,
-    /// The column that says how much a row counts: finite numbers from 0, of which only ratios matter. A row of weight 2
+    /// The column that says how much a row counts: finite numbers from 0, of which only the ratios matter. A row of weight 2
     /// is as good as the row twice. It is never learned from. Default: all rows count the same.
     #[serde(default)]
     pub weight: Option<String>,
@@ -51,7 +51,7 @@ pub struct TrainSpec {
     /// what to learn from, such as those that balance classes. Default: `true`.
     #[serde(default = "yes")]
     pub weighted_metrics: bool,
-    /// The column that says of each row when its label became known, such as the day on which goods came back. A split by
+    /// The column that says when each row's label became known, such as the day on which goods were returned. A split by
     /// time lets no row teach before then. It is never learned from. Default: what features.yaml says, the same for all
     /// rows.
     #[serde(default)]
@@ -65,8 +65,8 @@ pub struct TrainSpec {
     pub split: SplitSpec,
     /// Cross-validation: the rows of train and validation are divided into so many folds, 2 to 50; each experiment is
     /// learned once per fold, from the others, and judged on it. Folds are made as `split` says: at random (each class
-    /// divided equally), of whole groups, or by time, each judged by the rows that come next. For few rows, where one
-    /// validation part says little. Default: none, one validation part judges.
+    /// divided equally), of whole groups, or by time, each judged by the rows that come next. For small tables, where
+    /// one validation part is too small to judge. Default: none, one validation part judges.
     #[serde(default, deserialize_with = "spec::range::optional_whole::<2, 50, _>")]
     #[schemars(range(min = 2, max = 50))]
     pub folds: Option<u32>,
@@ -92,7 +92,7 @@ pub struct TrainSpec {
     #[serde(default)]
     pub gate: Vec<Gate>,
     /// Regression: the experiment with a plain forecast, such as a `naive` one, by whose errors in the train part the metrics
-    /// `mase` and `rmsse` are scaled, for each value of `entity` by itself. Default: these two are not measured.
+    /// `mase` and `rmsse` are scaled, separately for each value of `entity`. Default: these two are not measured.
     #[serde(default)]
     pub scaled_by: Option<String>,
     /// Regression: columns of the table by whose values the card says how each experiment did on the test part, such as
@@ -106,7 +106,7 @@ pub struct TrainSpec {
     /// When a model that passed its gate replaces the one in production.
     #[serde(default)]
     pub promote: PromoteRule,
-    /// When new data are cause to train again. Default: always, as soon as the feature table changes.
+    /// When new data are reason to train again. Default: always, as soon as the feature table changes.
     #[serde(default)]
     pub retrain: Option<RetrainRule>,
     /// Seed of all that is random; default 42.
@@ -156,7 +156,7 @@ pub enum PromoteWhen {
     /// At once, if it is the first or better than the champion.
     #[default]
     Better,
-    /// Never by itself: it waits in staging for `release --promote`.
+    /// Never automatically: it waits in staging for `release --promote`.
     ByHand,
 }
 
@@ -182,7 +182,7 @@ impl TrainSpec {
         self.refit.unwrap_or(self.intervals.is_none() || self.folds.is_some())
     }
 
-    /// Whether chance divides each class by itself.
+    /// Whether chance divides each class separately.
     pub(crate) fn stratifies(&self) -> bool {
         let classes = self.split.by == SplitBy::Random && self.task.has_classes();
         classes && self.split.stratify.unwrap_or(true)

@@ -15,7 +15,7 @@ use crate::random::renumbered;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ResampleRule {
-    /// `entity`: whole entities, as if they had nothing to do with each other; `time`: blocks of successive values of `time`,
+    /// `entity`: whole entities, as if they were independent; `time`: blocks of successive values of `time`,
     /// each with all its rows (circular block bootstrap; Politis and Romano 1992).
     pub by: ResampleBy,
     /// How many successive times are drawn together, 1 to 1000. Default: the horizon of the series, else 1. Blocks are

@@ -63,7 +63,7 @@ pub(super) trait Boosting: Clone + Serialize + Send + Sync {
         Ok(())
     }
 
-    /// Whether the settings fit the task and each other.
+    /// Whether the settings suit the task and each other.
     fn check(&self, task: Task) -> Result<()> {
         let common = self.common();
         common.constraints.check(task, common.objective)?;
@@ -295,7 +295,7 @@ pub(super) struct Constraints<'a> {
 }
 
 impl Constraints<'_> {
-    /// Whether the constraints fit the task and each other, as far as that shows without rows.
+    /// Whether the constraints suit the task and each other, as far as can be said without rows.
     pub fn check(&self, task: Task, objective: Option<Objective>) -> Result<()> {
         let learner = self.learner;
         if let Some(both) = self.increasing.iter().find(|name| self.decreasing.contains(name)) {

@@ -19,7 +19,7 @@ use coded::Cuts;
 use stump::{Rows, Stump};
 
 /// A leaf's share or mean leans to that of all rows as if so many more rows were in it (m-estimate, Cestnik 1990):
-/// a leaf of a few rows is not certain of anything.
+/// the share in a leaf of a few rows is uncertain.
 const LEAN: f64 = 2.0;
 
 /// Most classes that are compared with all others in one node: those with most rows there.

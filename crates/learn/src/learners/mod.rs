@@ -116,7 +116,7 @@ impl LearnerSpec {
         }
     }
 
-    /// Whether its settings fit the task and each other, as far as that shows without rows.
+    /// Whether its settings suit the task and each other, as far as can be said without rows.
     pub fn check(&self, task: Task) -> Result<()> {
         match self {
             LearnerSpec::Lightgbm(spec) => spec.check(task),

@@ -62,7 +62,7 @@ pub struct Xgboost {
     /// Features with which a prediction never rises.
     pub decreasing: Vec<String>,
     /// Groups of features that may interact, such as `[[age, income], [city, region]]`: the questions from the root of a
-    /// tree to a leaf are about features of one group. A feature of no group is one by itself. Default: all may.
+    /// tree to a leaf are about features of one group. A feature in no group is a group of its own. Default: all may.
     pub interactions: Vec<Vec<String>>,
     /// What a regression learns. Leave it out for classification.
     pub objective: Option<Objective>,

@@ -217,7 +217,7 @@ fn boosting(settled: &Settled<Needs>) -> Result<&'static str> {
     }
 }
 
-/// What LightGBM would refuse or ignore in silence.
+/// What LightGBM would refuse or silently ignore.
 fn check_together(settled: &Settled<Needs>, boosting: &str, setting: &Setting<'_>, min_leaf_rows: u32) -> Result<()> {
     let value = |name: &str| settled.value(name);
     let number = |name: &str, default: f64| value(name).and_then(|value| value.parse().ok()).unwrap_or(default);

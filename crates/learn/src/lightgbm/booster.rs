@@ -35,7 +35,7 @@ pub(crate) enum Importance {
 }
 
 impl Booster {
-    /// Reads a model text that the crate `forest` reads, too: C++ believes whatever it is given.
+    /// Reads a model text that the crate `forest` reads, too: C++ trusts whatever it is given.
     pub fn from_text(text: &str) -> Result<Booster> {
         let forest = forest::Forest::read(text)?;
         let (features, classes) = (forest.features(), forest.outputs());

@@ -6,8 +6,8 @@
 //! the smallest share of the rows, the best third of them again from three times as many, until the best one has learned
 //! from all. Of all that have learned from all rows the best wins.
 //!
-//! What comes out depends only on the number of trials: time decides only whether another one begins. A bracket that time
-//! cuts short is one of fewer trials, and its best still continues.
+//! What comes out depends only on the number of trials: time decides only whether another one begins. A bracket that is
+//! cut short by time has fewer trials, and its best ones still continue.
 
 use std::time::Duration;
 
@@ -33,7 +33,7 @@ pub(crate) struct Budget {
     pub time: Option<Duration>,
 }
 
-/// What became of a trial.
+/// The outcome of a trial.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Reached {
     /// The share of rows that it has learned from at last, by its place among all shares.

@@ -128,7 +128,7 @@ impl Space {
             };
             of.insert(name.clone(), value);
         }
-        // What is missing has its default.
+        // Missing settings have their defaults.
         settings.retain(|_, value| !value.is_null());
         let learner = serde_json::from_value(json!({ self.written.name(): settings }));
         learner.map_err(|error| Error::cannot_run(error.to_string()))

@@ -1,4 +1,4 @@
-//! Cross-validation: the train part divided into folds, each of which judges what the others teach.
+//! Cross-validation: the train part divided into folds, each of which judges a model that learned from the others.
 
 use score::FoldsSummary;
 use spec::{Error, Result};

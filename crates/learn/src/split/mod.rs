@@ -212,7 +212,7 @@ impl SplitSpec {
         Ok(())
     }
 
-    /// What there is to say of parts that purging has left with less than half of their shares of all rows.
+    /// The note on parts that purging has left with less than half of their shares of all rows.
     fn small_parts(&self, summary: &SplitSummary, asked: &[(Part, &[usize])]) -> Option<String> {
         let all: u64 = summary.parts.iter().map(|part| part.rows).sum();
         let small: Vec<String> = asked
@@ -284,8 +284,8 @@ impl Split {
         self.folds = folds;
     }
 
-    /// Takes half of the rows that would judge experiments for the trials of searches: what has steered a search must not say
-    /// how good its outcome is. Whole entities (`entities`: a number per row) fall into a half, and classes are spread evenly.
+    /// Takes half of the rows that would judge experiments for the trials of searches: rows that steered a search must
+    /// not judge its outcome. Whole entities (`entities`: a number per row) fall into a half, and classes are spread evenly.
     pub(crate) fn steer(&mut self, entities: &[u32], classes: Option<&[f64]>, entity: &str, seed: u64) -> Result<()> {
         let judging = self.judging();
         let groups = renumbered(entities, &judging);

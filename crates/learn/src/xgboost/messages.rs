@@ -74,7 +74,7 @@ unsafe extern "C" fn hear(message: *const c_char) {
     }
     // SAFETY: XGBoost passes a NUL-terminated text that lives until this function returns.
     let text = unsafe { CStr::from_ptr(message) }.to_string_lossy();
-    // A thread that is going away, or one that reads what it heard, hears nothing: never a panic within C++.
+    // A thread that is ending, or one that reads its messages, records nothing: never a panic within C++.
     let _ = HEARD.try_with(|heard| {
         if let Ok(mut heard) = heard.try_borrow_mut() {
             heard.push_str(&text);
