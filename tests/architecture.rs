@@ -242,7 +242,7 @@ fn tools_are_wiring_only() {
         let code: usize = rust_files(&folder).iter().map(|file| lines_of_code(file)).sum();
         assert!(code <= MOST_WIRING, "{tool}: {code} lines are no wiring; move what they compute into a domain crate");
         let computing = files_with(&folder, &COMPUTING);
-        assert!(computing.is_empty(), "{tool} computes by itself: {computing:?}");
+        assert!(computing.is_empty(), "{tool} computes something itself: {computing:?}");
     }
 }
 

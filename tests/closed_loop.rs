@@ -28,7 +28,7 @@ fn a_model_is_served_replaced_retrained_and_put_back() {
     }
     let last = entries.last().expect("a decision");
     let why = last["why"].as_str().expect("a reason");
-    assert!(why.starts_with("by itself, while it took over: ") && why.contains(" answers failed ("), "{why}");
+    assert!(why.starts_with("automatically, while it took over: ") && why.contains(" answers failed ("), "{why}");
     for words in ["drifted", "was put back"] {
         assert!(told.alerts.iter().any(|alert| alert.contains(words)), "no alert has '{words}': {text}");
     }

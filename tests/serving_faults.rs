@@ -303,7 +303,7 @@ fn a_version_that_is_too_slow_is_put_back_by_itself() {
         (Some("rollback"), Some("v1"), Some("v2"))
     );
     let why = last["why"].as_str().expect("a reason");
-    assert!(why.starts_with("by itself, while it took over: 95 of 100 answers took up to"), "{why}");
+    assert!(why.starts_with("automatically, while it took over: 95 of 100 answers took up to"), "{why}");
     assert!(last["metrics"]["p95_ms"].as_f64().expect("a number") > 1.0);
     assert!(server.said().contains("v2 was put back to v1"), "{}", server.said());
     // Whoever came back answers all, and is not judged again.

@@ -232,7 +232,7 @@ impl<'a> Story<'a> {
             assert!(began.elapsed() < PATIENCE, "{broken} is not put back; the server said: {}", self.server.said());
         }
         let after = began.elapsed();
-        self.line(&format!("   {broken} was put back to {good} after {:.1} s, by itself", after.as_secs_f64()));
+        self.line(&format!("   {broken} was put back to {good} after {:.1} s, automatically", after.as_secs_f64()));
         assert_eq!(self.in_production(), good);
         self.shares_until(|share| share >= 0.8, &good);
         self.alerted("was put back");

@@ -18,7 +18,7 @@ impl RowExpr {
         match sql.beyond_its_row() {
             None => Ok(RowExpr(sql)),
             Some(what) => {
-                Err(Error::cannot_run(format!("'{sql}' holds {what}, but here each row is computed by itself"))
+                Err(Error::cannot_run(format!("'{sql}' holds {what}, but here each row is computed on its own"))
                     .hint("compute it in the features stage"))
             }
         }
@@ -90,7 +90,7 @@ mod tests {
             assert_eq!(
                 RowExpr::new(other).unwrap_err().to_string(),
                 format!(
-                    "'{other}' holds {what}, but here each row is computed by itself; compute it in the features stage"
+                    "'{other}' holds {what}, but here each row is computed on its own; compute it in the features stage"
                 )
             );
         }

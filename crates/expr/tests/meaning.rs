@@ -387,7 +387,7 @@ fn what_looks_at_other_rows_says_so() {
         let window = if function.kind == expr::Kind::Window { " OVER (ORDER BY t)" } else { "" };
         let sql = format!("{}({arguments}){window} > 1", function.name);
         let error = RowExpr::new(sql).unwrap_err().to_string();
-        assert!(error.contains("each row is computed by itself"), "{error}");
+        assert!(error.contains("each row is computed on its own"), "{error}");
     }
 }
 

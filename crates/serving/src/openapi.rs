@@ -185,7 +185,7 @@ fn schemas() -> Value {
                 "column": {"type": "string"}, "value": {}, "nearest": {"type": "string"}, "way_out": {"type": "string"}
             }}}},
         "Start": {"type": "object", "additionalProperties": false, "properties": {
-            "stage": {"type": "string", "description": "The stage to run by itself. Default: the whole pipeline"}}},
+            "stage": {"type": "string", "description": "The only stage to run. Default: the whole pipeline"}}},
         "Decision": {"type": "object", "additionalProperties": false, "required": ["why"], "properties": {
             "why": {"type": "string", "minLength": 1, "maxLength": 2000, "description": "The reason, for the log of decisions"},
             "on": {"type": "string", "description": "The version in production that the decision is made on; if another one is, it is refused"}}},

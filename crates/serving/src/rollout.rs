@@ -132,7 +132,7 @@ pub fn watch(pipeline: &Pipeline) -> Option<Error> {
         let decision = score::Decision {
             action: Action::Rollback,
             champion: Some(bad),
-            why: format!("by itself, while it took over: {why}"),
+            why: format!("automatically, while it took over: {why}"),
             metrics,
             judged_on: None,
         };

@@ -467,7 +467,7 @@ fn what_is_missing_is_said_where_it_stands() {
         ("f: {count_within: {of: s, at: [a, b], radius: near}}", "'near' is not a length; write metres such as 1000"),
         ("f: {meann: {of: price}}", "did you mean 'mean'?"),
         ("f: {mean: {of: price, windw: 3mo}}", "unknown key 'windw'; did you mean 'window'?"),
-        ("f: {sql: AVG(area)}", "each row is computed by itself"),
+        ("f: {sql: AVG(area)}", "each row is computed on its own"),
     ] {
         let error = read(&format!("{HEAD}features:\n  {text}\n")).unwrap_err().to_string();
         assert!(error.starts_with("features.yaml:") && error.contains(says), "{error}");

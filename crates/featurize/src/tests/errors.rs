@@ -38,11 +38,11 @@ fn sql_that_looks_at_other_rows_is_refused_as_a_leak() {
     for leak in ["a - AVG(a)", "SUM(a) OVER (ORDER BY a)", "LAG(a) OVER (ORDER BY cutoff)", "COUNT(*)"] {
         let error = reading(&format!("  a: count\n  b: {{sql: \"{leak}\"}}\n"));
         assert!(
-            error.contains(&format!("'{leak}' holds ")) && error.contains("each row is computed by itself"),
+            error.contains(&format!("'{leak}' holds ")) && error.contains("each row is computed on its own"),
             "{error}"
         );
         let error = reading(&format!("  a: {{count: {{where: \"{leak} > 0\"}}}}\n"));
-        assert!(error.contains("each row is computed by itself"), "{error}");
+        assert!(error.contains("each row is computed on its own"), "{error}");
     }
 }
 

@@ -215,7 +215,7 @@ impl TrainSpec {
         for name in self.experiments.names() {
             Name::new(name).map_err(|error| format!("experiments: {error}"))?;
             if name == BASELINE {
-                return Err(format!("experiments: '{BASELINE}' always runs by itself; choose another name"));
+                return Err(format!("experiments: '{BASELINE}' always runs anyway; choose another name"));
             }
         }
         for (name, experiment) in self.experiments.iter() {
@@ -447,7 +447,7 @@ experiments: {plain: logistic}
                 .unwrap_err()
                 .to_string()
         };
-        assert!(failure("{plain: logistic}", "{baseline: logistic}").contains("'baseline' always runs by itself"));
+        assert!(failure("{plain: logistic}", "{baseline: logistic}").contains("'baseline' always runs anyway"));
         let intervals = failure("time: cutoff\n", "time: cutoff\nintervals: {coverage: 0.8}\n");
         assert!(intervals.contains("intervals: only predictions of numbers have them"), "{intervals}");
         let gated = failure("classification", "regression\ngate: [{metric: coverage, at_least: 0.8}]");

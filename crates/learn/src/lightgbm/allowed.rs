@@ -230,7 +230,7 @@ fn check_together(settled: &Settled<Needs>, boosting: &str, setting: &Setting<'_
         );
     }
     if boosting == "goss" && (setting.draws_rows || balanced) {
-        return wrong("goss draws rows by itself, but a share of rows is requested, too", "leave one out");
+        return wrong("goss draws rows itself, but a share of rows is requested, too", "leave one out");
     }
     if boosting == "goss" && number("top_rate", 0.2) + number("other_rate", 0.1) > 1.0 {
         return wrong("'top_rate' and 'other_rate' are more than 1 together", "lower one of them");

@@ -178,7 +178,7 @@ fn what_has_no_effect_is_refused() {
             "boosting: rf",
             "`boosting: rf` draws rows or features for each tree, but all are used; write 'row_share'",
         ),
-        ("row_share: 0.5", "boosting: goss", "goss draws rows by itself, but a share of rows is requested, too"),
+        ("row_share: 0.5", "boosting: goss", "goss draws rows itself, but a share of rows is requested, too"),
         ("", "boosting: goss, top_rate: 0.7, other_rate: 0.4", "'top_rate' and 'other_rate' are more than 1 together"),
         ("row_share: 0.5", "boosting: rf, data_sample_strategy: goss", "`data_sample_strategy: goss` does not go with"),
         (
