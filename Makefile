@@ -12,13 +12,13 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 
 # The stages of a pipeline, in order, and the programs that decide about what they made.
 TOOLS := ingest clean features train predict export
-# What looks after a pipeline and is no stage of it: `make churn.monitor`.
+# What looks after a pipeline and is not a stage of it: `make churn.monitor`.
 WATCHERS := monitor
 # What decides about models, by hand or from cron.
 PROGRAMS := release catalog
 # What answers for all of them.
 SERVERS := serve
-# All of them in one program, which also runs whole pipelines and knows when.
+# All of them in one program, which also runs whole pipelines and reads their schedules.
 COMMAND := millrace
 # Pipelines that are served.
 SERVED := $(sort $(patsubst resources/%/serve.yaml,%,$(wildcard resources/*/serve.yaml)))
@@ -51,7 +51,7 @@ loop: | build ## the whole story of a model in minutes, on generated data: serve
 	@$(CARGO) build --quiet --release --workspace
 	@"$(TARGET)/release/loop"
 
-sales.next-week: | build ## one more week of the generated chain, and whatever that gives cause to run, in ten lines
+sales.next-week: | build ## one more week of the generated chain, with every stage that it affects, in ten lines
 	@scripts/next-week sales
 
 clean-data: ## delete the output of a pipeline: make clean-data PIPELINE=churn
@@ -83,7 +83,7 @@ bin/.built: $(SOURCES)
 	@for tool in $(TOOLS) $(WATCHERS) $(PROGRAMS) $(SERVERS) $(COMMAND); do scripts/lib/install-tool "$(TARGET)/release/$$tool" "bin/$$tool"; done
 	@touch $@
 
-# Tests run the tools in $(TARGET)/release, so cargo itself says that these are what the sources say.
+# Tests run the tools in $(TARGET)/release, so cargo makes sure that these are up to date.
 test: build ## run all tests (sets up and builds first)
 	@$(CARGO) build --quiet --release --workspace
 	@$(CARGO) test --release --workspace
@@ -146,7 +146,7 @@ $(foreach stage,$(call stages_of,$(1)),$(eval $(call stage_rule,$(1),$(stage))))
 $(foreach tool,$(WATCHERS),$(if $(wildcard resources/$(1)/$(tool).yaml),$(eval $(call watcher_rule,$(1),$(tool)))))
 endef
 
-# $(call watcher_rule,PIPELINE,TOOL): looks at what there is, and runs nothing first.
+# $(call watcher_rule,PIPELINE,TOOL): looks at the current output, and runs nothing first.
 define watcher_rule
 .PHONY: $(1).$(2)
 $(1).$(2): | build

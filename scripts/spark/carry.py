@@ -29,7 +29,7 @@ import warnings
 from concurrent.futures import ThreadPoolExecutor
 
 
-# So long a server that accepts connections may take until there is a session.
+# How many seconds a server that accepts connections may take until there is a session.
 CONNECT_S = 120
 
 
@@ -101,7 +101,7 @@ def process_partition(batches, program, is_shipped, arguments, environment, pad)
     try:
         json.loads(answer)
     except ValueError:
-        # Such as a loader that does not find its libraries, which ends with 1 as well.
+        # For example a loader that does not find its libraries, which ends with 1 as well.
         raise failed(2, f"exit {code} without an answer: {last}") from None
     row = json.dumps({"exit": code, "stdout": answer, "stderr": stderr})
     yield pyarrow.RecordBatch.from_pydict({"answer": [row]}, schema=pyarrow.schema([("answer", pyarrow.string())]))
@@ -130,7 +130,7 @@ class Spark:
             with contextlib.suppress(ImportError):
                 from pyspark.sql.connect.client.retries import DefaultPolicy
 
-                # Three minutes instead of ten for a server that is gone.
+                # Three minutes instead of ten for a server that has gone.
                 self.session.client.set_retry_policies([DefaultPolicy(max_retries=8)])
             for name, value in (self.SETTINGS | plan["conf"]).items():
                 self.session.conf.set(name, value)
@@ -212,7 +212,7 @@ def quoted(name):
 
 
 def must_listen(remote):
-    """Spark's client tries for ten minutes; a server that is missing is found out at once."""
+    """Finds at once that a server is missing: Spark's client tries for ten minutes."""
     address = re.match(r"sc://(\[[^]]+\]|[^:/;]+)(?::(\d+))?(?:/|$)", remote)
     if address is None:
         raise ValueError("no address")
@@ -221,7 +221,7 @@ def must_listen(remote):
 
 
 def failure(error, remote):
-    """What went wrong in a line, the way out, and the exit code: 75 where a later try may do."""
+    """What went wrong in one line, the way out, and the exit code: 75 where a later try may succeed."""
     text, where = str(error), f"Spark at {remote.split('/;')[0]}" if remote else "Spark"
     see_log = "see the log for Spark's own messages"
 
@@ -260,7 +260,7 @@ def summary(text):
 
 
 def without_secrets(text, remote):
-    """Tokens and headers of a remote, such as `;token=…`, are nobody's business."""
+    """Removes tokens and headers of a remote, such as `;token=…`."""
     for name, value in re.findall(r";([^=;]*)=([^;]+)", remote or ""):
         if name not in ("use_ssl", "user_id", "user_agent", "session_id"):
             text = text.replace(value, "***")
@@ -268,11 +268,11 @@ def without_secrets(text, remote):
 
 
 class Stopped(BaseException):
-    """A signal asked for the end."""
+    """A signal asked this process to end."""
 
 
 class Rounds:
-    """Rounds from stdin, as they come. Where stdin ends while one is at work, nobody waits for it any more."""
+    """Rounds from stdin, as they come. If stdin ends while one is at work, nobody waits for its result."""
 
     def __init__(self):
         self.lines, self.is_at_work, self.is_over = queue.Queue(), threading.Event(), threading.Event()
@@ -303,7 +303,7 @@ def main():
     if plan["version"] != 1:
         sys.exit(f"carry.py reads plans of version 1, not {plan['version']}: it belongs to another version of the tool")
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    # From here on whatever Spark, Java and Python's libraries say goes to the log.
+    # From here on, all output of Spark, Java and Python's libraries goes to the log.
     log = os.open(plan["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     os.dup2(log, 1)
     os.dup2(log, 2)
