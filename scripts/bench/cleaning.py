@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Measures what `clean` repairs: precision, recall, F1 and harm on data of which a clean version is known.
+"""Measures what `clean` repairs: precision, recall, F1 and harm on data whose clean version is known.
 
     cargo build --release -p ingest -p clean -p export
     scripts/bench/cleaning.py [--data ../shared/data/cleaning-bench] [--bin target/release] [hospital beers]

@@ -33,12 +33,12 @@ EVIDENCE = 0.1
 
 
 class Failed(SystemExit):
-    """A command failed. By itself it ends the script with its message and exit code 1."""
+    """A command failed. Unless it is caught, it ends the script with its message and exit code 1."""
 
 
 @dataclass
 class Run:
-    """One process that ended well."""
+    """A process that has succeeded."""
 
     name: str
     seconds: float
@@ -249,7 +249,7 @@ def note_goals(rows, runs, hand):
     with_reasons = ", with reasons" if has_reasons else ""
     if hand:
         time_goal = TIME_WITH_REASONS if has_reasons else TIME
-        # Of a small log most of the time is start-up.
+        # With a small log, most of the time is start-up.
         is_large = rows >= 10_000_000
         goals.note(f"all six stages, time by that of the job by hand, {at}{with_reasons}", total(runs) / hand.seconds,
                    at_most=time_goal if is_large else None)
@@ -296,7 +296,7 @@ def main():
         root = project(given.work, rows)
         print(f"bench: {rows:,} purchases", file=sys.stderr)
         log = make_log(root, rows)
-        # In turn, for whoever shares the machine slows both down.
+        # In turn, so that other load on the machine slows both down.
         turns = [(stages(root, rows, log), by_hand_if_it_can(root, log)) for _ in range(given.turns)]
         ours, theirs = [runs for runs, _ in turns], [hand for _, hand in turns if hand]
         is_whole &= len(theirs) == len(turns)

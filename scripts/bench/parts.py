@@ -34,7 +34,7 @@ class Part:
 
     name: str
     what: str
-    """Seconds after which it is given up."""
+    """Seconds after which it is stopped."""
     limit: int
     """Of each command the program and its arguments, and the same with little data."""
     full: list
@@ -127,7 +127,7 @@ PARTS = [
 
 
 class Failed(Exception):
-    """A part did not come to its end."""
+    """A part did not finish."""
 
 
 def environment(name):
@@ -142,7 +142,7 @@ def environment(name):
     pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     steps = [[sys.executable, "-m", "venv", folder], [*pip, "-r", wanted]]
     if name == "venv":
-        # By itself: it requires XGBoost with everything for GPUs.
+        # Installed alone: it requires XGBoost with everything for GPUs.
         steps.append([*pip, "--no-deps", "fasttreeshap-fixed==0.1.5"])
     for step in steps:
         if subprocess.run(step).returncode != 0:

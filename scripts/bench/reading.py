@@ -61,7 +61,7 @@ def main():
             shown = "" if done is ours else f"{ratio:.2f}"
             print(row(name, f"{rows:,}", f"{done.seconds:.2f}", f"{rows / done.seconds:,.0f}", f"{done.cpu:.2f}", f"{done.memory / MIB:,.0f}", shown))
             if done is not ours:
-                # The goal is about the same work: typed. What less work takes stands beside it.
+                # The goal is about the same work: typed. The time for less work is printed beside it.
                 is_goal = "typed" in name
                 goals.note(f"`ingest`, rows/s by those of {name.replace(' by polars', '')} by polars, {rows:,} rows", ratio, at_least=0.9 if is_goal else None)
 

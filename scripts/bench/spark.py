@@ -25,7 +25,7 @@ FOLDERS = {"clean": "data/processed/churn/clean", "features": "data/processed/ch
 
 class Watched:
     """Processor seconds of the processes of a session, looked at 20 times a second: of the stage itself, of the processes that work
-    on parts, and of Spark, whose own outlive whoever started them."""
+    on parts, and of Spark, whose processes outlive those that started them."""
 
     def __init__(self, session):
         self.session, self.seconds, self.ended = session, {}, threading.Event()
@@ -45,7 +45,7 @@ class Watched:
                     self.seconds[kind, file.parent.name] = (int(fields[11]) + int(fields[12])) / tick
 
     def kind(self, process):
-        """Whose a process is; none of one that has ended and was not waited for."""
+        """The owner of a process; none if it has ended and was not waited for."""
         if process.name == str(self.session):
             return "stage"
         try:

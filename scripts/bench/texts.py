@@ -28,7 +28,7 @@ class Server:
 
 
 def write_texts(path, rows):
-    """`rows` reviews, of which DISTINCT differ."""
+    """`rows` reviews, DISTINCT of them different."""
     if path.exists():
         return path
     part = path.with_suffix(".part")

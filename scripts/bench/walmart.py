@@ -34,7 +34,7 @@ def newest(project, folder, table):
 
 
 def series_of(csv):
-    """Of each store its weekly values from first to last; a week that is missing lies on the line between its neighbours."""
+    """The weekly values of each store, from first to last; a missing week is interpolated between its neighbours."""
     rows = pl.read_csv(csv).select(
         store=pl.col("Store").cast(pl.String), week=pl.col("Date").str.to_date("%d-%m-%Y"), sales=pl.col("Weekly_Sales")).drop_nulls()
     all_weeks = pl.DataFrame({"week": rows["week"].unique().sort()})
