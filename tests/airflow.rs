@@ -1,4 +1,5 @@
-//! dags/millrace.py in a real Airflow 3: the DAGs of this repository, and a pipeline run by it, with what it says of the data.
+//! dags/millrace.py in a real Airflow 3: the DAGs of this repository, and a pipeline run by it, with what it reports
+//! about the data.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

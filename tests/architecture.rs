@@ -175,7 +175,7 @@ fn every_crate_of_the_architecture_is_there() {
     }
 }
 
-/// A crate that is missing there would be compiled for speed while somebody writes.
+/// A crate that is missing there would be optimized in every quick build.
 #[test]
 fn the_quick_build_names_every_crate() {
     let quick = read(&root().join("scripts/quick.toml"));
@@ -186,8 +186,8 @@ fn the_quick_build_names_every_crate() {
     assert_eq!(named, members);
 }
 
-/// A dependency that no source names costs time to build and says something that is not so. What cargo-machete and
-/// cargo-shear do, without a tool to install.
+/// A dependency that no source names costs time to build and is misleading. As cargo-machete and cargo-shear
+/// do, without a tool to install.
 #[test]
 fn every_dependency_is_used() {
     let packages = packages();
@@ -227,10 +227,10 @@ fn every_dependency_is_used() {
     assert!(listed.len() > 50 && idle.is_empty(), "the workspace lists what no crate asks for: {idle:?}");
 }
 
-/// Lines of code of a tool's crate, tests and documentation aside. What grows beyond this is somebody's domain.
+/// Lines of code of a tool's crate, tests and documentation aside. What grows beyond this belongs into a domain crate.
 const MOST_WIRING: usize = 800;
 
-/// What only a domain crate may do: whoever computes in a tool computes where no other tool, and no server, can use it.
+/// What only a domain crate may do: no other tool, and no server, can use what a tool computes itself.
 const COMPUTING: [&str; 5] = ["rayon::", "ndarray::", "object_store::", "reqwest::", "rusqlite::"];
 
 #[test]

@@ -313,12 +313,12 @@ fn rows_that_a_step_removed_are_not_behind_a_row() {
     assert_eq!(typed(&behind[0]), ["1,ann,2026-01-01,10", "2,ann,2026-01-02,20"]);
     assert_eq!(behind[0]["by"], "by running the steps again");
     assert!(traced["notes"].is_null(), "{traced}");
-    // A total has no key, and is traced all the same.
+    // A total has no key, and is still traced.
     let traced = json(&project.run("catalog", ["trace", "shop", "buyers", "n=3", "--json"]));
     let spent = &traced["rows"][0]["behind"][0];
     assert_eq!((spent["table"].as_str(), spent["total"].as_u64()), (Some("shop.clean.spent"), Some(2)), "{traced}");
     assert_eq!(typed(&spent["rows"][1]["behind"][0]), ["3,bob,2026-01-03,5"]);
-    // Where the steps are others now, rows are found by their keys, and not all of them need be behind the row.
+    // If the steps have changed, rows are found by their keys, and some of them may not be behind the row.
     project.write("resources/shop/clean.yaml", clean.replace("amount > 0", "amount > 10"));
     let traced = json(&project.run("catalog", ["trace", "shop", "spent", "customer=ann", "--json"]));
     assert_eq!(traced["rows"][0]["behind"][0]["total"].as_u64(), Some(4), "{traced}");

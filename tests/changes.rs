@@ -71,7 +71,7 @@ fn each_changed_cell_is_logged_beside_the_table() {
     let evidence = project.evidence(&log);
     assert_eq!((evidence["kind"].as_str(), evidence["table"].as_str()), (Some("changes"), Some("orders_changes")));
     assert_eq!(evidence["books"]["rows_in"], 0, "the log counts nowhere");
-    // It is not part of the snapshot, and nobody takes it for the table.
+    // It is not part of the snapshot, and is never read as the table.
     assert_eq!(project.latest(FOLDER), outcome.stdout());
     project.run("clean", ["shop", &log]).exits(2).says("no table 'orders' among the inputs");
     project.run("clean", ["shop"]).exits(0).says("up to date");

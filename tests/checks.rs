@@ -12,7 +12,7 @@ struct Exit {
     /// Arguments behind the pipeline.
     arguments: &'static [&'static str],
     table: &'static str,
-    /// A column of numbers of which some lie below 0.5 and some above; nothing if the table has none.
+    /// A column of numbers with some below 0.5 and some above; nothing if the table has none.
     column: &'static str,
 }
 
@@ -366,7 +366,8 @@ fn a_check_neither_lowers_nor_lifts_the_quality() {
     assert!(scores.iter().all(|score| (score - 87.5).abs() < 1e-9), "{scores:?}");
 }
 
-/// Time goes by while nothing is delivered: what depends on the time is judged again, whatever the reason why nothing is new.
+/// Time passes and nothing is delivered: checks that depend on the time are judged again, whatever the reason why
+/// nothing is new.
 #[test]
 fn a_check_that_depends_on_the_time_is_judged_where_nothing_is_new() {
     let project = shop();

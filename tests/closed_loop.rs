@@ -50,7 +50,7 @@ fn a_model_is_served_replaced_retrained_and_put_back() {
     let answered: BTreeMap<String, usize> = answered.map(|id| (id, 1)).collect();
     assert_eq!(sealed, answered);
     assert_eq!(refused, told.answered.iter().filter(|answer| answer.status != 200).count());
-    // So are the outcomes of all who signed.
+    // So are the outcomes of all visitors who signed.
     let outcomes = project.latest("data/raw/housing_served");
     let contracts: usize = outcomes
         .iter()

@@ -1,4 +1,4 @@
-//! Several deliveries of one pipeline: each by itself, each once.
+//! Several deliveries of one pipeline: each separately, each once.
 
 use testkit::{Project, Table};
 
@@ -52,7 +52,7 @@ fn a_delivery_that_fails_does_not_keep_the_others_back() {
     project.run("export", ["shop"]).exits(0).says("up to date");
     assert_eq!(project.latest(folder), second);
 
-    // A comment is no reason to deliver anything again.
+    // A comment is not a reason to deliver anything again.
     project.write("resources/shop/export.yaml", format!("# A comment\n{}", THREE.replace("peopel", "people")));
     project.run("export", ["shop"]).exits(0);
     assert_eq!(project.latest(folder), second);

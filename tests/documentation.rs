@@ -1,4 +1,4 @@
-//! What the project says of itself must be there: pages, links and schemas.
+//! What the project says about itself must exist: pages, links and schemas.
 
 use std::path::{Path, PathBuf};
 
@@ -30,7 +30,7 @@ fn the_page_of_exit_codes_says_what_the_tools_say() {
     assert_eq!(seen, 4);
 }
 
-/// Two types of one name get numbers on a generated page (`Method2`), which nobody can tell apart.
+/// Types with the same name get numbers on a generated page (`Method2`), which readers cannot tell apart.
 #[test]
 fn types_on_a_page_have_names_of_their_own() {
     for page in std::fs::read_dir(repository().join("docs/tools")).unwrap() {

@@ -87,7 +87,7 @@ def fail(round_, rows):
     assert "cannot write" in json.loads(answer)["message"], answer
     leaves_nothing("no room for the part")
 
-    # Tried twice: nobody is told of the first.
+    # Tried twice: the first is not reported.
     code, answer, words = kernel(round_, rows)
     assert code == 0, words
     assert set(os.listdir(FOLDER)) > before

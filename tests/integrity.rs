@@ -52,7 +52,7 @@ mod parquet {
         nothing_in(&project, "data/processed/shop/clean");
     }
 
-    /// The engine decodes a page whose bytes were changed without a word. So inputs are compared while the stage works.
+    /// The engine silently decodes a page whose bytes were changed. So inputs are compared while the stage works.
     #[test]
     fn nothing_is_published_from_a_damaged_input() {
         let (project, path) = ingested(ORDERS);
@@ -119,7 +119,7 @@ mod names {
         project.run("ingest", ["shop"]).exits(2).says("tables: 'a\\nb' is not a name");
     }
 
-    /// What a file holds must not move the cursor of whoever reads a message.
+    /// The content of a file must not move the cursor of the terminal that shows a message.
     #[test]
     fn control_characters_in_messages_are_shown() {
         let project = shop();

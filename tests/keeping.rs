@@ -330,7 +330,7 @@ fn an_index_of_footers_changes_no_answer() {
     // So does one that took the name of another.
     std::fs::rename(raw.with_file_name(name(8)), &edited).unwrap();
     assert_eq!(prune().len(), 249);
-    // Whatever becomes of the index, the answer is the same.
+    // Whatever happens to the index, the answer is the same.
     let lines = project.run("catalog", ["--json"]).exits(0).stdout();
     let (half, head) = (index.len() / 2, index.lines().next().unwrap().len());
     let swapped = index.replace("data/raw/shop/orders_", "data/raw/shop/other_").replace("\"orders\"", "\"other\"");

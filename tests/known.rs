@@ -102,7 +102,7 @@ fn rows_of_days_to_come_are_noted_with_the_day_from_which_they_count() {
         project.evidence(&scoring)["notes"]["changes_on"].clone()
     };
     assert_eq!(changes_on(), serde_json::Value::Null);
-    // Half past midnight of the third in Berlin, one hour east of UTC (no summer time is known of that year).
+    // Half past midnight of the third in Berlin, one hour east of UTC (no summer time is known for that year).
     let later = format!(
         "{}x1,2999-06-02 23:30:00,,50,150,paid\nx2,2999-08-01 10:00:00,,50,150,paid\n",
         project.read("sales.csv")

@@ -28,10 +28,10 @@ prompt: '{{ text }}'
 model: gpt-4o-mini
 ";
 
-/// Five rows, of which three ask for two distinct inputs.
+/// Five rows, three of which ask for two distinct inputs.
 const MESSAGES: &str = "id,text\n1,hello\n2, hello\n3,x\n4,\n5,bye\n";
 
-/// A pipeline whose raw table is there. `server`: who answers; without one nobody is configured.
+/// A pipeline whose raw table is there. `server`: what answers; without one no provider is configured.
 fn mail(server: Option<&LlmServer>, clean: &str) -> Project {
     let project = Project::new();
     let project = match server {

@@ -176,7 +176,7 @@ pub const PEOPLE: [(&str, &str); 7] = [
     ("monitor", "drift: {resamples: 20}\nruns: {}\ndisk: {min_free: 0}\n"),
 ];
 
-/// Who buys is not quite clear from the income, which lies between 0 and 1. Of the last 50 nobody knows yet.
+/// The income, between 0 and 1, does not fully determine who buys. The last 50 have no label yet.
 pub fn people() -> String {
     let mut random = testkit::Random::seeded(5);
     let mut rows = "id,day,age,income,bought\n".to_owned();

@@ -127,7 +127,7 @@ fn what_clean_does_to_a_column_is_part_of_the_features_that_read_it() {
         .exits(1)
         .says("'pieces_365d' is computed from columns that are defined differently now;")
         .never_says("'recency_days'");
-    // What the old model learned cannot be made from today's table, so nothing is promoted by itself.
+    // What the old model learned cannot be made from today's table, so nothing is promoted automatically.
     project.run("train", ["churn"]).exits(0);
     decided(
         &project,
@@ -284,7 +284,7 @@ fn a_model_file_of_other_bytes_is_never_read() {
     project.write(&file, &text);
     project.run("predict", ["churn", "--force"]).exits(0);
 
-    // What nobody reads to score is part of the version, too.
+    // Files that are not needed to score are part of the version, too.
     let card = "data/models/churn/v1/card.md";
     let text = project.read(card);
     project.write(card, text.replace("v1", "v7"));
@@ -441,7 +441,7 @@ fn what_distinguishes_rows_is_learned_from_only_where_it_is_named() {
     let with = |more: &str| project.write("resources/flat/train.yaml", format!("{train}{more}"));
     with("exclude: [a]\n");
     project.run("train", ["flat"]).says("column 'no' counts the rows and is not learned from");
-    assert_eq!(learned(&project, "v2"), ["b", "city"], "'exclude' adds to what is left out by itself");
+    assert_eq!(learned(&project, "v2"), ["b", "city"], "'exclude' adds to what is left out by default");
     with("include: [no, _row]\n");
     project.run("train", ["flat"]);
     assert_eq!(learned(&project, "v3"), ["no", "a", "b", "city", "_row"]);
@@ -509,7 +509,7 @@ fn rows_that_all_have_their_label_leave_nothing_to_predict_and_the_way_out_is_re
 #[test]
 fn a_key_that_is_carried_along_is_not_learned_from() {
     let project = sales();
-    // Another column is the entity: the key is left out all the same.
+    // Another column is the entity: the key is still left out.
     let train = project
         .read("resources/sales/train.yaml")
         .replace("entity: id", "entity: day")

@@ -106,7 +106,7 @@ fn a_tracking_server_that_never_answers_holds_up_nobody() {
     let mut command = project.command("train", ["churn"]);
     let child = command.stderr(Stdio::piped()).spawn().expect("train starts");
     wait.recv_timeout(Duration::from_secs(300)).expect("the server is asked");
-    // The version is there, decided on, and the stage is free, though the server has said nothing.
+    // The version exists and was decided on, and the stage is free, though the server has not answered.
     assert_eq!(project.latest("data/models/churn"), ["data/models/churn/v1"]);
     let decisions = project.run("release", ["churn", "--history"]);
     decisions.exits(0);

@@ -1,4 +1,4 @@
-//! What `monitor` sees of a pipeline that ran: columns that moved, stages that failed; what becomes of it.
+//! What `monitor` finds in a pipeline that ran, columns that moved and stages that failed, and what follows from it.
 
 use serde_json::{Value, json};
 use testkit::http_server::{HttpAnswer, HttpServer};
@@ -19,7 +19,7 @@ fn trained(monitor: &str) -> Project {
     project
 }
 
-/// People whose label nobody knows yet, with their incomes as `income` makes them of a share from 0 to 1.
+/// People whose label is not known yet, with their incomes as `income` makes them of a share from 0 to 1.
 fn newcomers(project: &Project, seed: u64, income: impl Fn(f64) -> f64) {
     with_newcomers(project, seed, income, |_, _| String::new());
 }
@@ -72,7 +72,7 @@ fn columns_that_move_look_after_look_are_drift_and_the_record_is_kept() {
     moved.exits(0).says("none of 2 columns drifted yet; moved 'income' (").says("1 look)");
     let rows = drift_table(&project, &moved.path());
     assert_eq!(rows, ["age false 0 false", "income true 1 false"]);
-    // The same snapshot again is no other look.
+    // The same snapshot again does not count as another look.
     project.run("monitor", ["p", "--force"]).exits(0).says("1 look)");
     assert_eq!(server.requests().len(), 0);
 
@@ -388,7 +388,7 @@ fn what_visitors_ask_about_is_compared_with_what_the_model_learned_from() {
     alike.exits(0).says("monitor p: drift of requests: none of 2 columns moved");
     let table = project.table(&alike.stdout()[1]);
     assert_eq!((table.column("column"), table.column("rows")), (vec!["age", "income"], vec!["400", "400"]));
-    // The same requests again are no other look.
+    // The same requests again do not count as another look.
     project.run("monitor", ["p"]).exits(0).says("up to date");
     ask(3.0);
     project.run("monitor", ["p"]).exits(0).says("drift of requests: none of 2 columns drifted yet; moved 'income' (");
@@ -399,8 +399,8 @@ fn what_visitors_ask_about_is_compared_with_what_the_model_learned_from() {
     project.run("monitor", ["p", "--force"]).exits(0).says("drift of requests: none of 1 column moved");
 }
 
-/// 900 rows whose class is known and 300 that are new; a class by `kind` of the income and a chance, both from 0 to 1. Of the new
-/// ones the class is known if there is `learned`.
+/// 900 rows whose class is known and 300 that are new; a class by `kind` of the income and a chance, both from 0 to 1.
+/// Of the new ones the class is known if there is `learned`.
 fn kinds(project: &Project, learned: Option<fn(f64, f64) -> &'static str>) {
     let kind = |income: f64, chance: f64| match income + 0.6 * (chance - 0.5) {
         mixed if mixed < 0.35 => "low",
@@ -454,7 +454,7 @@ fn predictions_of_several_classes_are_estimated_and_then_judged() {
     project.run("predict", ["p"]).exits(0);
     let scores = project.table(&project.latest("data/output/p/predict")[0]);
 
-    // Nothing is known of the new rows: only the estimate has something to say.
+    // Nothing is known about the new rows: only the estimate has a result.
     let blind = monitor("accuracy");
     blind.exits(0).says("check 'performance' skipped: no prediction has an outcome yet");
     blind.says("accuracy is estimated at 0.").says("because there are no labels");

@@ -86,7 +86,7 @@ fn what_was_there_before_the_store_is_sent_without_running() {
     assert_eq!(shared.objects(), ["raw/shop/latest", "raw/shop/orders_<time>.parquet"]);
 }
 
-/// An address that nobody listens at.
+/// An address at which no server listens.
 fn silent() -> [(&'static str, String); 4] {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     [

@@ -61,7 +61,7 @@ fn a_session_has_the_role_of_its_token_and_no_more() {
             .text()
             .contains("this needs the role admin")
     );
-    // The token of somebody else's session is none.
+    // The token of somebody else's session does not count.
     let mut admin = Browser::logged_in(&server, ADMIN);
     assert_eq!(admin.post("/pipelines/p/models/decide", &decide).status, 403);
     let page = admin.get("/audit").has_status(200).text();
@@ -334,7 +334,7 @@ fn a_start_by_the_page_runs_what_cron_runs() {
     assert_eq!(project.latest("data/output/p/export").len(), 1);
     let page = browser.get("/pipelines/p").text();
     assert!(page.contains("started the whole pipeline at") && page.contains(": p ok "), "{page}");
-    // One stage, by itself; its failure is shown.
+    // A single stage; its failure is shown.
     project.write("people.csv", "id,day,age,income,bought\nx,y,z,a,b\n");
     browser.post("/pipelines/p/start", &[("csrf", &csrf), ("stage", "ingest")]).has_status(303);
     assert_eq!(ended("one stage")["code"], 1);

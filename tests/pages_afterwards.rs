@@ -108,7 +108,7 @@ fn labels_of_later_snapshots_stand_beside_the_rows_that_were_scored() {
     assert_eq!(server.stop().0, Some(0));
 }
 
-/// The file of a project whose alerts go to two commands, of which one fails.
+/// The file of a project whose alerts go to two commands, one of which fails.
 fn alerts(project: &Project) {
     project.write(
         "resources/alerts.yaml",

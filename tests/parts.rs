@@ -1,5 +1,5 @@
-//! Stages done in parts by processes (`--engine processes`, ADR 0023) beside the same stages done by one: rows, refused rows, books,
-//! checks, summaries and content must be equal, and whatever goes wrong with a part, nothing is published.
+//! Stages done in parts by processes (`--engine processes`, ADR 0023) beside the same stages done by one: rows, refused
+//! rows, books, checks, summaries and content must be equal, and whatever goes wrong with a part, nothing is published.
 
 use testkit::fuzz::{Round, Rounds};
 use testkit::{Project, Random};
@@ -35,7 +35,7 @@ tables:
   customers: {source: {file: {path: customers.csv}}}
 ";
 
-/// A table with duplicates, empty cells, texts that are no numbers, and keys of which one is frequent.
+/// A table with duplicates, empty cells, texts that are not numbers, and a frequent key among others.
 fn orders(random: &mut Random, rows: u64) -> String {
     let mut text = "id,customer,city,amount,day\n".to_owned();
     for _ in 0..rows {
@@ -233,7 +233,7 @@ tables:
       - parse_dates: {columns: [changed], formats: [\"%Y-%m-%d\"], to: date}
 ";
 
-/// Sales with empty cells, days in no order, and shops of which one is frequent; and what lies beside them.
+/// Sales with empty cells, days in no order, and one shop that is frequent; and the other tables.
 fn sales(project: &Project, random: &mut Random) {
     let day = |random: &mut Random| format!("2024-{:02}-{:02}", 1 + random.below(12), 1 + random.below(28));
     let mut id = 0;

@@ -274,7 +274,7 @@ fn lines(separator: &str) -> String {
 
 const COLUMNS: &str = "{id: string, city: string, a: float64, b: float64, at: {type: datetime, format: \"%d/%m/%Y %H:%M\", zone: Asia/Seoul}, y: int64}";
 
-/// What `ingest.yaml` says of a source, which is there.
+/// What `ingest.yaml` says about a source; its files are written.
 fn source(project: &Project, name: &str, server: &HttpServer) -> (String, &'static str) {
     let header = "id,city,a,b,at,y\n";
     let of_people = lines(",");

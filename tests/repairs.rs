@@ -4,7 +4,7 @@
 use testkit::{Project, Table, skipped};
 use tests::{assert_balanced, repository, shared_data};
 
-/// Cells by what became of them, compared as texts.
+/// Cells by what happened to them, compared as texts.
 struct Measured {
     wrong: usize,
     changed: usize,
@@ -192,7 +192,8 @@ fn rows_that_are_alike_are_counted_as_duplicates_and_listed_with_their_scores() 
     );
     let review = Table::from_csv(&project.read("data/processed/people/clean/review/people_step1_dedupe.csv"));
     let shown = review.select(&["cluster", "score", "is_one", "_row_1", "_row_2", "name_2"]).to_string();
-    // All letters match but one: Jaro's likeness is (10/10 + 10/11 + 10/10) / 3 = 0.9697, Winkler's with three letters in front 0.9788.
+    // All letters match but one: Jaro's likeness is (10/10 + 10/11 + 10/10) / 3 = 0.9697, Winkler's with three letters
+    // in front 0.9788.
     assert_eq!(
         shown,
         "cluster | score | is_one | _row_1 | _row_2 | name_2\n1 |  | true | 2 | 5 | Ann Miller\n1 | 0.9788 | true | 2 | 3 | Anne Miller"

@@ -84,7 +84,7 @@ fn the_watch_is_a_cause() {
     waits(&project, "no watch has run since, model less than an hour old");
     project.run("monitor", ["p"]).exits(0);
     waits(&project, "no drift, model less than an hour old");
-    // The incomes of those who are to be scored are others now: ten times as many, and far higher.
+    // The rows to be scored have changed: ten times as many, with far higher incomes.
     let mut rows = project.read("people.csv");
     for number in 0..500 {
         rows += &format!("{},2026-02-02,{},{},\n", 9000 + number, 20 + number % 50, 5.0 + f64::from(number) / 500.0);
@@ -128,7 +128,7 @@ fn an_error_that_is_up_is_a_cause_once_labels_say_so() {
     let watch = project.evidence(&project.latest("data/output/p/monitor")[0])["notes"]["watch"].clone();
     assert!(watch["error_up"].as_f64().expect("a share") > 0.2, "{watch}");
     project.run("train", ["p"]).exits(0).says("runs because error up ").says(" of the 20 % allowed");
-    // What was cause for this version is none for the next.
+    // The reason for this version is not a reason for the next.
     newcomers(&project, |income, chance| (chance > income || income > 0.9).to_string());
     waits(&project, "no watch has run since, model less than an hour old");
 }

@@ -311,7 +311,7 @@ mod learning {
         let spec = project.read("resources/churn/features.yaml");
         // Nobody buys within an hour of a cutoff, so everybody churns.
         let one_class = spec.replace("horizon: 90d", "horizon: 1h");
-        assert_ne!(spec, one_class, "the shipped spec has another horizon now: mend this test");
+        assert_ne!(spec, one_class, "the shipped spec has another horizon now: correct this test");
         project.write("resources/churn/features.yaml", one_class);
         project.run("features", ["churn"]).exits(0);
         project.run("train", ["churn"]).exits(1).says("label 'churned' is 1 in all");

@@ -181,7 +181,7 @@ fn what_weekly_files_get_wrong_is_refused_or_told() {
         "warning: features shops: table 'weeks': 1 series is shorter than the 13 periods that its features look back, which are \
          null for earlier ones: b; to leave such series out, write `history` under 'series'",
     );
-    // A date that could be two days is none until somebody says which.
+    // An ambiguous date is not read until the spec says which day it is.
     let ingest = project.read("resources/shops/ingest.yaml");
     project.write("resources/shops/ingest.yaml", ingest.replace("{type: date, format: \"%d/%m/%Y\"}", "date"));
     project

@@ -311,7 +311,7 @@ fn a_version_that_is_too_slow_is_put_back_by_itself() {
     assert_eq!(server.stop().0, Some(0));
 }
 
-/// A small disk of its own in a folder of the project; `None` where nobody may mount one.
+/// A small disk of its own in a folder of the project; `None` where mounting is not allowed.
 struct SmallDisk(std::path::PathBuf);
 
 impl SmallDisk {

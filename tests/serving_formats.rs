@@ -152,7 +152,7 @@ fn rows_of_one_request_share_a_line_of_the_log_and_are_sealed_row_by_row() {
         let id = together["request_id"].as_str().expect("an id");
         assert_eq!((cell("request_id", place).as_str(), cell("row", place)), (id, place.to_string()));
         assert_eq!(cell("entity", place), key.to_string());
-        // What a request of one row says of the same key.
+        // The answer to a request of one row with the same key.
         for name in ["entity", "key", "arm", "version", "way", "shadow", "score", "decision", "features", "status"] {
             assert_eq!(cell(name, place), cell(name, 4 + place), "{name} of {key}");
         }

@@ -14,7 +14,7 @@ const TOKEN: &str = "shpat_0123456789abcdef";
 /// Items of a page, whatever is asked for: Shopify's largest page has 250.
 const PAGE: usize = 50;
 const BUCKET: f64 = 40.0;
-/// Requests a second that leak out of the bucket: faster than Shopify's, so that nobody waits for the test.
+/// Requests a second that leak out of the bucket: faster than Shopify's, to keep the test short.
 const LEAK: f64 = 1000.0;
 
 struct Shop {
@@ -176,7 +176,7 @@ fn csv(project: &Project, table: &str) -> Table {
 #[test]
 fn two_variables_lead_to_scores() {
     let mut shop = shop();
-    // A discount, a refund, a cancelled order, a test order, and one that nobody bought.
+    // A discount, a refund, a cancelled order, a test order, and an order without a customer.
     let special = |shop: &mut Shop, nth: usize, change: &dyn Fn(&mut Value)| {
         let id = *shop.orders.keys().nth(nth).expect("an order");
         change(shop.orders.get_mut(&id).expect("it is there"));

@@ -1,5 +1,5 @@
-//! `--engine spark` on real engines: Spark itself, with executors that are processes of their own, and Sail. What comes out must be
-//! what one machine makes of the same rows, whatever happens to executors on the way.
+//! `--engine spark` on real engines: Spark itself, with executors that are processes of their own, and Sail. What comes
+//! out must be what one machine makes of the same rows, whatever happens to executors on the way.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -59,8 +59,9 @@ fn housing() -> Project {
     shipped("housing").with_variables([("HOUSING_FROM", "2024-01".to_owned()), ("HOUSING_TO", "2024-12".to_owned())])
 }
 
-/// What the artifacts in a stage's folder say of themselves, refused rows and logs of changes among them, by table and kind; without
-/// what tells one run from another. The hash of the content stands for every bit of the rows in their order.
+/// What the artifacts in a stage's folder say of themselves, refused rows and logs of changes among them, by table and
+/// kind; without what tells one run from another. The hash of the content stands for every bit of the rows in their
+/// order.
 fn told(project: &Project, tool: &str, pipeline: &str) -> BTreeMap<String, Value> {
     let folder = folder(tool, pipeline);
     let names = project.list(&folder).into_iter().filter(|name| name.ends_with(".parquet"));
@@ -204,7 +205,7 @@ fn predictions_on_sail_are_those_of_one_machine() {
     for tool in ["ingest", "clean", "features", "train"] {
         runs(&project, tool, "churn", &[]);
     }
-    // All that is known of a score but for when it was made.
+    // Everything about a score except when it was made.
     let scores = |flags: &[&str]| {
         let table = project.table(&runs(&project, "predict", "churn", flags).path());
         let kept: Vec<&str> = table.columns.iter().map(String::as_str).filter(|name| *name != "scored_at").collect();
@@ -233,7 +234,8 @@ fn a_lost_executor_and_a_task_tried_twice_change_nothing() {
 
     let mut child = carried.command("clean", ["churn", "--engine", "spark"]).spawn().expect("the tool starts");
     drop(child.stdin.take());
-    // First the process of a partition, which Spark then gives to a new one; then a whole executor, with all that it has shuffled.
+    // First the process of a partition, which Spark then gives to a new one; then a whole executor, with all that it
+    // has shuffled.
     send("KILL", working(&carried, &mut child).id);
     let is_executor = |process: &Process| process.command.contains("CoarseGrainedExecutorBackend");
     working(&carried, &mut child);

@@ -46,7 +46,7 @@ fn a_key_that_comes_twice_is_counted_or_refused() {
     });
     project.run("ingest", ["olist"]).exits(0);
     project.run("clean", ["olist"]).exits(0).says("1 duplicate by step 3 'dedupe' on product_id");
-    // Where nobody takes one of them out, nothing is published.
+    // Unless one of them is removed, nothing is published.
     let clean = project.read("resources/olist/clean.yaml");
     let before = project.latest("data/processed/olist/clean");
     project.write("resources/olist/clean.yaml", clean.replace("      - dedupe: {keys: [product_id]}\n", ""));

@@ -1,5 +1,5 @@
 //! The whole story of a model in one run, in compressed time, on generated data: it is served, a better version wins a
-//! comparison, the world moves and the model learns again, a broken version is put back by itself.
+//! comparison, the world moves and the model learns again, a broken version is put back automatically.
 //!
 //! Nothing here is known to any tool. The pipeline is `housing` with other settings; visitors ask over HTTP, as anybody would.
 
@@ -217,7 +217,7 @@ impl<'a> Story<'a> {
         self.compared();
     }
 
-    /// A version that fails on what some visitors ask is put back by itself. Returns how long it was in production.
+    /// A version that fails on some visitors' requests is put back automatically. Returns how long it was in production.
     fn a_broken_version(&mut self) -> Duration {
         self.line("\n4. a broken version is released: a linear model that has no bounds");
         let good = self.in_production();

@@ -17,7 +17,7 @@ const DOUBT: f64 = 0.15;
 /// One of so many gives the size of the home in square centimetres.
 const ODD: u64 = 20;
 
-/// A visitor's request and what became of it.
+/// A visitor's request and its outcome.
 #[derive(Clone, Debug)]
 pub struct Answered {
     /// None where the answer was an error.
