@@ -1,7 +1,7 @@
 //! Tells people when a run failed or was refused: by Slack, by mail, by any command.
 //!
 //! `resources/alerts.yaml` names the channels and which event is how urgent. [`Alerts::load`] reads and checks it,
-//! [`Alerts::send`] notifies all channels that take the event at once, each bounded in time. What became of it comes back
+//! [`Alerts::send`] notifies all channels that take the event at once, each bounded in time. The outcome is returned
 //! as [`Delivery`] values and never as an error: an alert that cannot be sent does not change what a run answers.
 //! The same cause is reported once in a while only (`every`, one hour by default), see the module `flood`.
 //!

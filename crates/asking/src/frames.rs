@@ -87,7 +87,7 @@ pub fn of_answers(outputs: &[(String, DataType)], answers: &[&Answer]) -> Polars
     DataFrame::new(answers.len(), columns)
 }
 
-/// A value as text; `null` is none.
+/// A value as text; `None` for `null`.
 pub fn text(value: &Value) -> Option<String> {
     match value {
         Value::Null => None,

@@ -95,7 +95,7 @@ impl Golden {
 }
 
 /// How golden files are read. Each option is set here and on purpose, so that one which the engine adds must be looked at
-/// before this compiles again: every cell is the text that stands there, an empty one is null, and a line with more
+/// before this compiles again: every cell is the text as it is, an empty one is null, and a line with more
 /// cells than the header is an error.
 fn options() -> CsvReadOptions {
     CsvReadOptions {

@@ -46,7 +46,7 @@ pub const SCHEMAS: &[NamedSchema] = &[("llm", llm::settings_schema), ("task", ll
 pub trait Progress {
     /// Work of this name begins.
     fn begin(&self, what: &str);
-    /// This is being done now, and so many inputs are.
+    /// Reports the present work, and how many inputs are done.
     fn at(&self, what: &str, inputs: u64);
 }
 
@@ -60,7 +60,7 @@ pub struct Models<'a> {
     ledger: Ledger,
 }
 
-/// What came of the steps `llm` of a table.
+/// The results of the steps `llm` of a table.
 pub struct Answered {
     pub given: Given,
     /// One entry per step, for the evidence.
@@ -144,7 +144,7 @@ impl<'a> Models<'a> {
         Ok(Inputs { distinct, rows })
     }
 
-    /// Gives the step its answers, and says what came of it.
+    /// Gives the step its answers, and notes the results.
     fn answer_step(&self, asking: &Asking, inputs: Inputs, given: &mut Given, mode: Mode) -> Result<LlmUsage> {
         let Inputs { distinct: inputs, rows: counts } = inputs;
         let mut round = Round::default();

@@ -9,7 +9,7 @@ use crate::{Published, Share};
 /// Opens another table by name.
 pub(crate) type Lookup<'a> = &'a dyn Fn(&str) -> Result<LazyFrame>;
 
-/// What every check can say of itself.
+/// What every check can say about itself.
 pub(crate) trait Described {
     /// What is checked, after the check's name: `amount [0, 10000]`.
     fn subject(&self) -> String;

@@ -105,7 +105,7 @@ proptest! {
         let n = Column::new("n".into(), (0..cells.len() as i64).collect::<Vec<_>>());
         let table = DataFrame::new(cells.len(), vec![a, b, n]).unwrap();
 
-        // dedupe: the first of each key stays, and whoever has none.
+        // dedupe: the first of each key stays, and so do rows without a key.
         let mut seen = HashSet::new();
         let first = |at: &i64| read[*at as usize].as_ref().is_none_or(|key| seen.insert(key.clone()));
         let expected: Vec<i64> = (0..cells.len() as i64).filter(first).collect();

@@ -90,7 +90,7 @@ pub fn given(
     Ok(Given { mappings, changes: Some(changes), columns: Some(known), tables, ..Given::default() })
 }
 
-/// What is known of the columns of a table.
+/// What is known about the columns of a table.
 fn looked(job: &Job<Clean>, other: &OtherTable, finished: &Finished<'_>) -> Result<KnownTable> {
     let FinishedTable { mut frame, definitions, .. } = table(job, other, finished)?;
     let schema = schema_of(&mut frame, other)?;
@@ -122,8 +122,9 @@ fn others(spec: &TableSpec) -> Vec<&OtherTable> {
     others
 }
 
-/// Plans every table, in the order of their dependencies, from the columns of the raw tables alone: so what is wrong with a step is
-/// found before a row is read. A table that asks a model is planned once its answers are there, and so is what is made of it.
+/// Plans every table, in the order of their dependencies, from the columns of the raw tables alone: so what is wrong
+/// with a step is found before a row is read. A table that asks a model is planned once its answers are there, and so
+/// is what is made of it.
 pub fn plan_all(job: &Job<Clean>) -> Result<()> {
     let mut known: BTreeMap<&str, Schema> = BTreeMap::new();
     for name in order::sorted(&job.spec).unwrap_or_default() {

@@ -109,7 +109,7 @@ pub struct Compared {
     pub fixed: Tested,
 }
 
-/// An interval of the difference, and the p-value. Ends that nothing is known of are missing.
+/// An interval of the difference, and the p-value. Unknown ends are missing.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Tested {
     pub low: Option<f64>,

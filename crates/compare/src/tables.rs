@@ -122,7 +122,7 @@ fn read_outcomes(plan: LazyFrame, take: &mut dyn FnMut(OutcomeRow<'_>)) -> Resul
     })
 }
 
-/// A text; an empty one is none.
+/// A text; `None` if it is empty.
 fn filled(texts: &StringChunked, row: usize) -> Option<&str> {
     texts.get(row).filter(|text| !text.is_empty())
 }

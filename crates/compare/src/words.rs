@@ -19,7 +19,7 @@ fn count(value: u64) -> String {
     text
 }
 
-/// A share in percent with one decimal, which is as much as such a comparison knows.
+/// A share in percent with one decimal; such a comparison is not more exact.
 fn rounded(share: f64) -> String {
     percent((share * 1000.0).round() / 1000.0)
 }

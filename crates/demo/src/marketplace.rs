@@ -24,7 +24,7 @@
 //!
 //! # How it stays flat and fast
 //!
-//! Every order follows from a hash of the seed and its number, and each table goes through all orders by itself. Kept are
+//! Every order follows from a hash of the seed and its number, and each table walks through all orders on its own. Kept are
 //! the sellers, one for 32 orders, and the days. Rows lie in a scrambled order, as they do in a dump.
 
 mod calendar;

@@ -45,7 +45,7 @@ impl Deliveries {
         self.failed.borrow_mut().push((self.last().unwrap_or_default(), error));
     }
 
-    /// What there is to say of those that failed: the class is that of the worst, since a later try does not help while one
+    /// The error of those that failed: its class is that of the worst, since a later try does not help while one
     /// of them needs a person.
     pub fn error(&self, of: usize) -> Option<Error> {
         let failed = self.failed.borrow();

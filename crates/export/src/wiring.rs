@@ -43,7 +43,7 @@ impl Stage for Export {
     const ABOUT: About = About {
         short: "Deliver tables as files, as a page, or into a database",
         long: "Reads the output of predict (or of the nearest earlier stage that the pipeline has) and writes data/output/<PIPELINE>/export/, or the data itself to stdout with \
-         `-o -`. Of several deliveries, each is made by itself: one that fails does not keep the others back, and the next run makes only what is missing. \
+         `-o -`. Of several deliveries, each is made separately: one that fails does not hold up the others, and the next run makes only what is missing. \
                In a shell, call it as bin/export: `export` alone is the shell's own command.",
         examples: &[
             ("bin/export churn", "deliver what export.yaml describes"),

@@ -1,4 +1,4 @@
-//! Aggregates: over all rows by polars, whose sums are checked; over the rows of a window by themselves.
+//! Aggregates: over all rows by polars, whose sums are checked; over the rows of a window by our own code.
 
 use polars::prelude::*;
 use spec::{Error, Result};

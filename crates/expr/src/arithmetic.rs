@@ -151,7 +151,7 @@ fn divided(
     .into_series())
 }
 
-/// The refusal of the first row of which the result is beyond int64. What lies under a null may leave the range without harm.
+/// The refusal of the first row whose result is beyond int64. Values under a null may leave the range without harm.
 fn refuse_beyond(
     label: &Label,
     sign: &str,

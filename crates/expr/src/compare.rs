@@ -80,7 +80,7 @@ fn holds(op: Comparison, order: Ordering) -> bool {
     }
 }
 
-/// Types of which polars compares two columns as SQL means it.
+/// Types whose columns polars compares as SQL does.
 fn is_native(dtype: &DataType) -> bool {
     matches!(
         dtype,

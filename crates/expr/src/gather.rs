@@ -1,4 +1,4 @@
-//! What an aggregate keeps of the rows that went by, group by group.
+//! What an aggregate keeps of the rows so far, group by group.
 
 use std::collections::HashMap;
 
@@ -78,7 +78,7 @@ impl Store {
         Store { separator, ..self }
     }
 
-    /// Makes room for so many groups.
+    /// Makes room for this many groups.
     pub fn of_groups(&mut self, count: usize) -> &mut Store {
         match &mut self.kept {
             Kept::Counts(counts) | Kept::Distinct(counts, _) => counts.resize(count, 0),

@@ -1,4 +1,4 @@
-//! Windows: the rows of a partition in their order, and what a function says of each.
+//! Windows: the rows of a partition in their order, and the value of a function for each.
 
 use std::cmp::Ordering;
 

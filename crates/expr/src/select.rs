@@ -1,7 +1,8 @@
 //! A whole SELECT as data: what it reads, keeps, groups and gives. Whoever runs it knows the columns of the tables.
 //!
-//! Names with a table in front (`c.city`) are replaced by the names that the columns have once the tables are joined; then each part is an
-//! expression like any other. What has no place in [`Select`] is refused with its place in the text.
+//! Names with a table in front (`c.city`) are replaced by the names that the columns have once the tables are joined;
+//! then each part is an expression like any other. What has no place in [`Select`] is refused with its place in the
+//! text.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -181,7 +182,7 @@ impl Part {
         self.flattened(names).and_then(SqlExpr::new).map_err(|error| error.context(&self.place))
     }
 
-    /// The column that it is, if it is no more than that.
+    /// The column, if the expression is nothing but a column.
     pub fn column(&self) -> Option<ColumnName> {
         let tokens = tokens(&self.text).ok()?;
         match &tokens[..] {
@@ -290,7 +291,7 @@ impl SqlExpr {
         within(self.node())
     }
 
-    /// The column that it is, if it is no more than that.
+    /// The column, if the expression is nothing but a column.
     pub fn as_column(&self) -> Option<&str> {
         match self.node() {
             Node::Column(name) => Some(name),

@@ -9,7 +9,7 @@ use crate::literal;
 use crate::node::{Interval, Literal};
 use crate::value::{Value, decimal_as_float};
 
-/// An expression of polars and what is known of it.
+/// An expression of polars and what is known about it.
 #[derive(Clone)]
 pub(crate) struct Typed {
     pub expr: Expr,
@@ -135,7 +135,7 @@ pub(crate) fn scalar(dtype: DataType, value: AnyValue<'static>) -> Expr {
     lit(Scalar::new(dtype, value))
 }
 
-/// A literal as a value of `dtype`, where that loses nothing; an error where a text is no such value.
+/// A literal as a value of `dtype`, where that loses nothing; an error where a text is not such a value.
 pub(crate) fn literal_as(typed: &Typed, dtype: &DataType) -> Result<Option<Typed>> {
     let made = |value: AnyValue<'static>| {
         Ok(Some(Typed { literal: typed.literal.clone(), ..Typed::new(scalar(dtype.clone(), value), dtype.clone()) }))

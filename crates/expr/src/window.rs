@@ -148,7 +148,7 @@ fn over(function: &'static Function, of: Node, window: &ast::WindowType, depth: 
     Ok(Node::Over { of: Box::new(of), partition, order, rows })
 }
 
-/// Whether the window goes by rows, each its own, rather than by values of which equals count as one.
+/// Whether the window counts rows, rather than values of which equal ones count once.
 fn frame(frame: Option<&ast::WindowFrame>) -> Result<bool> {
     let Some(frame) = frame else { return Ok(false) };
     let to_here = matches!(

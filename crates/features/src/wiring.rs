@@ -102,7 +102,7 @@ impl Stage for Features {
             lineage: Some(lineage.clone()),
             ..TableOutput::new(TRAINING, training_schema.as_ref().clone(), training, training_rows)
         };
-        // At a newest cutoff there is always someone to score; rows that are all known already are none to predict.
+        // At a newest cutoff there is always someone to score; rows whose labels are all known need no prediction.
         let scoring = TableOutput {
             notes,
             definitions: Some(definitions),

@@ -80,7 +80,7 @@ pub(crate) struct Leaf {
     pub value: f64,
     /// Training rows, or their weight.
     pub count: f64,
-    /// The linear model, if the tree has such. `value` is used where one of its features is NaN.
+    /// The linear model, if the tree has one. `value` is used where one of its features is NaN.
     pub constant: f64,
     /// Features and their coefficients.
     pub terms: Vec<(u32, f64)>,

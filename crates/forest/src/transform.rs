@@ -8,7 +8,7 @@ pub(crate) enum Transform {
     /// The square with the sign of the score (`sqrt` of the label was learned).
     SignedSquare,
     Exp,
-    /// `1 / (1 + exp(-slope × score))`, of each output by itself.
+    /// `1 / (1 + exp(-slope × score))`, of each output separately.
     Sigmoid(f64),
     /// `ln(1 + exp(score))`.
     Log1pExp,

@@ -89,7 +89,7 @@ impl Contract {
     }
 }
 
-/// What is said of times that are of another zone than they were: the same digits mean another time.
+/// The note on times whose zone has changed: the same digits mean another time.
 fn moved(name: &str, is: &DataType, was: &DataType) -> Option<String> {
     let (DataType::Datetime(_, new), DataType::Datetime(_, old)) = (is, was) else { return None };
     let shown = |zone: &Option<TimeZone>| match zone {

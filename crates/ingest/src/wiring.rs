@@ -71,7 +71,7 @@ impl Stage for Ingest {
         "Data files or addresses such as s3://bucket/key, read instead of the path in ingest.yaml; `-` reads the data itself from \
          stdin",
     );
-    /// Programs that are sources hear nothing of it.
+    /// Programs that are sources do not receive the signal.
     const CLEAN_UP: fn() = || {
         sources::end_programs();
         artifact::discard_all();

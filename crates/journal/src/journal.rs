@@ -21,7 +21,7 @@ pub enum Kept {
     No,
 }
 
-/// What became of the entries so far.
+/// What has happened to the entries so far.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Counts {
     pub kept: u64,
@@ -65,7 +65,7 @@ pub struct Journal {
 impl Journal {
     /// Opens the journal `name` in `folder`, which is made if need be. A line that a crash cut off is removed.
     ///
-    /// Errors: another process has it open (try again); a line in its midst was changed (refused).
+    /// Errors: another process has it open (try again); a line in the middle was changed (refused).
     pub fn open(folder: &Path, name: &str) -> Result<(Journal, Recovered)> {
         std::fs::create_dir_all(folder).map_err(|error| Error::io("create", folder, &error))?;
         let lock = lock(folder, name)?;

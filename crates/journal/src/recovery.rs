@@ -31,7 +31,7 @@ pub struct Open {
 
 /// Opens the newest segment of the journal, cuts off what a crash left unfinished at its end, or begins the first one.
 ///
-/// Refused: a line in its midst that does not follow from the one before: no crash does that.
+/// Refused: a line in the middle that does not follow from the one before, which no crash can cause.
 pub fn open(folder: &Path, name: &str) -> Result<Open> {
     let all = segments(folder, name)?;
     let Some((number, file)) = all.last() else { return begin(folder, name, 1, Chain::default(), 0) };
@@ -80,8 +80,8 @@ pub fn open(folder: &Path, name: &str) -> Result<Open> {
     Ok(Open { file: open, number: *number, chain, length, recovered })
 }
 
-/// Whether a crash can have left this line, the first that is not good: the file ends within it, or it has zeros where a block was
-/// not written yet. A line that is whole was changed, whatever the end of the file looks like.
+/// Whether a crash can have left this line, the first that is not good: the file ends within it, or it has zeros where
+/// a block was not written yet. A line that is whole was changed, whatever the end of the file looks like.
 fn is_torn(line: &[u8]) -> bool {
     !line.ends_with(b"\n") || line.contains(&0)
 }

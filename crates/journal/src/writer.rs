@@ -28,14 +28,14 @@ pub enum Message {
 pub trait Storage: Send {
     fn write(&mut self, bytes: &[u8]) -> io::Result<()>;
     fn sync(&mut self) -> io::Result<()>;
-    /// Takes back what lies behind `length`.
+    /// Cuts the file off after `length`.
     fn cut(&mut self, length: u64) -> io::Result<()>;
 }
 
 /// Bytes that one write takes at most: those who wait behind it wait no longer than this takes.
 const MOST: usize = 4 << 20;
 
-/// While several wait for each write, writes begin at most so often: a sync costs the processor as much as tens of entries.
+/// The shortest time between two writes while several entries wait: a sync costs the processor as much as tens of entries.
 const APART: Duration = Duration::from_micros(400);
 
 pub struct Writer<S> {

@@ -1,5 +1,5 @@
-//! Predictions of earlier runs, or answers of the server, and what happened since: from the folders of `predict` and `features`, and
-//! from the requests that `serve` sealed.
+//! Predictions of earlier runs, or answers of the server, and what happened since: from the folders of `predict` and
+//! `features`, and from the requests that `serve` sealed.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -102,7 +102,7 @@ impl Past {
     /// The labels on disk, with these further columns.
     fn outcomes(&self, job: &Job<Monitor>, table: &str, more: &[String]) -> Result<Option<DataFrame>> {
         let Keys { label, weight, .. } = &self.keys;
-        // What predictions say of themselves is not looked for elsewhere.
+        // Columns that predictions have are not looked for elsewhere.
         let more = more.iter().filter(|name| !self.keys.carried.contains(name)).chain(weight).map(String::as_str);
         let mut wanted = self.keys.shared();
         for column in std::iter::once(label.as_str()).chain(more) {
@@ -168,7 +168,7 @@ fn files(job: &Job<Monitor>, tool: Tool, table: &str) -> Vec<PathBuf> {
     history::files_of_table(&folder, table, HISTORY).into_iter().map(|(file, _)| file).collect()
 }
 
-/// What the card of each version says of the metric.
+/// The metric on the card of each version.
 fn promised(
     registry: &Registry,
     production: &Manifest,
@@ -184,7 +184,7 @@ fn promised(
             segments: watch::figures_of_segments(registry, manifest, metric, segments).unwrap_or_default(),
             block: manifest.resample_block,
         };
-        // A version that cannot be read is no reason not to judge the others: it has no figure to be compared with.
+        // A version that cannot be read does not keep the others from being judged: it has no figure to be compared with.
         let found = match version == production.origin.version {
             true => of(production),
             false => registry.manifest(version).map_or_else(|_: Error| Promised::default(), |manifest| of(&manifest)),

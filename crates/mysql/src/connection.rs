@@ -69,13 +69,14 @@ impl Write for Stream {
 }
 
 impl Connection {
-    /// Connects and logs in. A statement, and a lock, may take `timeout_seconds`. `key` is what errors of statements say to check.
+    /// Connects and logs in. A statement, and a lock, may take `timeout_seconds`. `key` is what errors of statements
+    /// say to check.
     ///
     /// # Errors
-    /// Try again: the server is down or busy. Cannot run: it refuses user, password or database, or is no such server.
+    /// Try again: the server is down or busy. Cannot run: it refuses user, password or database, or is not such a server.
     pub fn open(address: &Address, timeout_seconds: u32, key: &'static str) -> Result<Connection> {
         let stream = reached(address)?;
-        // The server gives up by itself; this is for one that is gone without a word.
+        // The server itself gives up; this is for one that has silently gone.
         let patience = Duration::from_secs(u64::from(timeout_seconds) + 30);
         let set = stream.set_read_timeout(Some(patience)).and_then(|()| stream.set_write_timeout(Some(patience)));
         set.and_then(|()| stream.set_nodelay(true)).map_err(|error| of_connection(&error))?;

@@ -2,7 +2,7 @@
 
 use crate::{Element, Html, el};
 
-/// What is known of one thing, name by name.
+/// What is known about one thing, name by name.
 #[derive(Clone, Debug, Default)]
 pub struct Facts(Vec<(Html, Html)>);
 

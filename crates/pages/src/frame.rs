@@ -16,7 +16,7 @@ pub const ICON: &str = include_str!("icon.svg");
 pub enum Style {
     /// At an address of the same site.
     Linked(Address),
-    /// Within the page: for a file that is opened by itself.
+    /// Within the page: for a file that is opened on its own.
     Within,
 }
 
@@ -90,7 +90,7 @@ impl Page {
         self
     }
 
-    /// Looks again after so many seconds, if scripts may run.
+    /// Reloads after this many seconds, if scripts may run.
     pub fn refresh(mut self, seconds: u32) -> Page {
         self.refresh = Some(seconds);
         self

@@ -60,7 +60,7 @@ impl Table {
         }
     }
 
-    /// Shows the caption to everybody; by default only those hear it who do not see the heading above.
+    /// Shows the caption; by default only screen readers read it, because others see the heading above.
     pub fn with_caption(mut self) -> Table {
         self.shows_caption = true;
         self
@@ -120,7 +120,7 @@ impl From<Table> for Element {
         let head = el("thead").add(el("tr").all(heads));
         let caption = el("caption").class(if shows_caption { "shown" } else { "unseen" }).add(caption);
         let table = el("table").add(caption).add(head).add(el("tbody").all(body));
-        // A wide table scrolls by itself; so the keyboard must reach it.
+        // A wide table has its own scroll bar, so the keyboard must reach it.
         el("div").class("scroll").attr("tabindex", "0").attr("role", "group").attr("aria-label", "Table").add(table)
     }
 }

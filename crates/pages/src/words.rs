@@ -39,7 +39,7 @@ pub fn bytes(bytes: u64) -> String {
     if unit == 0 || size >= 99.95 { format!("{size:.0} {}", UNITS[unit]) } else { format!("{size:.1} {}", UNITS[unit]) }
 }
 
-/// A number as a chart or a table shows it: short, with its thousands apart, `–` if it is none.
+/// A number as a chart or a table shows it: short, with thousands separated, `–` for NaN.
 pub fn number(value: f64) -> String {
     match value {
         value if value.is_nan() => "–".to_owned(),

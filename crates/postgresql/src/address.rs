@@ -9,7 +9,7 @@ use tokio_postgres::config::{Host, SslMode};
 
 /// A server that cannot be reached within this time is down.
 const CONNECT: Duration = Duration::from_secs(10);
-/// A connection that is silent for so long is asked whether it is still open.
+/// A connection that has been silent for this long is checked.
 const SILENCE: Duration = Duration::from_secs(30);
 
 /// Where a database is, and how to connect.

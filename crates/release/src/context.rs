@@ -99,7 +99,7 @@ impl Context {
         Ok(self.registry.decisions()?.contains(entry))
     }
 
-    /// Tells others of a decision that changed where versions are: the project's store, then the tracking server, whose
+    /// Informs others of a decision that changed the stage of versions: the project's store, then the tracking server, whose
     /// failure is a warning.
     pub fn decided(&self, entry: &Entry) -> Result<()> {
         let sent = self.logged(entry);

@@ -31,7 +31,7 @@ pub fn list(context: &Context, format: Format) -> Result<()> {
         let stage = ModelStage::of(version, &entries).map_or("undecided", ModelStage::name);
         let last = entries.iter().rfind(|entry| entry.version == version);
         let decided = last.map(|entry| format!("{} {}", entry.time, entry.action.word())).unwrap_or_default();
-        // One that cannot be read is listed all the same: it is what one looks for.
+        // One that cannot be read is listed, too: it may be the one that is looked for.
         let (trained, experiment, quality) = match context.registry.manifest(version) {
             Ok(manifest) => (manifest.origin.created.clone(), manifest.experiment.clone(), quality(&manifest, metric)),
             Err(error) => (String::new(), String::new(), error.message().to_owned()),
@@ -78,7 +78,7 @@ pub fn production(context: &Context) -> Result<()> {
     ))
 }
 
-/// Prints all that is known of a version.
+/// Prints everything that is known about a version.
 pub fn show(context: &Context, version: Option<&str>, format: Format) -> Result<()> {
     let version = match version {
         Some(version) => version.parse()?,

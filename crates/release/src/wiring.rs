@@ -31,7 +31,7 @@ pub struct Arguments {
     /// Print all versions: the stage of each, when it was trained, how good it is
     #[arg(long, help_heading = "Look", group = "ask")]
     list: bool,
-    /// Print all that is known of a version; without one, of the version in production
+    /// Print everything that is known about a version; without one, about the version in production
     #[arg(long, value_name = "VERSION", num_args = 0..=1, help_heading = "Look", group = "ask")]
     show: Option<Option<String>>,
     /// Print the version in production, its quality and its card

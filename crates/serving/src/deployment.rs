@@ -161,7 +161,7 @@ fn open(root: &Root, snapshot: &Snapshot, table: &str) -> Result<Vec<Artifact>> 
         opened => Some(opened),
     });
     let opened: Vec<Artifact> = opened.collect::<Result<_>>()?;
-    // The engine decodes a page whose bytes were changed without a word, and it must not answer anybody.
+    // The engine silently decodes a page whose bytes were changed, and such rows must not answer anybody.
     opened.iter().filter(|artifact| artifact.table == table).try_for_each(Artifact::verify)?;
     Ok(opened)
 }

@@ -20,7 +20,7 @@ use crate::refusal::Refusal;
 /// What cron calls, relative to the root.
 pub const SCRIPT: &str = "scripts/run-pipeline";
 
-/// Stages that can be started by themselves, in order.
+/// Stages that can be started on their own, in order.
 pub const STAGES: [Tool; 8] =
     [Tool::Ingest, Tool::Clean, Tool::Features, Tool::Train, Tool::Predict, Tool::Export, Tool::Monitor, Tool::Release];
 

@@ -195,7 +195,7 @@ pub fn answer(context: &Context<'_>, asked: &Asked<'_>, large: bool) -> Result<O
     let out =
         Written { id, pipeline: context.pipeline, keys: &keys, places: &places, parts: &parts, predicted: &predicted }
             .as_format(asked.accepted)?;
-    // A row takes less among others than by itself.
+    // A row takes less time among others than alone.
     let mut lines = Vec::with_capacity(1024 + 192 * count);
     let time = record::now();
     for (part, scored) in parts.iter().zip(&predicted) {
@@ -359,7 +359,7 @@ fn fill(
                     let width = part.arm.signature.width();
                     part.values.extend_from_slice(&values[row * width..(row + 1) * width]);
                 }
-                // A row is refused: by itself it says what is wrong with it.
+                // A row is refused: alone it shows what is wrong with it.
                 None => part.arm.signature.encode(&table.row(row).0, &mut part.values)?,
             }
             Ok(None)

@@ -40,8 +40,8 @@ pub struct CsvOptions {
     /// The separator of thousands in numbers. Default: none.
     pub thousands: Option<InNumbers>,
     /// Put `'` before text that begins with `=`, `+`, `-`, `@`, tab, carriage return or line feed, which a spreadsheet
-    /// would run as a formula; in names of columns, too. `false` by default, as it changes the data; switch it on where people open the file in
-    /// a spreadsheet and the text comes from outside.
+    /// would run as a formula; in names of columns, too. `false` by default, as it changes the data; switch it on where
+    /// people open the file in a spreadsheet and the text comes from outside.
     pub escape_formulas: bool,
 }
 
@@ -59,7 +59,7 @@ impl Default for CsvOptions {
 }
 
 impl CsvOptions {
-    /// What is wrong with the options, each of which is right by itself.
+    /// What is wrong with the combination of the options, each of which is right on its own.
     pub fn fault(&self) -> Option<Error> {
         if self.thousands == Some(self.decimal) {
             return Some(

@@ -30,8 +30,8 @@ use crate::{CsvOptions, DatabaseSpec, ExcelOptions, Format, Goes, OutColumn, Sor
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ExportFile {
-    /// Several deliveries, by name. Each has the keys below, and is delivered by itself: one that fails does not keep the
-    /// others back. A file's name begins with the delivery's.
+    /// Several deliveries, by name. Each has the keys below, and is delivered separately: one that fails does not hold up the
+    /// others. A file's name begins with the delivery's.
     pub deliveries: Option<Map<ExportFile>>,
     /// The table to deliver. Default for one of several: its name.
     pub table: Option<Name>,
@@ -59,8 +59,8 @@ pub struct ExportFile {
     pub mysql: Option<DatabaseSpec>,
     /// Where in a SQLite file the table goes.
     pub sqlite: Option<DatabaseSpec>,
-    /// Parquet only: columns whose values become folders, `year=2024/city=Ulm/part-0.parquet`, as Hive, Spark and DuckDB read them. The
-    /// delivery is a folder then, and the columns are in its names only.
+    /// Parquet only: columns whose values become folders, `year=2024/city=Ulm/part-0.parquet`, as Hive, Spark and
+    /// DuckDB read them. The delivery is a folder then, and the columns are in its names only.
     pub partition_by: Vec<String>,
     /// Parquet only: leave out the footer's record of where the table comes from. `false` by default.
     pub strip_evidence: bool,

@@ -7,7 +7,7 @@ use crate::did_you_mean;
 /// Longest value that an error repeats, in characters.
 const SHOWN: usize = 60;
 
-/// What the YAML library says of text that is not YAML, and what we say: the problem, then the way out.
+/// What the YAML library says about text that is not YAML, and what we say: the problem, then the way out.
 const SYNTAX: &[(&str, &str)] = &[
     (
         "mapping values are not allowed in this context",

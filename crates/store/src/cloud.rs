@@ -42,7 +42,7 @@ pub enum Depth {
     All,
 }
 
-/// What became of an object that was to be put.
+/// What happened to an object that was to be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Put {
     Sent,

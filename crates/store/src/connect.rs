@@ -25,7 +25,7 @@ pub(crate) fn variables(env: &Environment) -> Variables {
     of_clouds.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
-/// Variables of which one at least says who we are.
+/// Variables, at least one of which identifies us.
 fn credentials(scheme: Scheme) -> &'static [&'static str] {
     match scheme {
         Scheme::S3 => &[

@@ -1,4 +1,4 @@
-//! An object that is there: what is known of it, and its content in ranges.
+//! An object that exists: what is known about it, and its content in ranges.
 
 use std::fs::File;
 use std::io::{self, Read, Write};

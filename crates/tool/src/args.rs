@@ -38,7 +38,7 @@ pub struct Common {
     pub schema: Option<String>,
 }
 
-/// What `--help` says of a program.
+/// What `--help` says about a program.
 #[derive(Clone, Copy, Debug)]
 pub struct About {
     /// One line without a full stop.

@@ -52,7 +52,7 @@ pub trait Program: Sized {
     /// The arguments behind `TOOL [OPTIONS]` in `--help`. `None`: as the parser writes them.
     const USAGE: Option<&'static str> = None;
 
-    /// What `--help` says of the argument `artifacts`, if the default text does not fit.
+    /// What `--help` says about the argument `artifacts`, if the default text does not fit.
     const INPUTS: Option<&'static str> = None;
 
     /// Further YAML files that it reads, with their JSON Schemas: `--schema=NAME` prints them.

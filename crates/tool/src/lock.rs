@@ -6,7 +6,7 @@ use std::path::Path;
 
 use spec::{Error, Result};
 
-/// Held for the length of a run; the kernel lets go of it however the run ends.
+/// Held for the length of a run; the kernel releases it however the run ends.
 #[derive(Debug)]
 pub struct Lock(#[expect(dead_code, reason = "held, not read")] File);
 

@@ -10,7 +10,7 @@ use spec::{Error, Result};
 /// The message and place of the first panic of this process. Later ones are its consequences.
 static FIRST: Mutex<Option<String>> = Mutex::new(None);
 
-/// From now on panics print nothing by themselves. With `RUST_BACKTRACE` set they print as Rust does, for anyone who
+/// From now on panics print nothing. With `RUST_BACKTRACE` set they print as Rust does, for anyone who
 /// looks for the defect.
 pub fn keep_quiet() {
     let usual = std::panic::take_hook();

@@ -27,12 +27,12 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub struct Dataset {
     /// Relative to the root.
     pub name: String,
-    /// What is known of it as an output, by name; see [`facet`].
+    /// What is known about it as an output, by name; see [`facet`].
     pub facets: Map<String, Value>,
 }
 
 impl Dataset {
-    /// A file of which no more than its name is recorded.
+    /// A file of which only the name is recorded.
     pub fn named(name: impl Into<String>) -> Dataset {
         Dataset { name: name.into(), facets: Map::new() }
     }

@@ -1,4 +1,4 @@
-//! INT and TERM: leave no trace but a log line. For programs that run to an end; a server stops by itself.
+//! INT and TERM: leave no trace but a log line. For programs that run to an end; a server handles them itself.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -44,7 +44,7 @@ pub(crate) fn end(log: impl FnOnce()) {
 /// Whether something is just being sent that an interruption does not wait for.
 static IS_SENDING: AtomicBool = AtomicBool::new(false);
 
-/// Does what an interruption does not wait for, and of which it cannot know how far it came.
+/// Does work that an interruption does not wait for, so that nobody knows how far it came.
 pub fn while_sending<T>(work: impl FnOnce() -> T) -> T {
     IS_SENDING.store(true, Ordering::SeqCst);
     let done = work();

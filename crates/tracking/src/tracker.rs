@@ -81,7 +81,7 @@ fn tracked(registry: &Registry) -> Result<Vec<Tracked>> {
     Ok(versions)
 }
 
-/// Since 1970; 0 for a time that is none, which no version of ours has.
+/// Since 1970; 0 for an invalid time, which no version of ours has.
 fn milliseconds(time: &str) -> i64 {
     chrono::DateTime::parse_from_rfc3339(time).map_or(0, |time| time.timestamp_millis())
 }

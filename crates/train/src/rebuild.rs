@@ -25,7 +25,7 @@ pub fn rebuild(job: &Job<Train>, trial: &Trial, champion: &LoadedVersion) -> Res
     let now = stage::body_of::<FeaturesSpec>(&job.root, &file, &job.env)?;
     let spec = with_features(&now.spec, learned)?;
     job.progress.begin(format!("features of {}", champion.version));
-    // The files of a table may have been made on different days, from different inputs: each is made again by itself.
+    // The files of a table may have been made on different days, from different inputs: each is made again separately.
     let mut batches: Vec<artifact::Batches> = Vec::new();
     let mut rows = 0;
     for table in job.artifacts.iter().filter(|artifact| artifact.table == job.spec.table) {

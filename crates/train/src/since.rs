@@ -12,7 +12,7 @@ pub fn since(job: &Job<Train>, snapshot: &Snapshot) -> Result<Option<Since>> {
     let Some(folder) = snapshot.paths.first().map(|path| job.root.join(path)) else { return Ok(None) };
     let (Ok(Some(evidence)), Ok(manifest)) = (evidence_of(&folder), Manifest::read(&folder)) else { return Ok(None) };
     let (rows, now) = (manifest.rows, job.rows(&job.spec.table)?);
-    // A window that moves on has as many rows as before, of which some are new.
+    // A moving window has as many rows as before, some of them new.
     // Of forecasts those from a later cutoff are new, even if their periods were predicted from an earlier one, too.
     let split = &job.spec.split;
     let time = split.column.as_ref().filter(|_| split.by == SplitBy::Time).or(job.spec.time.as_ref());
@@ -50,8 +50,9 @@ fn newest(evidence: &Evidence, time: &str) -> Option<f64> {
     column(evidence, time)?.max.as_ref()?.as_f64()
 }
 
-/// What the newest run of `monitor` since the run `trained` found, over all its tables; `None` if it has not run since, or looked at
-/// nothing that is cause to train again. What it found before was cause for the version that was trained then.
+/// What the newest run of `monitor` since the run `trained` found, over all its tables; `None` if it has not run since,
+/// or looked at nothing that is cause to train again. What it found before was cause for the version that was trained
+/// then.
 fn watch(job: &Job<Train>, trained: &str) -> Result<Option<MonitorFindings>> {
     let folder = Tool::Monitor.folder(&job.pipeline);
     for path in &job.mirror.latest(&folder)?.unwrap_or_default().paths {

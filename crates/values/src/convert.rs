@@ -212,7 +212,7 @@ fn utc(local: i64, zone: Option<&LocalTime>) -> Option<i64> {
     zone.map_or(Some(local), |zone| zone.utc(local))
 }
 
-/// Microseconds, of which finer ones are cut off.
+/// Microseconds; finer digits are cut off.
 fn micros(tick: i64, unit: TimeUnit) -> Option<i64> {
     match unit {
         TimeUnit::Milliseconds => tick.checked_mul(1000),
@@ -229,7 +229,7 @@ fn whole_micros(tick: i64, unit: TimeUnit) -> Option<i64> {
     }
 }
 
-/// Reads each value; the rows of which nothing comes are bad.
+/// Reads each value; the rows without a result are bad.
 fn make<S, T: PolarsNumericType>(
     name: PlSmallStr,
     source: impl Iterator<Item = Option<S>>,
@@ -307,7 +307,7 @@ fn floats(name: PlSmallStr, source: impl Iterator<Item = Option<f64>>, to: Colum
     }
 }
 
-/// Through whole numbers: values that are none are bad.
+/// Through whole numbers: other values are bad.
 fn through<S>(
     name: PlSmallStr,
     source: impl Iterator<Item = Option<S>>,

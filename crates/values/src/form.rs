@@ -71,7 +71,7 @@ pub enum Form {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Measure {
     Ones,
-    /// The last of so many decimal places.
+    /// The last of this many decimal places.
     Decimals(usize),
     Nanoseconds,
 }

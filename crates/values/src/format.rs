@@ -27,7 +27,7 @@ enum Piece {
     MonthName,
     Weekday,
     Half,
-    /// Seconds since 1970; the digits before the last so many.
+    /// Seconds since 1970: the digits before the last `behind`, which are a fraction.
     Epoch {
         behind: usize,
     },

@@ -12,7 +12,7 @@ fn date_part(text: &mut &[u8], parts: &mut Parts) -> Option<()> {
     Some(())
 }
 
-/// `HH:MM`, `HH:MM:SS` or with a fraction, of which digits beyond microseconds are cut off.
+/// `HH:MM`, `HH:MM:SS` or with a fraction, whose digits beyond microseconds are cut off.
 fn time_part(text: &mut &[u8], parts: &mut Parts) -> Option<()> {
     parts.hour = digits(text, 2, 2)?;
     plain(text, b':')?;

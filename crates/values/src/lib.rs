@@ -1,6 +1,6 @@
 //! What a text, a number or a timestamp means, and which type may become which: one place for all who read values.
 //!
-//! Nothing is lost without a word: a value that a type cannot hold is reported with its row, and the caller refuses it or
+//! Nothing is silently lost: a value that a type cannot hold is reported with its row, and the caller refuses it or
 //! makes it null. The table of conversions is in `table`; docs/values.md and docs/sql.md say the same for people.
 //!
 //! This crate must not know about files, terminals or networks.

@@ -95,7 +95,7 @@ pub fn float32(text: &[u8]) -> Option<f32> {
     kept.then_some(value)
 }
 
-/// The nearest float32, unless it is none or has lost more than its last digits.
+/// The nearest float32, unless there is none or it has lost more than its last digits.
 pub fn narrow(value: f64) -> Option<f32> {
     let narrow = value as f32;
     (narrow.is_normal() || narrow.is_finite() && f64::from(narrow) == value).then_some(narrow)

@@ -7,7 +7,7 @@ use std::time::Duration;
 pub enum Fault {
     /// Answers with this status.
     Status { status: u16, times: u32 },
-    /// Answers 429 and asks to wait so many seconds.
+    /// Answers 429 and asks to wait this many seconds.
     RetryAfter { seconds: u64, times: u32 },
     /// Announces the whole answer, sends half of it and closes the connection.
     CutBody { times: u32 },
@@ -25,11 +25,11 @@ pub enum Fault {
     LeadBack { page: u64, to: u64 },
     /// The page of this number holds no items.
     MissingPage(u64),
-    /// Every page announces so many items more than there are.
+    /// Every page announces this many items more than there are.
     TotalOffBy(i64),
     /// From this page on one more item is announced.
     TotalChangesAt(u64),
-    /// Every answer takes so long.
+    /// Every answer takes this long.
     Delay(Duration),
 }
 

@@ -64,7 +64,7 @@ pub(super) struct Order {
     pub promised: i64,
 }
 
-/// What becomes of an order.
+/// What happens to an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fate {
     Delivered,

@@ -388,7 +388,7 @@ fn product(world: &World, number: u64, chance: &mut Chance, text: &mut Text) {
     let product = Product::new(world.of.seed, number, seller);
     let dirt = world.of.dirt;
     let product_id = id(world, PRODUCT, number);
-    // Who has not described a product has not described anything of it.
+    // A product without a description has no other details either.
     let is_described = !chance.happens(1.7 * dirt);
     let described = |value: u64| is_described.then(|| format!("{value}.0"));
     let category = is_described.then(|| CATEGORIES[product.category].name);

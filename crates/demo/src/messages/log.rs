@@ -14,10 +14,10 @@ const DOUBLE: u64 = 12;
 const REPEAT: u64 = 13;
 const TEXT: u64 = 14;
 
-/// Of `dirt`: rows that are delivered twice, and rows of which a cell other than the text is broken.
+/// Of `dirt`: rows that are delivered twice, and rows with a broken cell other than the text.
 const DOUBLES: f64 = 0.05;
 const BROKEN: f64 = 0.01;
-/// Of spoilt texts: those of which nothing is left.
+/// The share of damaged texts that are empty.
 const EMPTY: f64 = 0.05;
 
 /// Rows that are written in one go.

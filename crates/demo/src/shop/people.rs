@@ -240,7 +240,7 @@ impl Day<'_> {
         let mut attempt = 0;
         let mut kind = self.kind(chance);
         loop {
-            // Where next to nobody is left of a kind, another takes its turn; in an empty shop, anyone.
+            // Where almost nobody of a kind is left, another kind takes its turn; in an empty shop, anyone.
             if attempt % 256 == 255 {
                 kind = self.kind(chance);
             }

@@ -137,7 +137,7 @@ impl Graph {
             .attr("role", "group")
             .attr("aria-label", format_args!("{title}. {about}"))
             .add(drawing);
-        // As wide as it must be to be read: it scrolls by itself, so the keyboard must reach it.
+        // As wide as it must be to be read: it has its own scroll bar, so the keyboard must reach it.
         let scroll = el("div").class("scroll").attr("tabindex", "0").attr("role", "group").attr("aria-label", "Graph");
         let values = el("details").add(el("summary").text("As a table")).add(table);
         el("figure")

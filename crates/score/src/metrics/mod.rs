@@ -49,7 +49,7 @@ pub enum Metric {
     F1,
     /// Share of rows decided rightly; of several classes those whose class has the largest probability.
     Accuracy,
-    /// Several classes: the mean of F1 over the classes that occur or are predicted, each by itself.
+    /// Several classes: the mean of the F1 of each class that occurs or is predicted.
     MacroF1,
     /// Several classes: the mean over the classes of the area under the ROC curve of each against all others.
     MacroAuc,

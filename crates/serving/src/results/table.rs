@@ -57,7 +57,7 @@ impl Results {
             return Err(Error::cannot_run(format!("the newest snapshot of predict has no table '{table}'"))
                 .hint("name one that it has under `results: {table: …}` in serve.yaml"));
         }
-        // The engine decodes a page whose bytes were changed without a word.
+        // The engine silently decodes a page whose bytes were changed.
         artifacts.iter().try_for_each(Artifact::verify)?;
         let rows = artifact::collect(artifact::scan(&artifacts, table)?, &format!("table '{table}'"))?;
         let mut hasher = blake3::Hasher::new();
