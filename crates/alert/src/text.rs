@@ -36,7 +36,7 @@ impl Alert {
     /// `[millrace P2] churn clean refused: orders: 3 of 100 rows have no 'customer_id'`
     pub fn subject(&self) -> String {
         let Event { pipeline, stage, class, message, .. } = &self.event;
-        let message = message.split_whitespace().collect::<Vec<_>>().join(" ");
+        let message = spec::text::one_line(message);
         cut(&format!("[millrace {}] {pipeline} {stage} {}: {message}", self.priority, class.verb()), LONGEST_SUBJECT)
     }
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
-use spec::text::percent;
+use spec::text::{count, percent};
 
 /// A share between 0 (none) and 1 (all).
 #[derive(Clone, Copy, Debug, Default, PartialEq, PartialOrd, Serialize)]
@@ -79,10 +79,10 @@ pub struct Rows(pub u64, pub u64);
 impl fmt::Display for Rows {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Rows(part, whole) = self;
-        let rows = if *whole == 1 { "row" } else { "rows" };
+        write!(f, "{part} of {}", count(*whole, "row"))?;
         match whole {
-            0 => write!(f, "{part} of 0 rows"),
-            _ => write!(f, "{part} of {whole} {rows} ({})", percent(*part as f64 / *whole as f64)),
+            0 => Ok(()),
+            _ => write!(f, " ({})", percent(*part as f64 / *whole as f64)),
         }
     }
 }

@@ -5,8 +5,5 @@ pub(crate) type Checked<T> = Result<T, String>;
 
 /// A part of the text, short and on one line.
 pub(crate) fn shown(text: &str) -> String {
-    const MOST: usize = 40;
-    let short: String = text.chars().take(MOST).collect();
-    let more = if short.len() < text.len() { "…" } else { "" };
-    format!("'{}{more}'", short.escape_debug())
+    format!("'{}'", spec::text::cut(text, 41).escape_debug())
 }

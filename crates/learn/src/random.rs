@@ -7,8 +7,15 @@ use spec::random::mix;
 
 /// A hash of text that never changes (FNV-1a, then spread): which part an entity falls into.
 pub(crate) fn hash(text: &str, seed: u64) -> u64 {
-    let start = 0xcbf2_9ce4_8422_2325 ^ mix(seed);
-    mix(text.bytes().fold(start, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)))
+    mix(fnv(text, BASIS ^ mix(seed)))
+}
+
+/// Where a hash by [`fnv`] begins.
+pub(crate) const BASIS: u64 = 0xcbf2_9ce4_8422_2325;
+
+/// FNV-1a (Fowler, Noll and Vo), which stays the same in every version.
+pub(crate) fn fnv(text: &str, basis: u64) -> u64 {
+    text.bytes().fold(basis, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3))
 }
 
 /// `count` of the numbers below `of`, evenly spread over the shuffled whole, in ascending order.

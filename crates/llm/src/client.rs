@@ -12,6 +12,7 @@ use async_openai::types::chat::{
 };
 use reqwest_openai as reqwest;
 use serde_json::Value;
+use spec::text::{cut, one_line};
 use spec::{Error, Result};
 
 use crate::prompt::{Message, Role};
@@ -242,7 +243,7 @@ fn refusal(status: u16, bytes: &[u8], retry_after: Option<Duration>) -> Fault {
     let error = &body["error"];
     let words = [&error["message"], error, &body["message"], &body["detail"]].into_iter().find_map(Value::as_str);
     let words = words.map_or_else(|| String::from_utf8_lossy(bytes).into_owned(), str::to_owned);
-    let words: String = words.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(QUOTED).collect();
+    let words = cut(&one_line(&words), QUOTED);
     let is_quota = [&error["code"], &error["type"]].iter().any(|code| code.as_str() == Some("insufficient_quota"));
     match status {
         429 if is_quota => Fault::NoQuota,

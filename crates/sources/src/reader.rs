@@ -309,8 +309,7 @@ impl TextReader {
                 Step::Record => match wanted {
                     Wanted::Fields { width, .. } if self.fields.cells.len() != *width => {
                         let found = self.fields.cells.len();
-                        let fields = if found == 1 { "field" } else { "fields" };
-                        let what = format!("{found} {fields} instead of {width}");
+                        let what = format!("{} instead of {width}", spec::text::count(found as u64, "field"));
                         self.check_whole(end, &what)?;
                         let why = format!("line {line}: {what}");
                         batch.broken.push(Broken { line, text: self.text(end), why });

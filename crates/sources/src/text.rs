@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+pub(crate) use spec::text::readable;
+
 use crate::memory::Mark;
 
 /// Where a cell's text lies; [`Cell::NULL`] for a value that the record does not have.
@@ -119,18 +121,6 @@ pub(crate) trait TextSource: Send {
     /// Gets back a batch that is no longer needed: whoever makes large ones may use its memory for the next, which costs the
     /// kernel less than fresh memory.
     fn take_back(&mut self, _: TextBatch) {}
-}
-
-/// `bytes` as text for people; what is not UTF-8 is written `\xNN`.
-pub(crate) fn readable(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len());
-    for chunk in bytes.utf8_chunks() {
-        text.push_str(chunk.valid());
-        for byte in chunk.invalid() {
-            text.push_str(&format!("\\x{byte:02X}"));
-        }
-    }
-    text
 }
 
 /// A UUID as people write it.

@@ -136,12 +136,7 @@ pub(crate) fn reason(name: &str, cell: &str, spec: &ColumnSpec) -> String {
 }
 
 fn described(name: &str, cell: &str, what: &str) -> String {
-    const LONGEST: usize = 64;
-    let shown = match cell.char_indices().nth(LONGEST) {
-        Some((end, _)) => format!("{}…", &cell[..end]),
-        None => cell.to_owned(),
-    };
-    format!("{name}: '{shown}' {what}")
+    format!("{name}: '{}' {what}", spec::text::cut(cell, 65))
 }
 
 /// Schema of the rows that are passed on: the columns, then where each row comes from.

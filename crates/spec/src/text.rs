@@ -38,6 +38,23 @@ pub fn cut(text: &str, most: usize) -> String {
     }
 }
 
+/// The text on one line, with single spaces.
+pub fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// `bytes` as text for people; what is not UTF-8 is written `\xNN`.
+pub fn readable(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        for byte in chunk.invalid() {
+            text.push_str(&format!("\\x{byte:02X}"));
+        }
+    }
+    text
+}
+
 /// Texts in columns under their names; empty without rows. A row that is shorter than the names ends with empty cells.
 pub fn aligned<Row: AsRef<[String]>>(names: &[&str], rows: &[Row]) -> String {
     if rows.is_empty() {
@@ -101,6 +118,12 @@ mod tests {
     fn texts_are_cut_between_characters() {
         assert_eq!(cut("가나다라마", 5), "가나다라마");
         assert_eq!(cut("가나다라마바", 5), "가나다라…");
+    }
+
+    #[test]
+    fn foreign_text_is_readable_on_one_line() {
+        assert_eq!(one_line(" a\n\tb  c\r\n"), "a b c");
+        assert_eq!(readable(b"a\xFF\xC3\xA9\xE2\x82"), "a\\xFF\u{e9}\\xE2\\x82");
     }
 
     #[test]

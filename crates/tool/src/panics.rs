@@ -30,7 +30,7 @@ pub fn caught<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
         let first = FIRST.lock().unwrap_or_else(PoisonError::into_inner).take();
         let said = first.unwrap_or_else(|| "no message".to_owned());
-        Err(Error::cannot_run(format!("an internal error: {}", one_line(&said)))
+        Err(Error::cannot_run(format!("an internal error: {}", spec::text::one_line(&said)))
             .hint("this is a defect of the tool, not of your data; please report it with this text and the command"))
     })
 }
@@ -39,10 +39,6 @@ pub fn caught<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
 fn file_name(path: &str) -> String {
     let parts: Vec<&str> = path.rsplit('/').take(2).collect();
     parts.into_iter().rev().collect::<Vec<_>>().join("/")
-}
-
-fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]

@@ -273,18 +273,6 @@ fn strings<'a>(
     Ok(StringChunked::with_chunk(name, array.to_utf8view()?).into_series())
 }
 
-/// `bytes` as text for people; what is not UTF-8 is written `\xNN`.
-fn readable(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len());
-    for chunk in bytes.utf8_chunks() {
-        text.push_str(chunk.valid());
-        for byte in chunk.invalid() {
-            text.push_str(&format!("\\x{byte:02X}"));
-        }
-    }
-    text
-}
-
 /// Each value as text; nothing for types that have no text, such as lists.
 pub fn text_of(source: &Series) -> Option<Series> {
     let name = source.name().clone();
@@ -292,7 +280,7 @@ pub fn text_of(source: &Series) -> Option<Series> {
         DataType::String => return Some(source.clone()),
         DataType::Binary => {
             let bytes = source.binary().ok()?;
-            bytes.iter().map(|bytes| bytes.map(readable)).collect::<StringChunked>()
+            bytes.iter().map(|bytes| bytes.map(spec::text::readable)).collect::<StringChunked>()
         }
         DataType::Decimal(_, scale) => {
             let values = source.decimal().ok()?.physical();

@@ -85,7 +85,7 @@ impl TableCheck for NoDrift {
         };
         Ok(match drifted.is_empty() {
             true => {
-                let columns = if compared == 1 { "1 column".to_owned() } else { format!("{compared} columns") };
+                let columns = spec::text::count(compared as u64, "column");
                 Finding::Passed(format!("{columns} as in the last run, most moved '{column}' with PSI {}", number(psi)))
             }
             false => Finding::Failed(format!("drifted since the last run: {}", drifted.join("; "))),

@@ -5,6 +5,8 @@ use polars::prelude::{BooleanChunked, Column, DataType, NewChunkedArray};
 use spec::Result;
 use spec::random::mix;
 
+use crate::random::{BASIS, fnv};
+
 /// Rows whose entities are looked at together.
 const AT_ONCE: usize = 1 << 16;
 
@@ -23,15 +25,9 @@ pub(super) fn drawn(entities: &Column, most: u64, seed: u64) -> Result<Option<Bo
         // As text: one entity is the same in columns of other types.
         let names = entities.slice(start as i64, AT_ONCE).cast(&DataType::String).during(entities.name())?;
         let names = names.str().during(entities.name())?;
-        kept.extend(names.iter().map(|name| mix(hash(name.unwrap_or_default()) ^ mix(seed)) < limit));
+        kept.extend(names.iter().map(|name| mix(fnv(name.unwrap_or_default(), BASIS) ^ mix(seed)) < limit));
     }
     Ok(Some(BooleanChunked::from_slice("".into(), &kept)))
-}
-
-/// FNV-1a (Fowler, Noll and Vo), which stays the same in every version.
-fn hash(text: &str) -> u64 {
-    let step = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
-    text.as_bytes().iter().fold(0xcbf2_9ce4_8422_2325, step)
 }
 
 #[cfg(test)]
@@ -115,7 +111,7 @@ mod tests {
     fn the_hash_is_that_of_its_authors() {
         // From the test vectors of draft-eastlake-fnv.
         assert_eq!(
-            [hash(""), hash("a"), hash("foobar")],
+            ["", "a", "foobar"].map(|text| fnv(text, BASIS)),
             [0xcbf2_9ce4_8422_2325, 0xaf63_dc4c_8601_ec8c, 0x8594_4171_f739_67e8]
         );
     }

@@ -175,8 +175,8 @@ impl Distinct {
         };
         if count < least {
             return Error::refused(format!(
-                "split by time: column '{column}' has {count} distinct value{}, but {parts} at least {least}",
-                if count == 1 { "" } else { "s" }
+                "split by time: column '{column}' has {}, but {parts} at least {least}",
+                spec::text::count(count as u64, "distinct value")
             ))
             .hint("add cutoffs in features.yaml, or split by group");
         }

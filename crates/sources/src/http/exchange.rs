@@ -9,6 +9,7 @@ use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use net::Backoff;
 use reqwest::Url;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LINK, RETRY_AFTER};
+use spec::text::{cut, one_line};
 use spec::{Error, Result};
 
 use crate::gzip::{Gzip, MAGIC};
@@ -233,17 +234,14 @@ impl Client {
     /// A server's words on one line, not too many, with everything redacted that may be a key.
     fn quoted(&self, words: &str) -> String {
         let hidden = self.spec.query.iter().chain(self.spec.headers.iter()).map(|(_, value)| value.expose());
-        let mut words = words.split_whitespace().collect::<Vec<_>>().join(" ");
+        let mut words = one_line(words);
         for value in hidden {
             let parts = value.split_whitespace().chain([value]);
             for part in parts.filter(|part| part.len() >= 4) {
                 words = words.replace(part, "***").replace(&encoded(part), "***");
             }
         }
-        match words.char_indices().nth(QUOTED) {
-            Some((end, _)) => format!("{}…", &words[..end]),
-            None => words,
-        }
+        cut(&words, QUOTED)
     }
 }
 
