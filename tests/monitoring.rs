@@ -58,7 +58,7 @@ fn columns_that_move_look_after_look_are_drift_and_the_record_is_kept() {
     project
         .run("train", ["p", "--dry-run"])
         .exits(0)
-        .says("would not run: no cause to train again: no watch has run since");
+        .says("would not run: no reason to train again: monitor has not run since");
     let first = project.run("monitor", ["p"]);
     first.exits(0).says("monitor p: drift of 'scoring': none of 2 columns moved; false alarms by chance: none in 200");
     let kept = project.latest(OUTPUT);

@@ -34,7 +34,7 @@ fn more_people(project: &Project, count: u64, day: &str, income: f64) {
 #[track_caller]
 fn waits(project: &Project, why: &str) -> Outcome {
     let outcome = project.run("train", ["p"]);
-    outcome.exits(0).says(&format!("train p: no cause to train again: {why}"));
+    outcome.exits(0).says(&format!("train p: no reason to train again: {why}"));
     assert_eq!(outcome.stdout(), project.latest("data/models/p"), "{outcome}");
     outcome
 }
@@ -45,12 +45,12 @@ fn new_rows_are_trained_on_once_there_are_enough() {
     project.run("train", ["p"]).exits(0).says("train p: up to date");
     // 400 rows have their label. 12 more are 3 %.
     more_people(&project, 12, "2026-02-01", 0.0);
-    let why = "3 % new rows of the 10 % needed, no watch has run since, model less than an hour old, of the 7d allowed";
+    let why = "3 % new rows of the 10 % needed, monitor has not run since, model less than an hour old, of the 7d allowed";
     waits(&project, why);
     project
         .run("train", ["p", "--dry-run"])
         .exits(0)
-        .says("train p: would not run: no cause to train again: 3 % new rows");
+        .says("train p: would not run: no reason to train again: 3 % new rows");
     assert_eq!(project.list("data/models/p").iter().filter(|name| name.starts_with('v')).count(), 1);
     // Rows count from the last version on, not from the last look.
     more_people(&project, 28, "2026-02-02", 0.0);
@@ -81,7 +81,7 @@ fn the_watch_is_a_cause() {
     let project = trained("{drift: true}");
     project.write("resources/p/monitor.yaml", "drift: {looks: 1, severity: soft}\n");
     more_people(&project, 2, "2026-02-01", 0.0);
-    waits(&project, "no watch has run since, model less than an hour old");
+    waits(&project, "monitor has not run since, model less than an hour old");
     project.run("monitor", ["p"]).exits(0);
     waits(&project, "no drift, model less than an hour old");
     // The rows to be scored have changed: ten times as many, with far higher incomes.
@@ -114,7 +114,7 @@ fn an_error_that_is_up_is_a_cause_once_labels_say_so() {
     let project = trained("{error_up: 0.2}");
     project.write("resources/p/monitor.yaml", "performance: {metric: auc}\n");
     newcomers(&project, |_, _| String::new());
-    waits(&project, "no watch has run since, model less than an hour old");
+    waits(&project, "monitor has not run since, model less than an hour old");
     project.run("predict", ["p"]).exits(0);
     project.run("monitor", ["p"]).exits(0);
     waits(&project, "no labels to measure the error by yet, model less than an hour old");
@@ -130,5 +130,5 @@ fn an_error_that_is_up_is_a_cause_once_labels_say_so() {
     project.run("train", ["p"]).exits(0).says("runs because error up ").says(" of the 20 % allowed");
     // The reason for this version is not a reason for the next.
     newcomers(&project, |income, chance| (chance > income || income > 0.9).to_string());
-    waits(&project, "no watch has run since, model less than an hour old");
+    waits(&project, "monitor has not run since, model less than an hour old");
 }

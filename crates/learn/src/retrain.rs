@@ -18,7 +18,7 @@ pub struct RetrainRule {
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct RetrainWhen {
-    /// So many rows are new, as a share of those that the last version was made from, such as 0.1.
+    /// This many rows are new, as a share of those that the last version was made from, such as 0.1.
     pub new_rows: Option<f64>,
     /// The newest run of `monitor` found that columns drifted which matter to the model.
     pub drift: bool,
@@ -44,7 +44,7 @@ impl RetrainRule {
     pub(crate) fn check(&self) -> Result<(), String> {
         let RetrainWhen { new_rows, drift, error_up, older_than } = &self.when;
         if new_rows.is_none() && !drift && error_up.is_none() && older_than.is_none() {
-            return Err("retrain: when: it names no cause; write at least one, such as 'new_rows: 0.1'".to_owned());
+            return Err("retrain: when: it names no reason; write at least one, such as 'new_rows: 0.1'".to_owned());
         }
         for (name, share) in [("new_rows", new_rows), ("error_up", error_up)] {
             if let Some(share) = share.filter(|share| !(*share > 0.0 && share.is_finite())) {
@@ -82,7 +82,7 @@ impl RetrainRule {
             }
         }
         if since.watch.is_none() && (when.drift || when.error_up.is_some()) {
-            look(false, "no watch has run since".to_owned());
+            look(false, "monitor has not run since".to_owned());
         }
         let age = age(since.now - since.trained);
         match when.older_than {
@@ -143,7 +143,7 @@ mod tests {
         );
         assert_eq!(
             rule(ALL).cause(&since(0, 5, None)).unwrap_err(),
-            "0 % new rows of the 10 % needed, no watch has run since, model 5 hours old, of the 7d allowed"
+            "0 % new rows of the 10 % needed, monitor has not run since, model 5 hours old, of the 7d allowed"
         );
         assert_eq!(
             rule("{new_rows: 0.1, drift: true}").cause(&since(30, 48, Some(MonitorFindings::default()))).unwrap_err(),

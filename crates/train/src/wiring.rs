@@ -96,7 +96,7 @@ impl Stage for Train {
             None => Cause::Enough(reason),
             Some(since) => match rule.cause(&since) {
                 Ok(cause) => Cause::Enough(cause),
-                Err(none) => Cause::NotYet(format!("no cause to train again: {none}")),
+                Err(none) => Cause::NotYet(format!("no reason to train again: {none}")),
             },
         })
     }
