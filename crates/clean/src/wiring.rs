@@ -92,7 +92,7 @@ impl Stage for Clean {
         Ok(inputs)
     }
 
-    /// Answers questions about models; records what to take back before the run finds out whether it has cause to run.
+    /// Answers questions about models; records what to undo before the run decides whether it has a reason to run.
     fn instead(job: &Job<Self>) -> Result<Option<Exit>> {
         let Flags { undo, redo, estimate, compile_mapping, compare, golden, .. } = &job.flags;
         if *estimate {

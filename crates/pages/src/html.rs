@@ -211,7 +211,7 @@ pub fn link(address: &Address, text: impl Into<Html>) -> Element {
     el("a").href(address).add(text)
 }
 
-/// A paragraph beside the matter: a hint, an explanation.
+/// An aside: a hint, an explanation.
 pub fn note(text: impl Into<Html>) -> Element {
     el("p").class("note").add(text)
 }

@@ -2,7 +2,7 @@
 
 use crate::{Address, Element, Html, el, link};
 
-/// How the rows of a table lie by a column.
+/// The order of a table's rows by a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
     Rising,

@@ -22,7 +22,7 @@ impl Environment {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             Err(error) => return Err(Error::io("read", &file, &error)),
         }
-        // A variable that is not text is of no use in a spec, and none of our business.
+        // A variable that is not text is of no use in a spec, and is ignored.
         let of_process = std::env::vars_os();
         variables
             .extend(of_process.filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))));

@@ -12,7 +12,7 @@ use crate::place::line_and_column;
 /// The kinds of failure that callers must distinguish.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
-    /// The data says no (exit 1).
+    /// The data was refused (exit 1).
     Refused,
     /// Usage, spec, input or output (exit 2).
     CannotRun,
@@ -42,7 +42,7 @@ impl Error {
         Error(Box::new(Inner { class, message: message.into(), hint: None, keys: Vec::new(), closed_pipe: false }))
     }
 
-    /// The data says no: a gate refused, or there is nothing to work on.
+    /// The data was refused: a gate failed, or there is nothing to work on.
     pub fn refused(message: impl Into<String>) -> Error {
         Error::new(Class::Refused, message)
     }

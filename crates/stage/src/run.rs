@@ -146,7 +146,7 @@ fn alert<S: Stage>(job: &Job<S>, class: EventClass, message: &str, hint: Option<
     tool::alert(&job.root, &job.env, source, class, message, hint);
 }
 
-/// Waits for its turn, decides whether there is cause to run, and runs.
+/// Waits for its turn, decides whether there is a reason to run, and runs.
 fn attempt<S: Stage>(job: &mut Job<S>, who: &str) -> Result<Exit> {
     let shown = S::TOOL.folder(&job.pipeline);
     let _lock = tool::lock(&job.folder(), &shown, who, job.common.no_wait)?;

@@ -111,7 +111,7 @@ fn known<'a, K: FromStr>(variables: &'a Variables, prefix: &'a str) -> impl Iter
     ours.filter_map(|(name, value)| Some((name.to_ascii_lowercase().parse().ok()?, value.as_str())))
 }
 
-/// What would otherwise end in a time-out or in a riddle.
+/// What would otherwise end in a time-out or an unclear error.
 fn check(url: &Url, variables: &Variables) -> Result<()> {
     let get = |wanted: &str| variables.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str());
     let accepted = credentials(url.scheme());

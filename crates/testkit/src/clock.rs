@@ -13,7 +13,7 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// `None`, with a word on stderr, where there is no C compiler.
+    /// `None`, with a message on stderr, where there is no C compiler.
     pub fn new() -> Option<Clock> {
         let folder = tempfile::Builder::new().prefix("millrace-clock-").tempdir().expect("a temporary folder");
         let clock = Clock { folder };

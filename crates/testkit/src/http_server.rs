@@ -16,7 +16,7 @@ pub enum HttpAnswer {
     Status(u16, Vec<(&'static str, String)>, String),
     /// Keeps the connection open and says nothing until the server ends.
     Hang,
-    /// Closes the connection without a word.
+    /// Closes the connection without an answer.
     Cut,
 }
 
@@ -62,7 +62,7 @@ impl HttpServer {
         let shared = Arc::new(shared);
         let serving = Arc::clone(&shared);
         let listener = Loopback::start(&ending, move |stream| {
-            // A client that goes away is its own business.
+            // A client that goes away is not an error.
             let _ = serve(stream, &serving);
         });
         HttpServer { listener, shared }

@@ -62,11 +62,11 @@ pub use spark::{Sail, spark_python};
 pub use table::Table;
 pub use xgboost::{XGBOOST, xgboost_library};
 
-/// Says that a test was skipped for want of `service`, such as `postgres`, and why.
+/// Reports that a test was skipped because `service`, such as `postgres`, is missing, and why.
 ///
 /// # Panics
 /// Where the variable `MILLRACE_REQUIRE` names the service in its list, such as `postgres,s3`. CI installs what its list
-/// names, so that no test is left out there without anybody noticing.
+/// names, so that no test is silently skipped there.
 #[track_caller]
 pub fn skipped(service: &str, why: &str) {
     let required = std::env::var("MILLRACE_REQUIRE").unwrap_or_default();

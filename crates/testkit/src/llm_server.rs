@@ -42,7 +42,7 @@ pub enum Fault {
     Status(u16),
     /// No answer, and the connection stays open.
     Hang,
-    /// The answer, one byte in so many milliseconds.
+    /// The answer, one byte every so many milliseconds.
     Drip(u64),
     /// The connection is cut in the middle of the answer's body.
     Cut,
@@ -159,7 +159,7 @@ impl LlmServer {
         *lock(&self.shared.answering) = Arc::new(answering);
     }
 
-    /// Each answer takes so long.
+    /// Each answer takes this long.
     pub fn latency(&self, latency: Duration) {
         *lock(&self.shared.latency) = latency;
     }
@@ -189,7 +189,7 @@ impl LlmServer {
         *lock(&self.shared.faults) = Faults::default();
     }
 
-    /// What becomes of the batches that are created from now on, in order.
+    /// What happens to the batches that are created from now on, in order.
     pub fn plan_batches(&self, plans: Vec<BatchPlan>) {
         lock(&self.shared.store).plan(plans);
     }

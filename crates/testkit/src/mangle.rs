@@ -1,7 +1,7 @@
 //! Specs that people write by mistake: the project's own, and the examples of its docs, mangled at random.
 //!
-//! Whatever comes out must be read, or refused with file, line and column and in the words of someone who writes YAML. How
-//! many texts are tried says [`crate::fuzz`].
+//! Whatever comes out must be read, or refused with file, line and column and in the words of someone who writes YAML.
+//! [`crate::fuzz`] says how many texts are tried.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -123,7 +123,7 @@ const CHARACTERS: &[char] = &[
 ];
 
 /// Reads mangled specs of `tool` by `read`, which gives the error's text. Panics with the text that was read if that
-/// panics, or if an error has no place or speaks of what is none of a user's business.
+/// panics, or if an error has no place or names internals.
 pub fn mangle(tool: &str, read: impl Fn(&str) -> Result<(), String> + Send + 'static) {
     let file = format!("{tool}.yaml");
     let specs = folders(&repository().join("resources"));

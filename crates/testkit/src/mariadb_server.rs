@@ -21,7 +21,7 @@ pub struct MariadbServer {
 }
 
 impl MariadbServer {
-    /// A server on a free port. `None`, with a word on stderr, where MariaDB is not installed.
+    /// A server on a free port. `None`, with a message on stderr, where MariaDB is not installed.
     pub fn start() -> Option<MariadbServer> {
         MariadbServer::start_with(&[])
     }

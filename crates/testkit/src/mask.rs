@@ -1,4 +1,4 @@
-//! Blots out what differs from run to run, so that the rest can be pinned.
+//! Masks what differs from run to run, so that the rest can be pinned.
 
 /// What is masked: in a pattern `0` stands for a digit, `x` for a lower-case hex digit, anything else for itself.
 const PATTERNS: [(&str, &str); 5] = [

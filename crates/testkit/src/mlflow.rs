@@ -16,7 +16,7 @@ pub struct Mlflow {
 }
 
 impl Mlflow {
-    /// `None`, with a word on stderr, where `mlflow` is not installed. The variable `MLFLOW` names another program.
+    /// `None`, with a message on stderr, where `mlflow` is not installed. The variable `MLFLOW` names another program.
     pub fn start() -> Option<Mlflow> {
         let folder = tempfile::Builder::new().prefix("millrace-mlflow-").tempdir().expect("a temporary folder");
         let mut command = Command::new(std::env::var("MLFLOW").unwrap_or_else(|_| "mlflow".to_owned()));

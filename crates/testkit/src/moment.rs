@@ -11,7 +11,7 @@ use tempfile::TempDir;
 /// A moment of publishing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Moment {
-    /// All is written and sealed, nothing has its name.
+    /// Everything is written and sealed, nothing has its name.
     Sealed,
     /// The first file has its name.
     Renamed,
@@ -53,7 +53,7 @@ pub struct Killer {
 }
 
 impl Killer {
-    /// `None`, with a word on stderr, where there is no C compiler.
+    /// `None`, with a message on stderr, where there is no C compiler.
     pub fn new() -> Option<Killer> {
         let folder = tempfile::Builder::new().prefix("millrace-moment-").tempdir().expect("a temporary folder");
         let library = folder.path().join("moment.so");
@@ -75,7 +75,7 @@ impl Killer {
     }
 }
 
-/// Compiles `source` in `folder` into a library that is loaded before the C library. `None`, with a word on stderr, where
+/// Compiles `source` in `folder` into a library that is loaded before the C library. `None`, with a message on stderr, where
 /// there is no C compiler.
 pub(crate) fn compiled(source: &str, folder: &Path, library: &Path) -> Option<()> {
     let file = folder.join("source.c");

@@ -23,7 +23,7 @@ pub struct PostgresServer {
 }
 
 impl PostgresServer {
-    /// A server on a free port. `None`, with a word on stderr, where PostgreSQL is not installed.
+    /// A server on a free port. `None`, with a message on stderr, where PostgreSQL is not installed.
     pub fn start() -> Option<PostgresServer> {
         PostgresServer::start_with(&[], &[])
     }

@@ -120,7 +120,7 @@ impl Project {
         let mut pipe = child.stdin.take().expect("stdin is piped");
         let fed = stdin.to_vec();
         let feeder = std::thread::spawn(move || {
-            // A tool that fails early closes its stdin, which is its right.
+            // A tool that fails early closes its stdin, which is not an error.
             let _ = pipe.write_all(&fed);
         });
         let output = child.wait_with_output().expect("the tool can be waited for");

@@ -12,7 +12,7 @@ pub struct S3 {
 }
 
 impl S3 {
-    /// A server with an empty `bucket`. `None`, with a word on stderr, where `moto_server` is not installed.
+    /// A server with an empty `bucket`. `None`, with a message on stderr, where `moto_server` is not installed.
     pub fn start(bucket: &str) -> Option<S3> {
         let mut command = Command::new("moto_server");
         command.args(["-H", "127.0.0.1", "-p", "0"]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());

@@ -73,7 +73,7 @@ impl SmtpServer {
         let shared = Arc::new(Shared { auth, state: Mutex::default(), ending: Arc::clone(&ending) });
         let serving = Arc::clone(&shared);
         let listener = Loopback::start(&ending, move |stream| {
-            // A client that goes away is its own business.
+            // A client that goes away is not an error.
             let _ = serve(stream, &serving);
         });
         SmtpServer { listener, shared }
@@ -181,7 +181,7 @@ fn serve(stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
                 }
                 let fault = session.fault(".");
                 if fault.is_none() {
-                    // Kept before the client hears of it, so that who heard of it will find it.
+                    // Kept before the client gets its answer, so that a test that waits for the answer finds it.
                     lock(&shared.state).received.push(mail.clone());
                 }
                 if session.answer(fault, "250 2.0.0 taken")? == Answered::Never {

@@ -12,7 +12,7 @@ use crate::runlog::RunLog;
 
 /// How far the run is, for the log line of its interruption.
 enum Moment {
-    /// It waits, or looks for a cause to run: the log knows nothing of it.
+    /// It waits, or looks for a reason to run: it is not in the log yet.
     Before,
     /// The log holds its beginning.
     During(RunLog),
@@ -81,7 +81,7 @@ pub fn watch(who: &str, interrupted: Interrupted) -> Result<()> {
             }
             if let Moment::During(log) = &*moment {
                 log.abort(&format!("interrupted by {name}"));
-                // Whoever interrupts does not want to wait.
+                // A user who interrupts does not want to wait.
                 log.post_within(Duration::from_secs(1));
             }
             std::process::exit(i32::from(Exit::TryAgain.code()));

@@ -1,4 +1,4 @@
-//! `no_drift`: columns whose values may not be distributed otherwise than in the last run.
+//! `no_drift`: columns that must be distributed as in the last run.
 
 use artifact::{ColumnSummary, Kind};
 use polars::prelude::AnyValue;

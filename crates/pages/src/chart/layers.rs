@@ -1,9 +1,9 @@
 //! Where the nodes of a graph are drawn: in layers from left to right, with few crossings and short edges.
 //!
-//! After Sugiyama, Tagawa and Toda, "Methods for visual understanding of hierarchical system structures" (1981): edges that close
-//! a circle are turned, nodes get the layer of their longest way from a beginning, long edges are cut by places without a node,
-//! layers are sorted by the medians of their neighbours as long as that takes away crossings, and places are drawn to their
-//! neighbours by isotonic regression, which keeps their order and distance.
+//! After Sugiyama, Tagawa and Toda, "Methods for visual understanding of hierarchical system structures" (1981): edges
+//! that close a circle are turned, nodes get the layer of their longest way from a beginning, long edges are cut by
+//! places without a node, layers are sorted by the medians of their neighbours as long as that takes away crossings,
+//! and places are drawn to their neighbours by isotonic regression, which keeps their order and distance.
 
 use std::collections::{BTreeSet, VecDeque};
 
@@ -202,7 +202,7 @@ impl Drawing {
                         _ => of.iter().sum::<usize>() as f64 / of.len() as f64,
                     })
                 };
-                // Whoever has no neighbours keeps its place.
+                // A point without neighbours keeps its place.
                 let mut sorted: Vec<(f64, usize, usize)> = self.rows[row]
                     .iter()
                     .enumerate()

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{Asked, Shared, error, lock, prompt};
 use crate::http;
 
-/// What becomes of a batch.
+/// What happens to a batch.
 #[derive(Clone, Debug, PartialEq)]
 pub enum BatchPlan {
     /// Everything is answered at this poll (counted from 1).
