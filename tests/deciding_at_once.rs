@@ -1,5 +1,5 @@
-//! Machines that share a store and decide at the same instant. A proxy before the store holds each write of the log of decisions
-//! until both machines have sent theirs: both then decided on the same state, and one of them is late.
+//! Machines that share a store and decide at the same instant. A proxy before the store holds each write of the log of
+//! decisions until both machines have sent theirs: both then decided on the same state, and one of them is late.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -51,7 +51,7 @@ fn proxy(upstream: String, gate: &Arc<Gate>) -> String {
     address
 }
 
-/// Forwards one request and its answer. A client that goes away is its own business.
+/// Forwards one request and its answer. A client that goes away is not an error.
 fn forward(mut client: TcpStream, upstream: &str, gate: &Gate) -> Option<()> {
     let mut reader = BufReader::new(client.try_clone().ok()?);
     let (mut head, mut length) = (Vec::new(), 0);

@@ -3,7 +3,7 @@
     scripts/bench/run [--only PART,…] [--skip PART,…] [--small] [--list]
 
 Each part runs by itself, with a limit on its time. A part that fails or takes too long is named in the table; the others still run, and
-the exit code is 1. A goal that is missed is no failure. What the parts print is kept in `report.md` below the folder of the build
+the exit code is 1. A missed goal is not a failure. What the parts print is kept in `report.md` below the folder of the build
 (`target/bench`), the table at its end; what they say on stderr goes to the terminal.
 """
 

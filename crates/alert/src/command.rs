@@ -65,7 +65,7 @@ impl Channel for Program {
         if status.success() {
             return Ok(());
         }
-        // Whoever the program started may hold its stderr open: what came until now must do.
+        // A process that the program started may still hold its stderr open: what has arrived so far is enough.
         let complaint = complaint.recv_timeout(Duration::from_millis(100)).unwrap_or_default();
         let reason = match complaint.trim() {
             "" => ended(status),

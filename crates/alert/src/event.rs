@@ -12,7 +12,7 @@ use crate::Priority;
 pub enum EventClass {
     /// Usage, spec, input or output (exit 2).
     CannotRun,
-    /// The data says no (exit 1).
+    /// The data was refused (exit 1).
     Refused,
     /// Worth another try later (exit 75).
     TryAgain,

@@ -99,8 +99,8 @@ struct Written {
     /// may have spaces around them; `nan` and `inf` are not numbers. Text keeps its white space.
     #[serde(default)]
     columns: Option<Map<ColumnSpec>>,
-    /// What becomes of a run whose source has other columns than that of the last run: `evolve` (default), `refuse` or
-    /// `refuse_columns`. The flag --accept-schema takes them in spite of it, once.
+    /// What happens to a run whose source has other columns than in the last run: `evolve` (default), `refuse` or
+    /// `refuse_columns`. The flag --accept-schema accepts them once.
     #[serde(default)]
     schema: SchemaContract,
 }

@@ -110,7 +110,7 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
         }
         let serving = shared.clone();
         let thread = std::thread::Builder::new().name("apartments".to_owned()).spawn(move || {
-            // A client that goes away is its own business.
+            // A client that goes away is not an error.
             let _ = serve(stream, &serving);
             lock(&serving.connections).remove(&number);
         });
