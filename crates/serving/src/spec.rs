@@ -14,7 +14,7 @@ pub struct ServeSpec {
     /// The table of the features stage whose rows are found by their key. Default: `scoring`.
     #[serde(default = "scoring")]
     pub table: String,
-    /// What becomes of a category that the model never saw, in a request that gives features. Default: `refuse`. Stored
+    /// What happens to a category that the model never saw, in a request that gives features. Default: `refuse`. Stored
     /// features are scored as `predict` scores them: such a category is a missing value.
     #[serde(default)]
     pub unknown_categories: UnknownCategories,
@@ -28,8 +28,8 @@ pub struct ServeSpec {
     /// Columns with personal data: how the journal keeps their values. `key` and `unit` may be named too.
     #[serde(default)]
     pub mask: Map<Mask>,
-    /// Mixed into the hashes of `mask`, so that values cannot be found by trying all. Required if a column is hashed; give it
-    /// as `${NAME}`.
+    /// Mixed into the hashes of `mask`, so that values cannot be found by trying all of them. Required if a column is
+    /// hashed; give it as `${NAME}`.
     #[serde(default)]
     pub mask_key: Option<String>,
     /// Largest number of rows of one request. Default: 10,000.
@@ -38,7 +38,7 @@ pub struct ServeSpec {
     /// Most reasons that a request may ask for. Default: 10.
     #[serde(default = "ten")]
     pub max_reasons: usize,
-    /// What the request log becomes.
+    /// How the request log is kept.
     #[serde(default)]
     pub journal: JournalSpec,
     /// Which results are answered under `/api/v1/results`.
@@ -135,7 +135,7 @@ pub enum Mask {
     Hash,
 }
 
-/// What becomes of the request log.
+/// How long the request log stays in the journal.
 #[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct JournalSpec {
@@ -221,13 +221,13 @@ pub struct Rollout {
     pub smoke_share: f64,
     /// For how long, before it answers all. Default: 5m.
     pub smoke_for: Length,
-    /// The share of its answers that may fail, within `watch_for`, before the version before is put back. Default: 0.01.
+    /// The share of its answers that may fail, within `watch_for`, before the earlier version is put back. Default: 0.01.
     pub max_errors: f64,
     /// The latency that 95 of 100 answers must keep. Default: 500ms.
     pub max_p95: Length,
     /// Answers before the two are judged. Default: 20.
     pub min_answers: u64,
-    /// How long after its promotion it is watched so. Default: 24h.
+    /// How long after its promotion it is watched in this way. Default: 24h.
     pub watch_for: Length,
 }
 

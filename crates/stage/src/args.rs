@@ -22,7 +22,7 @@ pub struct RunFlags {
     /// Who does the work. Default: MILLRACE_ENGINE, else local
     #[arg(long, value_name = "ENGINE", value_enum, help_heading = "This run")]
     pub engine: Option<Engine>,
-    /// With an engine: into how many parts rows go. Default: MILLRACE_PARTITIONS, else as the engine likes
+    /// With an engine: into how many parts rows go. Default: MILLRACE_PARTITIONS, else as the engine decides
     #[arg(long, value_name = "N", help_heading = "This run", value_parser = tool::whole_number::<usize>)]
     pub partitions: Option<usize>,
 }

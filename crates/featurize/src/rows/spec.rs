@@ -158,9 +158,9 @@ pub struct Past {
     /// Only rows for which this SQL condition holds.
     #[serde(rename = "where")]
     pub filter: Option<RowExpr>,
-    /// Earlier rows of this table instead of the own one.
+    /// Earlier rows of this table instead of the row's own.
     pub from: Option<Name>,
-    /// The time column of `from`. Default: the name of the own one.
+    /// The time column of `from`. Default: the name of the row's own.
     pub time: Option<String>,
     /// What the columns of `by` are called in `from`. Default: the same.
     pub theirs: Names,

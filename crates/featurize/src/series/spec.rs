@@ -243,14 +243,14 @@ pub enum SeriesFeature {
     Tenure(Back),
     /// The value of one earlier period; null where it has none.
     Lag(Lag),
-    /// The newest value less the one so many periods before it; null where one is missing.
+    /// The newest value minus the one that many periods before it; null where one is missing.
     Difference(Newest),
     /// The mean of all earlier periods, weighted exponentially: the further back, the less.
     EwmMean(Newest),
-    /// The forecast of exponential smoothing, fitted to the series by itself: error, trend and season each additive,
+    /// The forecast of exponential smoothing, fitted to each series on its own: error, trend and season each additive,
     /// multiplicative or none, as the corrected criterion of Akaike chooses (AutoETS; Hyndman and Khandakar 2008).
     Ets(Smoothed),
-    /// The forecast of the best of four theta models, fitted to the series by itself (AutoTheta; Fiorucci and others 2016).
+    /// The forecast of the best of four theta models, fitted to each series on its own (AutoTheta; Fiorucci and others 2016).
     Theta(Smoothed),
     /// A forecast for series in which most periods are 0 (Croston 1972).
     Croston(Croston),
@@ -328,7 +328,7 @@ pub struct Newest {
     pub description: Option<String>,
 }
 
-/// A forecast of the series by itself. Between two values missing ones are taken as on the line between them. Null below
+/// A forecast of each series on its own. Missing values between two others are interpolated linearly. Null below
 /// 7 values (`theta`: 5).
 #[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -389,7 +389,7 @@ fn worst(answers: &[Answer]) -> Option<Error> {
     })
 }
 
-/// Into how many parts rows go: that of the flag, else that of `MILLRACE_PARTITIONS`; none: as the engine likes.
+/// Into how many parts rows go: that of the flag, else that of `MILLRACE_PARTITIONS`; none: as the engine decides.
 fn partitions(flag: Option<usize>, env: &Environment) -> Result<Option<usize>> {
     let wrong = |text: &str| {
         Error::cannot_run(format!("'{text}' is not a number of partitions")).hint("write a number from 1 to 100000")
