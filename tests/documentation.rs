@@ -82,7 +82,8 @@ fn what_the_pages_for_developers_name_is_there() {
     let prose = [architecture, contributing].map(|page| page.split("```").step_by(2).collect::<String>()).concat();
     let named = prose.split('`').skip(1).step_by(2).filter_map(|text| text.split(' ').next());
     for name in named {
-        let is_path = ["crates/", "tests/", "docs/", "scripts/", "resources/", ".ci/"].iter().any(|at| name.starts_with(at));
+        let is_path =
+            ["crates/", "tests/", "docs/", "scripts/", "resources/", ".ci/"].iter().any(|at| name.starts_with(at));
         let is_test = name.matches('_').count() > 2 && name.chars().all(|c| c.is_ascii_lowercase() || c == '_');
         let is_there = match (is_path, is_test) {
             (true, _) => name.contains(['<', '{']) || name.ends_with("/shout.rs") || repository().join(name).exists(),

@@ -45,7 +45,8 @@ fn new_rows_are_trained_on_once_there_are_enough() {
     project.run("train", ["p"]).exits(0).says("train p: up to date");
     // 400 rows have their label. 12 more are 3 %.
     more_people(&project, 12, "2026-02-01", 0.0);
-    let why = "3 % new rows of the 10 % needed, monitor has not run since, model less than an hour old, of the 7d allowed";
+    let why =
+        "3 % new rows of the 10 % needed, monitor has not run since, model less than an hour old, of the 7d allowed";
     waits(&project, why);
     project
         .run("train", ["p", "--dry-run"])

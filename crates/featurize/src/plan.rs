@@ -286,7 +286,9 @@ impl Plan {
             EntityFeature::Min(of) => (Op::Min(self.number(&of.of, place)?), of.window, of.filter.as_ref()),
             EntityFeature::Max(of) => (Op::Max(self.number(&of.of, place)?), of.window, of.filter.as_ref()),
             EntityFeature::Std(of) => (Op::Std(self.number(&of.of, place)?), of.window, of.filter.as_ref()),
-            EntityFeature::Median(of) => (Op::Quantile(self.number(&of.of, place)?, 0.5), of.window, of.filter.as_ref()),
+            EntityFeature::Median(of) => {
+                (Op::Quantile(self.number(&of.of, place)?, 0.5), of.window, of.filter.as_ref())
+            }
             EntityFeature::Quantile(of) => {
                 (Op::Quantile(self.number(&of.of, place)?, of.q.0), of.window, of.filter.as_ref())
             }

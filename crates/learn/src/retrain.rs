@@ -151,7 +151,11 @@ mod tests {
         );
         let unknown = rule("{error_up: 0.2}").cause(&since(30, 0, Some(MonitorFindings::default()))).unwrap_err();
         assert_eq!(unknown, "no labels to measure the error by yet, model less than an hour old");
-        let better = rule("{error_up: 0.2}").cause(&since(0, 0, Some(MonitorFindings { drifted: vec![], error_up: Some(-0.1) })));
+        let better = rule("{error_up: 0.2}").cause(&since(
+            0,
+            0,
+            Some(MonitorFindings { drifted: vec![], error_up: Some(-0.1) }),
+        ));
         assert!(better.unwrap_err().starts_with("error down 10 %, of the 20 % allowed"));
     }
 

@@ -20,7 +20,13 @@ use crate::worklist::Worklist;
 /// # Errors
 /// Cannot run: a key that is refused, an unknown model, requests that are rejected one and all, a ledger that cannot
 /// be written. Answers that had come by then are in the ledger.
-pub fn ask(task: &TaskFile, inputs: &[Input], settings: &Settings, ledger: &Ledger, watch: &dyn Watch) -> Result<Asked> {
+pub fn ask(
+    task: &TaskFile,
+    inputs: &[Input],
+    settings: &Settings,
+    ledger: &Ledger,
+    watch: &dyn Watch,
+) -> Result<Asked> {
     let mut worklist = Worklist::new(task, inputs, settings, ledger)?;
     if worklist.open().is_empty() {
         return Ok(worklist.finish(None));

@@ -6,7 +6,7 @@ use compare::REQUESTS;
 use score::{Action, Log, Registry};
 use spec::{Name, Result, Tool};
 use stage::Job;
-use watch::{LoggedRequest, InProduction, ServiceLog, ServiceReport, ServiceSpec};
+use watch::{InProduction, LoggedRequest, ServiceLog, ServiceReport, ServiceSpec};
 
 use crate::wiring::Monitor;
 

@@ -22,7 +22,9 @@ type Fits = fn(&[u8], &Numerals) -> bool;
 const CANDIDATES: [(ColumnType, TypeOrigin, Fits); 6] = [
     (ColumnType::Bool, TypeOrigin::Inferred, |text, _| truth_word(text).is_some()),
     (ColumnType::Int64, TypeOrigin::Inferred, |text, numerals| !is_code(text) && numerals.read(text, int).is_some()),
-    (ColumnType::Float64, TypeOrigin::Inferred, |text, numerals| !is_code(text) && numerals.read(text, float).is_some()),
+    (ColumnType::Float64, TypeOrigin::Inferred, |text, numerals| {
+        !is_code(text) && numerals.read(text, float).is_some()
+    }),
     (ColumnType::Date, TypeOrigin::Inferred, |text, _| iso_date(text).is_some()),
     (ColumnType::Datetime, TypeOrigin::Inferred, |text, _| matches!(iso_datetime(text), Some(Moment::Local(_)))),
     (ColumnType::Datetime, TypeOrigin::InferredUtc, |text, _| matches!(iso_datetime(text), Some(Moment::Utc(_)))),

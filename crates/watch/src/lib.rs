@@ -24,6 +24,7 @@ pub use performance::{Performance, PerformanceReport, PerformanceSpec, Promised,
 pub use runs::{End, Run, RunsSpec, StageRuns, findings, runs_of, runs_table, stage_runs};
 pub use segments::figures_of_segments;
 pub use service::{
-    LoggedRequest, InProduction, LevelState, Levelled, Limits, ServiceLine, ServiceLog, ServiceReport, ServiceSpec, Tally,
+    InProduction, LevelState, Levelled, Limits, LoggedRequest, ServiceLine, ServiceLog, ServiceReport, ServiceSpec,
+    Tally,
 };
 pub use spend::{SpendSpec, Spent, overspent, spend_table, spent};

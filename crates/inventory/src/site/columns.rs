@@ -79,7 +79,11 @@ fn page(world: &World<'_>, parts: &[Vec<&Table<'_>>], at: usize) -> Page {
             let share = if column.count == 0 { 0.0 } else { column.nulls as f64 / column.count as f64 };
             let documented = described.and_then(|described| described.columns.get(&column.name));
             let documented = documented.map(|documented| {
-                let tags = if documented.tags.is_empty() { String::new() } else { format!(" [{}]", documented.tags.join(", ")) };
+                let tags = if documented.tags.is_empty() {
+                    String::new()
+                } else {
+                    format!(" [{}]", documented.tags.join(", "))
+                };
                 format!("{}{tags}", documented.description.as_deref().unwrap_or("")).trim().to_owned()
             });
             let made = table.definition(&column.name).map(|definition| definition.is.clone());

@@ -24,8 +24,9 @@ pub fn script(world: &World<'_>) -> String {
         entries.push(json!([table.id, page, of_table.unwrap_or_default().trim()]));
         for column in table.column_names().iter().filter(|name| !artifact::is_origin(name)) {
             let documented = described.and_then(|described| described.columns.get(column));
-            let documented =
-                documented.map(|documented| format!("{} {}", documented.description.as_deref().unwrap_or(""), documented.tags.join(" ")));
+            let documented = documented.map(|documented| {
+                format!("{} {}", documented.description.as_deref().unwrap_or(""), documented.tags.join(" "))
+            });
             entries.push(json!([format!("{}.{column}", table.id), page, documented.unwrap_or_default().trim()]));
         }
     }

@@ -43,7 +43,8 @@ impl Log {
         let mut all = DataFrame::empty_with_schema(&self.schema);
         all.with_column(Column::new_empty(AT.into(), &DataType::UInt32))?;
         for logged in &self.logged {
-            let changed = differ(frame.column(&logged.replacement.before)?, frame.column(&logged.after)?)? & alive.clone();
+            let changed =
+                differ(frame.column(&logged.replacement.before)?, frame.column(&logged.after)?)? & alive.clone();
             if changed.any() {
                 all.vstack_mut_owned(self.of_column(frame, logged, &changed)?)?;
             }

@@ -17,7 +17,7 @@ use spec::text::number;
 use spec::{Error, Name, Result, Severity};
 
 pub use levels::{LevelState, Levelled};
-pub use log::{LoggedRequest, InProduction, ServiceLog, Tally};
+pub use log::{InProduction, LoggedRequest, ServiceLog, Tally};
 
 /// How the answers of the server are watched.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
