@@ -207,7 +207,7 @@ fn wrong_parts_are_refused_with_their_place() {
             "[{lines: {x: a, lines: [{table: t, y: b, low: c}]}}]",
             "parts[0].lines.lines[0]: a band needs both 'low' and 'high'; name the other one as well",
         ),
-        ("[{tabel: {}}]", "export.yaml:1:29: parts[0]: unknown key 'tabel'; "),
+        ("[{tabel: {}}]", "export.yaml:1:27: parts[0]: unknown part 'tabel'; choose one of: heading, text, rows, "),
     ] {
         let found = failure(parts);
         assert!(found.starts_with(error), "{found}\n{error}");
