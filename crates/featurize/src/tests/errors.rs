@@ -49,7 +49,7 @@ fn sql_that_looks_at_other_rows_is_refused_as_a_leak() {
 #[test]
 fn misspelt_kinds_and_keys_are_named() {
     let error = reading("  a: cuont\n");
-    assert!(error.contains("unknown feature kind 'cuont'; did you mean 'count'?"), "{error}");
+    assert!(error.contains("unknown entity feature 'cuont'; did you mean 'count'?"), "{error}");
     let error = reading("  a: {sum: {of: x, windw: 3d}}\n");
     assert!(error.contains("unknown key 'windw'; did you mean 'window'?"), "{error}");
     let error = reading("  cutoff: count\n");
