@@ -48,7 +48,7 @@ pub use batch::{Batch, Batches, REASON, Removed};
 pub use books::{Books, Entry, Fate};
 pub use clock::{Stamp, now};
 pub use content::{hash_file, hash_files, hash_folder, hash_of, hash_reader, verify_folder};
-pub use cpu_time::cpu_time;
+pub use cpu_time::{cpu_time, let_others_go_first};
 pub use definitions::{Definition, Definitions, Readings, definitions_of};
 pub use described::{Described, DescribedColumn};
 pub use dtype::{column_type, dtype, type_in_full, type_name, type_names};

@@ -10,4 +10,4 @@ mod wiring;
 use tool::Entry;
 
 /// `catalog`, for its own program and for the command `millrace`.
-pub const ENTRY: Entry = Entry::of::<wiring::Catalog>();
+pub static ENTRY: Entry = Entry::of::<wiring::Catalog>();

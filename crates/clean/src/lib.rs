@@ -9,4 +9,4 @@ mod wiring;
 use tool::Entry;
 
 /// `clean`, for its own program and for the command `millrace`.
-pub const ENTRY: Entry = stage::entry::<wiring::Clean>();
+pub static ENTRY: Entry = stage::entry::<wiring::Clean>();

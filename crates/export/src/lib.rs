@@ -10,4 +10,4 @@ mod wiring;
 use tool::Entry;
 
 /// `export`, for its own program and for the command `millrace`.
-pub const ENTRY: Entry = stage::entry::<wiring::Export>();
+pub static ENTRY: Entry = stage::entry::<wiring::Export>();

@@ -7,4 +7,4 @@ mod wiring;
 use tool::Entry;
 
 /// `features`, for its own program and for the command `millrace`.
-pub const ENTRY: Entry = stage::entry::<wiring::Features>();
+pub static ENTRY: Entry = stage::entry::<wiring::Features>();

@@ -8,4 +8,4 @@ mod wiring;
 use tool::Entry;
 
 /// `ingest`, for its own program and for the command `millrace`.
-pub const ENTRY: Entry = stage::entry::<wiring::Ingest>();
+pub static ENTRY: Entry = stage::entry::<wiring::Ingest>();

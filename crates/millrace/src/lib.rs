@@ -17,17 +17,17 @@ use std::process::ExitCode;
 use tool::{Call, Entry};
 
 /// The tools, in the order of a pipeline.
-const TOOLS: [Entry; 10] = [
-    ingest::ENTRY,
-    clean::ENTRY,
-    features::ENTRY,
-    train::ENTRY,
-    predict::ENTRY,
-    export::ENTRY,
-    monitor::ENTRY,
-    release::ENTRY,
-    catalog::ENTRY,
-    serve::ENTRY,
+static TOOLS: [&Entry; 10] = [
+    &ingest::ENTRY,
+    &clean::ENTRY,
+    &features::ENTRY,
+    &train::ENTRY,
+    &predict::ENTRY,
+    &export::ENTRY,
+    &monitor::ENTRY,
+    &release::ENTRY,
+    &catalog::ENTRY,
+    &serve::ENTRY,
 ];
 
 /// The whole program, given the whole command line.
@@ -43,5 +43,5 @@ pub fn main(mut line: Vec<OsString>) -> ExitCode {
 }
 
 fn tool_named(name: &OsStr) -> Option<&'static Entry> {
-    TOOLS.iter().find(|entry| name == entry.tool.name())
+    TOOLS.into_iter().find(|entry| name == entry.tool.name())
 }

@@ -11,4 +11,4 @@ mod wiring;
 use tool::Entry;
 
 /// `monitor`, for its own program and for the command `millrace`.
-pub const ENTRY: Entry = stage::entry::<wiring::Monitor>();
+pub static ENTRY: Entry = stage::entry::<wiring::Monitor>();

@@ -6,4 +6,4 @@ mod wiring;
 use tool::Entry;
 
 /// `predict`, for its own program and for the command `millrace`.
-pub const ENTRY: Entry = stage::entry::<wiring::Predict>();
+pub static ENTRY: Entry = stage::entry::<wiring::Predict>();

@@ -11,4 +11,4 @@ mod wiring;
 use tool::Entry;
 
 /// `release`, for its own program and for the command `millrace`.
-pub const ENTRY: Entry = Entry::of::<wiring::Release>();
+pub static ENTRY: Entry = Entry::of::<wiring::Release>();

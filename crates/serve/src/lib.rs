@@ -6,4 +6,4 @@ mod wiring;
 use tool::Entry;
 
 /// `serve`, for its own program and for the command `millrace`.
-pub const ENTRY: Entry = Entry::of::<wiring::Serve>();
+pub static ENTRY: Entry = Entry::of::<wiring::Serve>();

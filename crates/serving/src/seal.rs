@@ -1,12 +1,15 @@
 //! Journals become artifacts: a segment that no longer changes is written as Parquet with its evidence, and then removed.
 
 use std::collections::HashMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use artifact::{Books, Evidence, Fate, Fingerprint, Input, Snapshot, Stamp, TableWriter, evidence_of, hash_file};
+use artifact::{
+    Books, Evidence, Fate, Fingerprint, Input, Snapshot, Stamp, TableWriter, evidence_of, hash_file,
+    let_others_go_first,
+};
 use journal::{Journal, entries, segments};
 use polars::prelude::DataFrame;
 use spec::{Error, Name, Result, Root, Tool};
@@ -21,6 +24,9 @@ const BYTES_AT_ONCE: usize = 1 << 20;
 
 /// A segment of so many bytes is sealed whatever the number of its entries.
 const FULL: u64 = 512 << 20;
+
+/// With so many bytes waiting, sealing no longer waits for answers.
+const BEHIND: u64 = 4 * FULL;
 
 /// How long a journal waits that could not be sealed.
 const PAUSE: Duration = Duration::from_secs(60);
@@ -41,8 +47,11 @@ impl Due {
                 let is_full = (counts.in_segment >= spec.seal_entries || counts.segment_bytes >= FULL) && !*failed;
                 let wait = if *failed { PAUSE.min(spec.seal_every.duration()) } else { spec.seal_every.duration() };
                 if (counts.in_segment > 0 || *failed) && (is_full || last.elapsed() >= wait) {
+                    let seal = || seal(app, pipeline, name, journal);
+                    let is_behind = counts.segment_bytes >= BEHIND;
                     // A defect of ours leaves the other journals as they are.
-                    let sealed = catch_unwind(AssertUnwindSafe(|| seal(app, pipeline, name, journal)));
+                    let sealed =
+                        catch_unwind(AssertUnwindSafe(|| if is_behind { seal() } else { in_background(seal) }));
                     let sealed = sealed.unwrap_or_else(|_| {
                         Err(Error::cannot_run("an internal error")
                             .hint("this is a defect; please report it with the log"))
@@ -53,6 +62,19 @@ impl Due {
             }
         }
     }
+}
+
+/// Does `work` on a thread that leaves the processor to answers, and waits for it.
+fn in_background<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+    let work = || {
+        let_others_go_first();
+        work()
+    };
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().name("seal".to_owned()).spawn_scoped(scope, work);
+        let thread = thread.map_err(|error| Error::cannot_run(format!("cannot start a thread: {error}")))?;
+        thread.join().unwrap_or_else(|panic| resume_unwind(panic))
+    })
 }
 
 /// Seals every journal that holds something: the last act of a server.

@@ -29,8 +29,8 @@ impl Call {
     }
 }
 
-/// A tool, as its own program and the command `millrace` call it.
-#[derive(Clone, Copy)]
+/// A tool, as its own program and the command `millrace` call it. Each tool has a `static` of it and not a `const`: the code behind these functions is
+/// generic, and would be compiled anew in every program that names a `const`.
 pub struct Entry {
     pub tool: Tool,
     pub main: fn(Call) -> ExitCode,

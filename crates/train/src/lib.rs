@@ -11,7 +11,7 @@ mod wiring;
 use tool::Entry;
 
 /// `train`, for its own program and for the command `millrace`.
-pub const ENTRY: Entry = Entry {
+pub static ENTRY: Entry = Entry {
     main: |call| {
         waiting::let_others_work(&call);
         moved::passed_on(&call).unwrap_or_else(|| stage::main::<wiring::Train>(call))
