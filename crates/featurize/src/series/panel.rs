@@ -347,7 +347,7 @@ fn newest_cutoff(plan: &Plan, periods: &Periods, (first, last): (i64, i64)) -> R
 
 /// The period that begins at a cutoff.
 pub fn cutoff_number(plan: &Plan, periods: &Periods, day: NaiveDate) -> Result<i64> {
-    periods.number(plan.clock.start(day)).ok_or_else(|| {
+    periods.first_on(day).ok_or_else(|| {
         let near = periods.every();
         Error::cannot_run(format!("cutoffs: {day} is not the date of a period of {near}"))
             .hint(format!("write a date as in '{}'", plan.time))

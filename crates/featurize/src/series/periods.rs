@@ -36,14 +36,18 @@ impl Periods {
             return Err(Error::cannot_run(format!("series.every: a day is not a whole number of periods of {every}"))
                 .hint("write minutes that divide a day, such as 15min or 30min"));
         }
-        let step = match every.unit {
-            Unit::Minute => clock.per_day() / 1_440 * count,
-            Unit::Hour => clock.per_day() / 24 * count,
-            Unit::Day => clock.per_day() * count,
-            Unit::Week => clock.per_day() * 7 * count,
-            Unit::Month => count,
-            Unit::Year => 12 * count,
+        let each = match every.unit {
+            Unit::Minute => clock.per_day() / 1_440,
+            Unit::Hour => clock.per_day() / 24,
+            Unit::Day => clock.per_day(),
+            Unit::Week => clock.per_day() * 7,
+            Unit::Month => 1,
+            Unit::Year => 12,
         };
+        let step = each.checked_mul(count).ok_or_else(|| {
+            Error::cannot_run(format!("series.every: a period of {every} is longer than the calendar"))
+                .hint("write the distance of two rows of a series, such as 1w")
+        })?;
         let mut periods = Periods { every, clock, dated, step, rest: 0, by_month };
         let mut rests: std::collections::BTreeMap<i64, usize> = std::collections::BTreeMap::new();
         for time in times {
@@ -94,6 +98,17 @@ impl Periods {
         }
         let day = crate::clock::date(time)?;
         Some((i64::from(day.year()) * 12 + i64::from(day.month0())).div_euclid(self.step))
+    }
+
+    /// The number of the first period of a day; none if no period is dated by it.
+    pub fn first_on(&self, day: NaiveDate) -> Option<i64> {
+        let begins = self.clock.start(day);
+        if self.by_month {
+            return self.number(begins);
+        }
+        // Timestamps may lie at any time of their day.
+        let time = begins.checked_add((self.rest - begins).rem_euclid(self.step))?;
+        self.number(time).filter(|_| self.clock.day(time) == Some(day))
     }
 
     /// The time by which a period is dated; none beyond the calendar.
@@ -267,9 +282,34 @@ mod tests {
             "series.every: a day is not a whole number of periods of 7min; write minutes that divide a day, such as 15min or 30min"
         );
         assert_eq!(
+            of("200000w", Clock::new(Count::Ticks(1_000_000_000), None)).unwrap_err().to_string(),
+            "series.every: a period of 200000w is longer than the calendar; write the distance of two rows of a series, such as 1w"
+        );
+        assert_eq!(
             of("15min", DAYS).unwrap_err().to_string(),
             "series.every: 15min needs a time of day, but the time column holds dates; write days, such as 1d"
         );
+    }
+
+    #[test]
+    fn a_day_has_a_first_period_whatever_its_time() {
+        const SECONDS: Clock = Clock::new(Count::Ticks(1_000), None);
+        let of = |every: &str, minutes: i64| {
+            Periods::among(&[minutes * 60_000], every.parse().unwrap(), SECONDS, Dated::Start).unwrap()
+        };
+        let first_on = |periods: &Periods, day: &str| {
+            periods.first_on(day.parse().unwrap()).map(|number| {
+                let minutes = periods.time(number).unwrap() / 60_000;
+                (minutes / 1_440, minutes % 1_440)
+            })
+        };
+        assert_eq!(first_on(&of("1d", 360), "1970-01-05"), Some((4, 360)));
+        assert_eq!(first_on(&of("1h", 30), "1970-01-05"), Some((4, 30)));
+        // Five hours do not divide a day.
+        assert_eq!(first_on(&of("5h", 60), "1970-01-02"), Some((1, 120)));
+        assert_eq!(first_on(&of("1w", 360), "1970-01-08"), Some((7, 360)));
+        assert_eq!(first_on(&of("1w", 360), "1970-01-07"), None);
+        assert_eq!(among(&["2024-01-31"], "1mo", Dated::End).first_on("2024-02-28".parse().unwrap()), None);
     }
 
     #[test]

@@ -93,14 +93,17 @@ impl<'a> Facts<'a> {
             };
             let is_known = is_over || plan.rules().unfinished == Unfinished::Refuse;
             let label = label.filter(|_| is_known);
-            labels.push(match plan.negative {
-                Negative::Zero => label.map(|label| label.max(0.0)),
-                _ => label,
-            });
+            labels.push(as_taken(plan, label));
         }
         let last = numbers.iter().zip(&labels).filter(|(_, label)| label.is_some()).map(|(number, _)| *number).max();
         let newest = match plan.cutoffs.as_ref().and_then(|cutoffs| cutoffs.newest()) {
-            Some(day) => number_of(plan, almanac.start(i128::from(day.to_epoch_days()))),
+            Some(day) => {
+                let begins = almanac.start(i128::from(day.to_epoch_days()));
+                let number = number_of(plan, begins);
+                // Periods may be dated by any time within them.
+                let dated = times.first().map_or(begins, |time| next(plan, anchor, *time, number - numbers[0]));
+                number + i128::from(dated < begins)
+            }
             None => last.unwrap_or(0) + 1,
         };
         Ok(Facts { plan, almanac, anchor, frame, series, numbers, rows, labels, newest })
@@ -131,7 +134,7 @@ impl<'a> Facts<'a> {
         let filled = self.filled(&[(before, number)])?;
         let value = evaluated(&filled, &self.plan.label_sql, "label", "proof")?;
         let value = DataFrame::new(1, vec![value.with_name("label".into()).into()]).during("proof")?;
-        Ok(cells(&value, "label")?[0].number().filter(|label| label.is_finite()))
+        Ok(as_taken(self.plan, cells(&value, "label")?[0].number().filter(|label| label.is_finite())))
     }
 
     /// The time of the period after a period, as of which its label is known.
@@ -323,6 +326,14 @@ fn new_name(plan: &Plan, column: &str, name: &str, mut day: i128) -> String {
     }
 }
 
+/// A label as the spec takes one below 0.
+fn as_taken(plan: &Plan, label: Option<f64>) -> Option<f64> {
+    match plan.negative {
+        Negative::Zero => label.map(|label| label.max(0.0)),
+        Negative::Keep | Negative::Refuse => label,
+    }
+}
+
 /// How many days a month has, counted from January of the year 0.
 fn length_of(month: i128) -> i128 {
     let begins = |at: i128| day_number(at.div_euclid(12), at.rem_euclid(12) + 1, 1);
@@ -404,14 +415,16 @@ impl Past<'_> {
                 Answer { value: number(newest.zip(earlier).map(|(one, other)| one - other)), slack: 1e-9 * size }
             }
             How::Ewm { source, halflife } => {
+                let values = values(*source)?;
+                let newest = values.keys().next_back().copied().unwrap_or(self.cutoff);
                 let (mut sum, mut weights, mut size) = (0.0, 0.0, 0.0f64);
-                for (number, value) in values(*source)? {
-                    let weight = 2f64.powf(-((self.cutoff - 1 - number) as f64) / halflife);
+                for (number, value) in values {
+                    // Counted from the newest value, which weighs 1: only ratios matter.
+                    let weight = 2f64.powf(-((newest - number) as f64) / halflife);
                     sum += weight * value;
                     weights += weight;
                     size = size.max(value.abs());
                 }
-                // So long ago that the weights are not numbers any more, both sides have nothing.
                 let mean = (weights > 0.0).then(|| sum / weights);
                 Answer { value: number(mean), slack: 1e-9 * size }
             }

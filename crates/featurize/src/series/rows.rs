@@ -205,6 +205,20 @@ pub fn numbered(
     times.iter().enumerate().map(number).collect()
 }
 
+/// A label as the spec takes one below 0. `of` names where it is.
+///
+/// Errors (refused): one below 0, unless the spec says what that means.
+pub fn taken(plan: &Plan, label: f64, of: impl FnOnce() -> String) -> Result<f64> {
+    match plan.negative {
+        _ if label >= 0.0 || label.is_nan() => Ok(label),
+        Negative::Keep => Ok(label),
+        Negative::Zero => Ok(0.0),
+        Negative::Refuse => Err(Error::refused(format!("label '{}' is {label} in {}", plan.label, of())).hint(
+            "if that is right, write `negative: keep` under 'label', or `negative: zero`; else correct it in clean.yaml",
+        )),
+    }
+}
+
 /// The label of each row, NaN where it is not known; and the day from which the first of those is known that were left out
 /// because their period is not over.
 pub fn labels(
@@ -245,17 +259,8 @@ pub fn labels(
             ))
             .hint("remove such rows in clean.yaml, or write `unfinished: drop` under 'series'"));
         }
-        if *label < 0.0 && !is_later {
-            match plan.negative {
-                Negative::Keep => {}
-                Negative::Zero => *label = 0.0,
-                Negative::Refuse => {
-                    return Err(Error::refused(format!("{place} is {label} in {}", row_named(row))).hint(
-                        "if that is right, write `negative: keep` under 'label', or `negative: zero`; else correct it in \
-                         clean.yaml",
-                    ));
-                }
-            }
+        if !is_later {
+            *label = taken(plan, *label, || row_named(row))?;
         }
         if label.is_infinite() {
             *label = f64::NAN;

@@ -89,6 +89,13 @@ fn features_that_would_look_ahead() {
         "feature 'x': the window ends 2 periods before the one that is predicted, and is not over at the cutoff when that is 4 \
          periods ahead; write `lag: 3w` or more, or `counted_from: cutoff`"
     );
+    // The rows of the series themselves, asked by the week that is predicted, are the labels.
+    assert_eq!(
+        of("x: {lookup: {of: sales, on: [store, week], take: units, missing: keep}}"),
+        "feature 'x': table 'sales' holds the series themselves, later periods and their labels among them; use earlier \
+         periods, such as {lag: {of: units, periods: 1}}; if 'units' is known in advance, name it under series.known_ahead and \
+         write {sql: units}"
+    );
     assert_eq!(
         refused("{by: store, every: 1w, horizon: 1, known_ahead: units}", &[LAST], &whole()),
         "series.known_ahead: the label is computed from 'units', which is not known in advance; remove it there"
