@@ -7,9 +7,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use artifact::PolarsResultExt;
 use polars::prelude::{DataFrame, IdxCa, NamedFrom, NewChunkedArray, Series};
+use rayon::prelude::*;
 use spec::{Result, Unit};
 
 use super::holidays::{Country, Day};
+use super::models::Forecaster;
 use super::plan::{How, Level, Op, Plan, Source};
 use super::spec::{CountedFrom, Dated, Filling, Gaps, Holiday, Negative, Renamed, Unfinished};
 use crate::almanac::{Almanac, DAY, HOUR, date, day_number};
@@ -429,18 +431,34 @@ impl Past<'_> {
                 Answer { value: number(mean), slack: 1e-9 * size }
             }
             How::Holidays(on, country) => Answer::from(Value::Whole(self.holidays(on, *country, key, target))),
-            // The models themselves are compared with another implementation in their tests. Here it is proved what they
-            // are given, and that nothing of an earlier cutoff is left in them.
-            How::Forecast { source, by } => {
-                let values = values(*source)?;
-                let first = values.keys().next().copied().unwrap_or(self.cutoff);
-                let past: Vec<f64> =
-                    (first..self.cutoff).map(|number| values.get(&number).copied().unwrap_or(f64::NAN)).collect();
-                let forecast = by.forecast(&past, ahead as usize, &mut None);
-                number(forecast.last().copied().filter(|value| !value.is_nan())).into()
-            }
-            How::Lookup(_) | How::Sql(_) => return Ok(None),
+            How::Forecast { .. } | How::Lookup(_) | How::Sql(_) => return Ok(None),
         }))
+    }
+
+    /// The forecasts of a model for series, so far ahead each. The models themselves are compared with another implementation in
+    /// their tests. Here it is proved what they are given, and that nothing of an earlier cutoff is left in them.
+    pub fn forecasts(&self, source: usize, by: Forecaster, asked: &[(&Key, i128)]) -> Result<Vec<Answer>> {
+        // Of each series once, as far ahead as is asked: to fit a model takes longer than all else.
+        let mut farthest: BTreeMap<&Key, i128> = BTreeMap::new();
+        for (key, ahead) in asked {
+            let known = farthest.entry(*key).or_default();
+            *known = (*known).max(*ahead);
+        }
+        let none = BTreeMap::new();
+        let of = |(key, ahead): (&&Key, &i128)| -> Result<(Key, Vec<f64>)> {
+            let group = self.facts.group(&self.facts.plan.sources[source].level, key)?;
+            let values = self.sources[source].get(&group).unwrap_or(&none);
+            let first = values.keys().next().copied().unwrap_or(self.cutoff);
+            let past: Vec<f64> =
+                (first..self.cutoff).map(|number| values.get(&number).copied().unwrap_or(f64::NAN)).collect();
+            Ok(((*key).clone(), by.forecast(&past, *ahead as usize, &mut None)))
+        };
+        let found = farthest.par_iter().map(of).collect::<Result<HashMap<Key, Vec<f64>>>>()?;
+        let number = |(key, ahead): &(&Key, i128)| {
+            let value = found[*key].get(*ahead as usize - 1).copied().filter(|value| !value.is_nan());
+            Answer::from(value.map_or(Value::Null, Value::Number))
+        };
+        Ok(asked.iter().map(number).collect())
     }
 
     /// Day by day, from the row of the series that is nearest before the cutoff.
