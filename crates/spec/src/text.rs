@@ -38,6 +38,12 @@ pub fn cut(text: &str, most: usize) -> String {
     }
 }
 
+/// Texts as one, joined by `/`, so that others never give the same: a `/` within one of them becomes `\/`, and a `\` is doubled.
+pub fn joined<'a>(texts: impl Iterator<Item = &'a str>) -> String {
+    let escaped = texts.map(|text| text.replace('\\', "\\\\").replace('/', "\\/"));
+    escaped.collect::<Vec<_>>().join("/")
+}
+
 /// Texts in columns under their names; empty without rows. A row that is shorter than the names ends with empty cells.
 pub fn aligned<Row: AsRef<[String]>>(names: &[&str], rows: &[Row]) -> String {
     if rows.is_empty() {
@@ -77,6 +83,13 @@ mod tests {
         let rows = [vec!["a".to_owned(), "é1".to_owned()], vec!["long".to_owned()]];
         assert_eq!(aligned(&["x", "y"], &rows), "x     y\na     é1\nlong\n");
         assert_eq!(aligned::<Vec<String>>(&["x"], &[]), "");
+    }
+
+    #[test]
+    fn joined_texts_can_be_told_apart() {
+        let of = |texts: &[&str]| joined(texts.iter().copied());
+        assert_eq!(of(&["a", "b"]), "a/b");
+        assert_eq!([of(&["a/b", "c"]), of(&["a", "b/c"]), of(&["a\\", "b"])], ["a\\/b/c", "a/b\\/c", "a\\\\/b"]);
     }
 
     #[test]

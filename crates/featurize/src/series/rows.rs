@@ -166,8 +166,8 @@ pub fn series_of(plan: &Plan, frame: &DataFrame) -> Result<(DataFrame, Vec<Strin
             [one] => of(one),
             // So that no two series have one name.
             several => {
-                let parts = several.iter().map(|column| of(column).replace('\\', "\\\\").replace('/', "\\/"));
-                parts.collect::<Vec<_>>().join("/")
+                let parts: Vec<String> = several.iter().map(of).collect();
+                spec::text::joined(parts.iter().map(String::as_str))
             }
         }
     };

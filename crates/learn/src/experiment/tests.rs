@@ -366,6 +366,33 @@ fn what_cannot_be_learned_from_is_named() {
 }
 
 #[test]
+fn a_decimal_is_a_label_like_any_number() {
+    let mut numbers = table(50);
+    let amounts: Vec<f64> = (0..600).map(|row| f64::from(row % 97) / 4.0).collect();
+    numbers.with_column(Column::new("churned".into(), amounts)).unwrap();
+    let mut decimals = numbers.clone();
+    decimals.apply("churned", |column| column.cast(&DataType::Decimal(12, 2)).unwrap()).unwrap();
+    let spec = spec("split: {by: time}").clone();
+    let spec = TrainSpec { task: Task::Regression, ..spec };
+    let of = |table: DataFrame| trial_with(&spec, &[("good", "good")], table).unwrap().metric(Metric::Mae);
+    assert_eq!(of(decimals), of(numbers));
+}
+
+#[test]
+fn an_experiment_that_the_gate_names_learns_from_as_many_rows() {
+    let spec = spec("split: {by: time}\ngate: [{metric: brier, better_than: fair}]");
+    let trial = trial_with(&spec, &[("good", "good"), ("fair", "")], table(400)).unwrap();
+    let (label, learned) = (trial.parts.column("churned").unwrap(), trial.parts.column("learned").unwrap());
+    let rows = label.bool().unwrap().iter().zip(learned.bool().unwrap().iter());
+    let labels: Vec<f64> =
+        rows.filter(|(_, learned)| *learned == Some(true)).map(|(label, _)| f64::from(label == Some(true))).collect();
+    let (_, fair) = trial.scored.iter().find(|(name, _)| name == "fair").unwrap();
+    // It predicts the mean of what it has learned from.
+    assert_eq!(fair.score()[0], labels.iter().sum::<f64>() / labels.len() as f64);
+    assert!(trial.refit.is_some() && trial.passed(), "{:?}", trial.gate);
+}
+
+#[test]
 fn groups_and_chance_split_too() {
     let by_group = trial(&spec("split: {by: group}"));
     let entities = |rows: &DataFrame| -> std::collections::BTreeSet<String> {
