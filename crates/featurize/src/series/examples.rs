@@ -8,12 +8,12 @@ use polars::prelude::{Column, DataFrame, IdxCa, NamedFrom, NewChunkedArray, Seri
 use rayon::prelude::*;
 use spec::{Error, Result};
 
-use super::holidays::Country;
+use super::holidays::{Country, Holiday};
 use super::kernel::{Matrix, difference, ewm, lag, planted, window};
 use super::models::{Fitted, Forecaster};
 use super::panel::{Panel, bounds};
 use super::plan::{HORIZON, How, Lookup, Op, Plan, SERIES, SINGLE};
-use super::spec::{CountedFrom, Holiday, Missing};
+use super::spec::{CountedFrom, Missing};
 use crate::eval::evaluated;
 use crate::interner::{NULL, UNKNOWN};
 use crate::rows::Open;
@@ -313,12 +313,7 @@ impl World {
         is_forecast: bool,
         place: &str,
     ) -> Result<Series> {
-        let yearly = on.iter().any(|day| matches!(day, Holiday::Yearly(..)));
-        let last = on.iter().filter_map(|day| match day {
-            Holiday::Once(day) => Some(*day),
-            Holiday::Yearly(..) => None,
-        });
-        let last = last.max();
+        let last = Holiday::last(on);
         let panel = &self.panel;
         let count = |target: usize| -> Option<i64> {
             let (first, end) = panel.periods.days(panel.first + target as i64)?;
@@ -338,7 +333,7 @@ impl World {
             };
             values.push(value);
         }
-        if let (true, false, Some(last)) = (is_forecast, yearly, last)
+        if let (true, Some(last)) = (is_forecast, last)
             && let Some((first, _)) =
                 cells.targets.iter().max().and_then(|target| panel.periods.days(panel.first + *target as i64))
             && last < first
@@ -447,20 +442,6 @@ impl How {
             | How::Ewm { source, .. }
             | How::Forecast { source, .. } => Some(*source),
             How::Holidays(..) | How::Lookup(_) | How::Sql(_) => None,
-        }
-    }
-}
-
-impl Holiday {
-    /// How often it falls between two days, both included.
-    pub fn times(&self, first: chrono::NaiveDate, last: chrono::NaiveDate) -> i64 {
-        use chrono::Datelike;
-        match self {
-            Holiday::Once(day) => i64::from((first..=last).contains(day)),
-            Holiday::Yearly(month, day) => (first.year()..=last.year())
-                .filter_map(|year| chrono::NaiveDate::from_ymd_opt(year, *month, *day))
-                .filter(|day| (first..=last).contains(day))
-                .count() as i64,
         }
     }
 }

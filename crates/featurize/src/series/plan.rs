@@ -5,11 +5,11 @@ use polars::prelude::{DataType, Schema, SchemaRef};
 use serde::Serialize;
 use spec::{Error, Result, Span, did_you_mean};
 
-use super::holidays::Country;
+use super::holidays::{Country, Holiday};
 use super::models::Forecaster;
 use super::periods::Periods;
 use super::spec::{
-    Back, CountedFrom, Gaps, Holiday, Missing, Negative, Renamed, Series, SeriesFeature, SeriesLookup, SeriesSpec,
+    Back, CountedFrom, Gaps, Missing, Negative, Renamed, Series, SeriesFeature, SeriesLookup, SeriesSpec,
 };
 use crate::clock::Clock;
 use crate::known::known_at_name;
@@ -153,7 +153,8 @@ impl Plan {
         let clock = Clock::of(&time_type, &spec.time, None)?;
         let rules = &spec.series;
         // Only whether spans are whole numbers of periods is asked of these.
-        let periods = Periods::among(&[], rules.every, clock, rules.dated)?;
+        let periods =
+            Periods::among(&[], rules.every, clock, rules.dated)?.without(rules.closed.as_ref(), &[])?;
         if let Some(span) = rules.active_within {
             periods.count(span, "series.active_within")?;
         }

@@ -10,11 +10,12 @@ use polars::prelude::{DataFrame, IdxCa, NamedFrom, NewChunkedArray, Series};
 use rayon::prelude::*;
 use spec::{Result, Unit};
 
-use super::holidays::{Country, Day};
+use super::grid::{Grid, is_on, is_public};
+use super::holidays::{Country, Holiday};
 use super::models::Forecaster;
 use super::plan::{How, Level, Op, Plan, Source};
-use super::spec::{CountedFrom, Dated, Filling, Gaps, Holiday, Negative, Renamed, Unfinished};
-use crate::almanac::{Almanac, DAY, HOUR, date, day_number};
+use super::spec::{CountedFrom, Dated, Filling, Gaps, Negative, Renamed, Unfinished};
+use crate::almanac::{Almanac, DAY, date};
 use crate::eval::{evaluated, holds};
 use crate::reference::{Answer, Ask, Seen, Value, answer, cells, keys};
 use values::form::plain;
@@ -26,8 +27,7 @@ pub type Key = Vec<String>;
 pub struct Facts<'a> {
     plan: &'a Plan,
     almanac: Almanac,
-    /// The day of the month by which periods of months and years are dated; 31 is the last.
-    anchor: i128,
+    grid: Grid<'a>,
     pub frame: DataFrame,
     pub series: Vec<Key>,
     pub numbers: Vec<i128>,
@@ -44,20 +44,6 @@ pub struct Past<'a> {
     pub cutoff: i128,
     /// Of each source the values of each group.
     sources: Vec<HashMap<Key, BTreeMap<i128, f64>>>,
-}
-
-/// The number of the period that a time begins or ends.
-fn number_of(plan: &Plan, time: i128) -> i128 {
-    let count = i128::from(plan.every.count);
-    let (year, month, _) = date(time.div_euclid(DAY));
-    match plan.every.unit {
-        Unit::Minute => time.div_euclid(count * HOUR / 60),
-        Unit::Hour => time.div_euclid(count * HOUR),
-        Unit::Day => time.div_euclid(count * DAY),
-        Unit::Week => time.div_euclid(count * 7 * DAY),
-        Unit::Month => (year * 12 + month - 1).div_euclid(count),
-        Unit::Year => year.div_euclid(count),
-    }
 }
 
 impl<'a> Facts<'a> {
@@ -77,9 +63,8 @@ impl<'a> Facts<'a> {
             times.push(time);
         }
         let frame = table.take(&IdxCa::from_slice("".into(), &places)).during("proof")?;
-        let days = times.iter().map(|time| date(time.div_euclid(DAY)));
-        let anchor = days.filter(|day| day.2 < length_of(day.0 * 12 + day.1 - 1)).map(|day| day.2).max().unwrap_or(31);
-        let numbers: Vec<i128> = times.iter().map(|time| number_of(plan, *time)).collect();
+        let grid = Grid::new(plan, &times);
+        let numbers: Vec<i128> = times.iter().map(|time| grid.number(*time)).collect();
         let mut rows: HashMap<Key, BTreeMap<i128, usize>> = HashMap::new();
         for (row, (key, number)) in series.iter().zip(&numbers).enumerate() {
             rows.entry(key.clone()).or_default().insert(*number, row);
@@ -90,7 +75,8 @@ impl<'a> Facts<'a> {
         for (row, label) in cells(&column, "label")?.iter().enumerate() {
             let label = label.number().filter(|label| label.is_finite());
             let is_over = match plan.rules().dated {
-                Dated::Start if !plan.every.is_of_clock() => almanac.day(next(plan, anchor, times[row], 1)) <= today,
+                Dated::Start if grid.has_closed() => almanac.day(times[row]) < today,
+                Dated::Start if !plan.every.is_of_clock() => almanac.day(grid.next(times[row], 1)) <= today,
                 _ => almanac.day(times[row]) <= today,
             };
             let is_known = is_over || plan.rules().unfinished == Unfinished::Refuse;
@@ -101,19 +87,19 @@ impl<'a> Facts<'a> {
         let newest = match plan.cutoffs.as_ref().and_then(|cutoffs| cutoffs.newest()) {
             Some(day) => {
                 let begins = almanac.start(i128::from(day.to_epoch_days()));
-                let number = number_of(plan, begins);
+                let number = grid.number(begins);
                 // Periods may be dated by any time within them.
-                let dated = times.first().map_or(begins, |time| next(plan, anchor, *time, number - numbers[0]));
+                let dated = times.first().map_or(begins, |time| grid.next(*time, number - numbers[0]));
                 number + i128::from(dated < begins)
             }
             None => last.unwrap_or(0) + 1,
         };
-        Ok(Facts { plan, almanac, anchor, frame, series, numbers, rows, labels, newest })
+        Ok(Facts { plan, almanac, grid, frame, series, numbers, rows, labels, newest })
     }
 
     /// The number of the period of a cell of time.
     pub fn number(&self, cell: &Value) -> i128 {
-        number_of(self.plan, self.almanac.time(cell).unwrap_or(0))
+        self.grid.number(self.almanac.time(cell).unwrap_or(0))
     }
 
     /// The row of a series and period.
@@ -144,7 +130,7 @@ impl<'a> Facts<'a> {
         let before = self.rows.get(key).and_then(|rows| rows.range(..=number).next_back());
         let Some((at, row)) = before else { return Ok(Value::Null) };
         let cell = cells(&self.frame.slice(*row as i64, 1), &self.plan.time)?.remove(0);
-        let time = next(self.plan, self.anchor, self.almanac.time(&cell).unwrap_or(0), number + 1 - at);
+        let time = self.grid.next(self.almanac.time(&cell).unwrap_or(0), number + 1 - at);
         Ok(match cell {
             Value::Day(_) => Value::Day(time.div_euclid(DAY)),
             _ => Value::Moment(time),
@@ -208,7 +194,7 @@ impl<'a> Facts<'a> {
         let mut parts: Option<DataFrame> = None;
         for (place, (row, number)) in gaps.iter().enumerate() {
             let from = self.almanac.time(&times[place]).unwrap_or(0);
-            let time = next(self.plan, self.anchor, from, number - self.numbers[*row]);
+            let time = self.grid.next(from, number - self.numbers[*row]);
             let one = filled.slice(place as i64, 1);
             let one = crate::falsify::at_time(&one, &self.plan.time, time, self.almanac)?;
             match &mut parts {
@@ -336,28 +322,6 @@ fn as_taken(plan: &Plan, label: Option<f64>) -> Option<f64> {
     }
 }
 
-/// How many days a month has, counted from January of the year 0.
-fn length_of(month: i128) -> i128 {
-    let begins = |at: i128| day_number(at.div_euclid(12), at.rem_euclid(12) + 1, 1);
-    begins(month + 1) - begins(month)
-}
-
-/// A time some periods later.
-fn next(plan: &Plan, anchor: i128, time: i128, by: i128) -> i128 {
-    let count = i128::from(plan.every.count) * by;
-    let months = match plan.every.unit {
-        Unit::Minute => return time + count * HOUR / 60,
-        Unit::Hour => return time + count * HOUR,
-        Unit::Day => return time + count * DAY,
-        Unit::Week => return time + count * 7 * DAY,
-        Unit::Month => count,
-        Unit::Year => count * 12,
-    };
-    let (year, month, _) = date(time.div_euclid(DAY));
-    let at = year * 12 + month - 1 + months;
-    day_number(at.div_euclid(12), at.rem_euclid(12) + 1, anchor.min(length_of(at))) * DAY
-}
-
 /// A value as text, as the columns of a series are read.
 pub fn text_of(value: &Value) -> Option<String> {
     Some(match value {
@@ -469,52 +433,17 @@ impl Past<'_> {
         };
         let time =
             cells(&facts.frame, &facts.plan.time).ok().and_then(|times| facts.almanac.time(&times[*row])).unwrap_or(0);
-        let day = |number: i128, other: i128| next(facts.plan, facts.anchor, time, other - number).div_euclid(DAY);
+        let day = |number: i128, other: i128| facts.grid.next(time, other - number).div_euclid(DAY);
         let (first, last) = match (facts.plan.every.unit, facts.plan.rules().dated) {
             (Unit::Minute | Unit::Hour, _) => (day(*number, target), day(*number, target)),
+            _ if facts.grid.has_closed() => (day(*number, target), day(*number, target)),
             (_, Dated::Start) => (day(*number, target), day(*number, target + 1) - 1),
             (_, Dated::End) => (day(*number, target - 1) + 1, day(*number, target)),
-        };
-        let is_on = |at: i128, holiday: &Holiday| match holiday {
-            Holiday::Once(day) => i128::from(day.to_epoch_days()) == at,
-            Holiday::Yearly(month, day) => (date(at).1, date(at).2) == (i128::from(*month), i128::from(*day)),
         };
         let listed = |at: i128| on.iter().filter(|holiday| is_on(at, holiday)).count() as i128;
         let of_country = |at: i128| i128::from(country.is_some_and(|country| is_public(country, at)));
         (first..=last).map(|at| listed(at) + of_country(at)).sum()
     }
-}
-
-/// Whether a day is a public holiday: its rules, read by looking at the day.
-fn is_public(country: Country, at: i128) -> bool {
-    let (year, month, day) = date(at);
-    // 1970-01-01 was a Thursday.
-    let weekday = (at + 3).rem_euclid(7);
-    let holds = |(rule, from, to): &(Day, i32, i32)| {
-        let is_it = match rule {
-            Day::On(on, at) => (month, day) == (i128::from(*on), i128::from(*at)),
-            Day::Nth(nth, on, of) => {
-                let is_last = date(at + 7).1 != month;
-                let nth_is_it = if *nth == 5 { is_last } else { (day - 1) / 7 + 1 == i128::from(*nth) };
-                month == i128::from(*of) && weekday == i128::from(on.num_days_from_monday()) && nth_is_it
-            }
-            Day::Easter(after) => at - i128::from(*after) == easter(year),
-        };
-        is_it && (i128::from(*from)..=i128::from(*to)).contains(&year)
-    };
-    country.rules().iter().any(holds)
-}
-
-/// Easter Sunday as a day since 1970: the Sunday after the full moon of the tables (Gauss 1800, corrected 1816).
-fn easter(year: i128) -> i128 {
-    let (k, a) = (year / 100, year % 19);
-    let m = 15 + (3 * k + 3) / 4 - (8 * k + 13) / 25;
-    let d = (19 * a + m) % 30;
-    let r = (d + a / 11) / 29;
-    let (og, s) = (21 + d - r, 2 - (3 * k + 3) / 4);
-    let sz = 7 - (year + year / 4 + s).rem_euclid(7);
-    let oe = 7 - (og - sz).rem_euclid(7);
-    day_number(year, 3, 1) + og + oe - 1
 }
 
 /// A column of another table for rows that ask, each by looking through the table.

@@ -187,6 +187,15 @@ pub fn numbered(
     let number = |(row, time): (usize, &i64)| {
         periods.number(*time).ok_or_else(|| {
             let day = plan.clock.day(*time).map(|day| day.to_string()).unwrap_or_default();
+            if periods.is_closed(*time) {
+                return Error::refused(format!(
+                    "table '{}': {} (series {}, {day}) is of a closed day",
+                    plan.table,
+                    origin(frame, row),
+                    names[series[row] as usize]
+                ))
+                .hint("correct 'series.closed', or the date in clean.yaml; a filter there takes out what happens on closed days");
+            }
             let on_grid = times.iter().find(|other| periods.number(**other).is_some());
             let other = on_grid.and_then(|time| plan.clock.day(*time)).map(|day| day.to_string()).unwrap_or_default();
             Error::refused(format!(

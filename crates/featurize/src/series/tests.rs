@@ -134,6 +134,38 @@ fn a_missing_week_is_what_the_spec_says() {
 }
 
 #[test]
+fn a_day_follows_the_open_one_before_it() {
+    // 4 July 2024 was a Thursday, 6 and 7 July a weekend.
+    let open = ["2024-07-01", "2024-07-02", "2024-07-03", "2024-07-05", "2024-07-08", "2024-07-09"].map(Some);
+    let mut table = df!("store" => [7i64; 6], "units" => [1.0, 2.0, 4.0, 8.0, 16.0, 32.0]).unwrap();
+    table.with_column(days("week", &open)).unwrap();
+    let tables: Tables = vec![("sales", table)];
+    let spec = spec_of(
+        "{by: store, every: 1d, horizon: 2, closed: {weekdays: [sat, sun], country: US}}",
+        &["last: {lag: {of: units, periods: 1}}", "sum: {sum: {of: units, window: 3d}}"],
+    );
+    let drawn = built(&spec, &tables);
+    assert_eq!(
+        lines(&drawn.training),
+        [
+            "7 7 2024-07-02 2024-07-02 1 1 1 2 2024-07-03",
+            "7 7 2024-07-02 2024-07-03 2 1 1 4 2024-07-05",
+            "7 7 2024-07-03 2024-07-03 1 2 3 4 2024-07-05",
+            "7 7 2024-07-03 2024-07-05 2 2 3 8 2024-07-08",
+            "7 7 2024-07-05 2024-07-05 1 4 7 8 2024-07-08",
+            "7 7 2024-07-05 2024-07-08 2 4 7 16 2024-07-09",
+            "7 7 2024-07-08 2024-07-08 1 8 14 16 2024-07-09",
+            "7 7 2024-07-08 2024-07-09 2 8 14 32 2024-07-10",
+        ]
+    );
+    assert_eq!(
+        lines(&drawn.scoring),
+        ["7 7 2024-07-10 2024-07-10 1 32 56", "7 7 2024-07-10 2024-07-11 2 32 56"]
+    );
+    proved(&spec, &tables, &drawn).unwrap();
+}
+
+#[test]
 fn a_cutoff_is_a_day_also_where_periods_have_a_time() {
     // The first row is of 2024-01-01, so many minutes after midnight.
     for (every, minutes, (step, distance), newest, expected) in [

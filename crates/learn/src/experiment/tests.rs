@@ -372,8 +372,7 @@ fn a_decimal_is_a_label_like_any_number() {
     numbers.with_column(Column::new("churned".into(), amounts)).unwrap();
     let mut decimals = numbers.clone();
     decimals.apply("churned", |column| column.cast(&DataType::Decimal(12, 2)).unwrap()).unwrap();
-    let spec = spec("split: {by: time}").clone();
-    let spec = TrainSpec { task: Task::Regression, ..spec };
+    let spec = TrainSpec { task: Task::Regression, ..spec("split: {by: time}") };
     let of = |table: DataFrame| trial_with(&spec, &[("good", "good")], table).unwrap().metric(Metric::Mae);
     assert_eq!(of(decimals), of(numbers));
 }
