@@ -63,6 +63,8 @@ pub fn window(past: &[f64], op: Op, window: Option<usize>, lag: usize, at: usize
         Op::Min => values().fold(f64::NAN, f64::min),
         Op::Max => values().fold(f64::NAN, f64::max),
         Op::Std if count < 2 => f64::NAN,
+        // The mean of equal values is rounded, and would lie beside them.
+        Op::Std if values().all(|value| Some(value) == values().next()) => 0.0,
         Op::Std => {
             let mean = mean();
             let squares: f64 = values().map(|value| (value - mean) * (value - mean)).sum();
@@ -130,6 +132,7 @@ mod tests {
         assert_eq!((of(Op::Recency, None, 0), of(Op::Tenure, None, 0), of(Op::Recency, None, 3)), (1.0, 4.0, 4.0));
         assert_eq!((of(Op::Quantile(0.5), None, 0), of(Op::Quantile(0.25), None, 0)), (3.0, 2.0));
         assert!(of(Op::Mean, Some(1), 2).is_nan() && of(Op::Std, Some(1), 0).is_nan());
+        assert_eq!(window(&[0.1; 3], Op::Std, None, 0, 3), 0.0);
         assert_eq!(of(Op::Sum, Some(1), 2).to_bits(), 0.0f64.to_bits(), "not -0.0, as which it would be written");
         assert_eq!((lag(&past, 1, 4), lag(&past, 4, 4), difference(&past, 1, 4)), (3.0, 4.0, 2.0));
         assert!(lag(&past, 5, 4).is_nan() && lag(&past, 3, 4).is_nan());
