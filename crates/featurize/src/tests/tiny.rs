@@ -91,7 +91,7 @@ fn equal_values_do_not_spread() {
         &["2024-01-30", "2024-01-31", "2024-02-10"],
         vec![Column::new("amount".into(), [0.1; 3])],
     );
-    let features = ["spread: {std: {of: amount}}", "last: {last: {of: amount}}", "z: {sql: last / spread}"];
+    let features = ["spread: {std: {of: amount}}", "newest: {last: {of: amount}}", "z: {sql: newest / spread}"];
     let table = built(&spec_of(MARCH, GONE, &features), &table).scoring;
     assert_eq!(table.column("spread").unwrap().f64().unwrap().get(0), Some(0.0));
     assert_eq!(table.column("z").unwrap().f64().unwrap().get(0), None);
