@@ -119,6 +119,15 @@ pub struct Closed {
     pub on: Vec<Holiday>,
 }
 
+impl fmt::Display for Closed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let weekdays = self.weekdays.iter().map(|day| format!("{day:?}").to_lowercase());
+        let country = self.country.map(|country| format!("public holidays of {country}"));
+        let days = weekdays.chain(country).chain(self.on.iter().map(ToString::to_string));
+        f.write_str(&days.collect::<Vec<_>>().join(", "))
+    }
+}
+
 /// A day of the week.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]

@@ -136,9 +136,9 @@ fn a_missing_week_is_what_the_spec_says() {
 #[test]
 fn a_day_follows_the_open_one_before_it() {
     // 4 July 2024 was a Thursday, 6 and 7 July a weekend.
-    let open = ["2024-07-01", "2024-07-02", "2024-07-03", "2024-07-05", "2024-07-08", "2024-07-09"].map(Some);
+    let on = ["2024-07-01", "2024-07-02", "2024-07-03", "2024-07-05", "2024-07-08", "2024-07-09"].map(Some);
     let mut table = df!("store" => [7i64; 6], "units" => [1.0, 2.0, 4.0, 8.0, 16.0, 32.0]).unwrap();
-    table.with_column(days("week", &open)).unwrap();
+    table.with_column(days("week", &on)).unwrap();
     let tables: Tables = vec![("sales", table)];
     let spec = spec_of(
         "{by: store, every: 1d, horizon: 2, closed: {weekdays: [sat, sun], country: US}}",
@@ -163,6 +163,8 @@ fn a_day_follows_the_open_one_before_it() {
         ["7 7 2024-07-10 2024-07-10 1 32 56", "7 7 2024-07-10 2024-07-11 2 32 56"]
     );
     proved(&spec, &tables, &drawn).unwrap();
+    let dictionary = build(&spec, &open(&tables), today()).unwrap().dictionary;
+    assert!(dictionary.contains("| closed days | sat, sun, public holidays of US |"), "{dictionary}");
 }
 
 #[test]
