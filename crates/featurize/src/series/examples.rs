@@ -360,13 +360,7 @@ impl World {
 
     /// The forecasts of a model for each series by itself, cutoff after cutoff, so that what was `fitted` can be used again, now
     /// and for later cutoffs.
-    fn forecasts(
-        &self,
-        cells: &Cells,
-        source: usize,
-        by: Forecaster,
-        fitted: &Mutex<Vec<Option<Fitted>>>,
-    ) -> Vec<f64> {
+    fn forecasts(&self, cells: &Cells, source: usize, by: Forecaster, fitted: &Mutex<Vec<Option<Fitted>>>) -> Vec<f64> {
         let (matrix, groups) = &self.matrices[source];
         let mut of_series: Vec<Vec<usize>> = vec![Vec::new(); self.panel.series()];
         (0..cells.len()).for_each(|cell| of_series[cells.series[cell] as usize].push(cell));

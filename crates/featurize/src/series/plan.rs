@@ -153,8 +153,7 @@ impl Plan {
         let clock = Clock::of(&time_type, &spec.time, None)?;
         let rules = &spec.series;
         // Only whether spans are whole numbers of periods is asked of these.
-        let periods =
-            Periods::among(&[], rules.every, clock, rules.dated)?.without(rules.closed.as_ref(), &[])?;
+        let periods = Periods::among(&[], rules.every, clock, rules.dated)?.without(rules.closed.as_ref(), &[])?;
         if let Some(span) = rules.active_within {
             periods.count(span, "series.active_within")?;
         }

@@ -274,7 +274,8 @@ impl Cutoff<'_> {
                     cells(&again, name)?.into_iter().map(Answer::from).collect()
                 }
                 How::Forecast { source, by } => {
-                    let asked: Vec<(&Key, i128)> = examples.iter().map(|example| (&example.key, example.ahead)).collect();
+                    let asked: Vec<(&Key, i128)> =
+                        examples.iter().map(|example| (&example.key, example.ahead)).collect();
                     past.forecasts(*source, *by, &asked)?
                 }
                 How::Lookup(of) => match self.others.get(&of.table) {

@@ -15,7 +15,7 @@ use super::holidays::{Country, Holiday};
 use super::models::Forecaster;
 use super::plan::{How, Level, Op, Plan, Source};
 use super::spec::{CountedFrom, Dated, Filling, Gaps, Negative, Renamed, Unfinished};
-use crate::almanac::{Almanac, DAY, date};
+use crate::almanac::{Almanac, DAY};
 use crate::eval::{evaluated, holds};
 use crate::reference::{Answer, Ask, Seen, Value, answer, cells, keys};
 use values::form::plain;

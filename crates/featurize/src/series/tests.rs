@@ -158,10 +158,7 @@ fn a_day_follows_the_open_one_before_it() {
             "7 7 2024-07-08 2024-07-09 2 8 14 32 2024-07-10",
         ]
     );
-    assert_eq!(
-        lines(&drawn.scoring),
-        ["7 7 2024-07-10 2024-07-10 1 32 56", "7 7 2024-07-10 2024-07-11 2 32 56"]
-    );
+    assert_eq!(lines(&drawn.scoring), ["7 7 2024-07-10 2024-07-10 1 32 56", "7 7 2024-07-10 2024-07-11 2 32 56"]);
     proved(&spec, &tables, &drawn).unwrap();
     let dictionary = build(&spec, &open(&tables), today()).unwrap().dictionary;
     assert!(dictionary.contains("| closed days | sat, sun, public holidays of US |"), "{dictionary}");
@@ -200,7 +197,8 @@ fn labels_of_filled_gaps_are_taken_as_those_of_rows_are() {
     tables[0].1 = tables[0].1.filter(&tables[0].1.column("units").unwrap().is_not_null()).unwrap();
     let spec = |negative: &str, fill: &str| {
         let label = format!("{{name: units, is: {{sql: units}}, negative: {negative}}}");
-        let series = format!("{{by: store, every: 1w, horizon: 1, active_within: 2w, gaps: {{fill: {{units: {fill}}}}}}}");
+        let series =
+            format!("{{by: store, every: 1w, horizon: 1, active_within: 2w, gaps: {{fill: {{units: {fill}}}}}}}");
         read(&text(&series, &label, &["last: {lag: {of: units, periods: 1}}"])).unwrap()
     };
     for (negative, labels) in [("keep", [-2.0, -2.0, 8.0, 16.0]), ("zero", [0.0, 0.0, 8.0, 16.0])] {

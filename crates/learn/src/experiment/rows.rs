@@ -13,9 +13,9 @@ use super::row_numbers::{self, Places};
 use super::targets::Targets;
 use super::{Known, TrainSpec, columns, sample};
 use crate::random::renumbered;
-use score::calendar::DAY;
 use crate::split::folds;
 use crate::{Data, Feature, LabelKnown, Matrix, Part, Split, SplitBy, Task};
+use score::calendar::DAY;
 
 /// A part as learners take it.
 #[derive(Clone)]
