@@ -88,7 +88,7 @@ fn equal_values_do_not_spread() {
     // The mean of three times 0.1 is 0.10000000000000002; a division by what it is apart would be huge instead of null.
     let table = log(
         Series::new("".into(), ["a", "a", "a"]),
-        &["2024-01-30", "2024-01-31", "2024-02-10"],
+        &["2024-01-30", "2024-01-31", "2024-03-31"],
         vec![Column::new("amount".into(), [0.1; 3])],
     );
     let features = ["spread: {std: {of: amount}}", "newest: {last: {of: amount}}", "z: {sql: newest / spread}"];

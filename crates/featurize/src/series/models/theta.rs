@@ -93,10 +93,7 @@ fn adjusted(values: &[f64], season: Option<&Season>) -> Vec<f64> {
 
 /// The best of the four models for a series of at least [`LEAST`] values that are not all the same.
 pub fn fit(values: &[f64], season: usize) -> Theta {
-    let mut values = adjusted(values, Season::of(values, season).as_ref());
-    // The search has steps and an end that are meant for values around 100: what it finds must not depend on the unit.
-    let unit = unit_of(mean_size(&values));
-    values.iter_mut().for_each(|value| *value /= unit);
+    let values = adjusted(values, Season::of(values, season).as_ref());
     let begin = (values[0] / 2.0, 0.5, 2.0);
     let free = (-1e10, 1e10);
     let of = |course: &Course, is_dynamic: bool, is_optimised: bool| {
@@ -115,18 +112,11 @@ pub fn fit(values: &[f64], season: usize) -> Theta {
     let (still, moving) = (Course::new(&values, false), Course::new(&values, true));
     let first = of(&still, false, false);
     let others = [of(&still, false, true), of(&moving, true, false), of(&moving, true, true)];
-    let (_, best) = others.into_iter().fold(first, |best, other| if other.0 < best.0 { other } else { best });
-    Theta { start: best.start * unit, ..best }
+    others.into_iter().fold(first, |best, other| if other.0 < best.0 { other } else { best }).1
 }
 
 fn mean_size(values: &[f64]) -> f64 {
     values.iter().map(|value| value.abs()).sum::<f64>() / values.len() as f64
-}
-
-/// A power of two, by which nothing is rounded, in which a size is around 100.
-fn unit_of(size: f64) -> f64 {
-    let unit = (size / 100.0).log2().round().exp2();
-    if unit.is_normal() { unit } else { 1.0 }
 }
 
 impl Theta {
@@ -246,19 +236,5 @@ mod tests {
             let expected = squares / mean_size(&values);
             assert!((found / expected - 1.0).abs() < 1e-12, "{is_dynamic}: {found} instead of {expected}");
         }
-    }
-
-    #[test]
-    fn the_unit_of_the_values_changes_nothing() {
-        let values: Vec<f64> = (0..60).map(|at| 80.0 + f64::from(at) * 0.7 + f64::from(at * 37 % 11)).collect();
-        let found = fit(&values, 1).forecast(&values, 1, 3);
-        for factor in [1e-6, 1e-3, 1e4, 1e13] {
-            let scaled: Vec<f64> = values.iter().map(|value| value * factor).collect();
-            let again = fit(&scaled, 1).forecast(&scaled, 1, 3);
-            for (found, again) in found.iter().zip(again) {
-                assert!((again / factor / found - 1.0).abs() < 1e-3, "{factor}: {again} instead of {found}");
-            }
-        }
-        assert_eq!([unit_of(100.0), unit_of(3e6), unit_of(0.0), unit_of(f64::INFINITY)], [1.0, 32_768.0, 1.0, 1.0]);
     }
 }
