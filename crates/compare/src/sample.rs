@@ -18,6 +18,12 @@ impl Sample {
         if keys == 0 {
             return Sample::default();
         }
+        // The mean of equal values is rounded: a difference of two such arms would look sure, however small it is.
+        if let Some(first) = values.clone().next()
+            && values.clone().all(|value| value == first)
+        {
+            return Sample { keys, mean: first, variance: 0.0 };
+        }
         let mean = sum / keys as f64;
         let squares: f64 = values.map(|value| (value - mean) * (value - mean)).sum();
         Sample { keys, mean, variance: if keys > 1 { squares / (keys - 1) as f64 } else { 0.0 } }
@@ -52,6 +58,8 @@ mod tests {
         let sample = Sample::of([3.0, 0.0, 0.0, 7.5, 1.0].into_iter());
         assert_eq!((sample.keys, sample.mean), (5, 2.3));
         assert!((sample.variance - 9.95).abs() < 1e-12, "{sample:?}");
+        let equal = Sample::of([0.1; 3].into_iter());
+        assert_eq!((equal.mean, equal.variance), (0.1, 0.0));
         // The same around 1e9: the digits stay.
         let far = Sample::of([3.0, 0.0, 0.0, 7.5, 1.0].into_iter().map(|value| value + 1e9));
         assert!((far.variance - 9.95).abs() < 1e-5, "{far:?}");

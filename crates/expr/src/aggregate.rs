@@ -265,6 +265,10 @@ pub(crate) fn whole_window<'a>(id: Id, values: &[Value<'a>], share: Option<f64>)
     let floats = || -> Vec<f64> { values.iter().map(float).collect() };
     let variance = |freedom: usize| {
         let floats = floats();
+        // The mean of equal values is rounded, and would lie beside them.
+        if floats.iter().all(|value| *value == floats[0]) {
+            return (floats.len() > freedom).then_some(0.0);
+        }
         let mean = floats.iter().sum::<f64>() / floats.len() as f64;
         let squares: f64 = floats.iter().map(|value| (value - mean) * (value - mean)).sum();
         (floats.len() > freedom).then(|| squares / (floats.len() - freedom) as f64)
@@ -318,5 +322,20 @@ fn float(value: &Value<'_>) -> f64 {
         Value::Float(float) => *float,
         Value::Decimal(digits, behind) => crate::value::decimal_as_float(*digits, *behind),
         _ => f64::NAN,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_values_do_not_spread() {
+        let equal = [Value::Float(0.1), Value::Float(0.1), Value::Float(0.1)];
+        let of = |id, values: &[Value<'static>]| whole_window(id, values, None).map_err(|refusal| refusal.cause);
+        for id in [Id::StdDev, Id::StdDevPop, Id::Variance, Id::VariancePop] {
+            assert_eq!(of(id, &equal), Ok(Some(Value::Float(0.0))), "{id:?}");
+        }
+        assert_eq!(of(Id::StdDev, &equal[..1]), Ok(None));
     }
 }

@@ -79,7 +79,7 @@ fn plus(mut sum: Interval, number: &str, unit: &str) -> Option<Interval> {
     let unit = unit.strip_suffix('s').filter(|one| one.len() > 1).unwrap_or(&unit);
     let micros = match unit {
         "microsecond" | "us" => 1,
-        "millisecond" | "m" if unit != "m" => 1000,
+        "millisecond" | "ms" => 1000,
         "second" | "sec" => 1_000_000,
         "minute" | "min" => 60_000_000,
         "hour" => 3_600_000_000,
@@ -165,6 +165,7 @@ mod tests {
         assert_eq!(interval("1.5 hours"), of(0, 0, 5_400_000_000));
         assert_eq!(interval("01:30:00"), of(0, 0, 5_400_000_000));
         assert_eq!(interval("3days"), of(0, 3, 0));
+        assert_eq!(interval("5 ms"), of(0, 0, 5_000));
         assert_eq!(of_unit("90", "MINUTES"), of(0, 0, 5_400_000_000));
         for wrong in ["", "3", "days", "1.5 months", "2 fortnights", "1 day 2"] {
             assert_eq!(interval(wrong), None, "{wrong}");

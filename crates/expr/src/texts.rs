@@ -215,13 +215,17 @@ enum Piece {
 
 impl Pattern {
     pub fn new(text: &str, escape: Option<char>, any_case: bool) -> Result<Pattern, Refusal> {
-        let text = if any_case { text.to_lowercase() } else { text.to_owned() };
         let mut pieces = Vec::new();
         let mut letters = text.chars();
+        // Letters become small one by one: the escape character counts as it is written.
+        let take = |pieces: &mut Vec<Piece>, letter: char| match any_case {
+            true => pieces.extend(small(letter).map(Piece::Letter)),
+            false => pieces.push(Piece::Letter(letter)),
+        };
         while let Some(letter) = letters.next() {
-            pieces.push(match letter {
+            match letter {
                 letter if Some(letter) == escape => match letters.next() {
-                    Some(next) => Piece::Letter(next),
+                    Some(next) => take(&mut pieces, next),
                     None => {
                         return Err(Refusal::new(
                             "the pattern of LIKE ends with its escape character",
@@ -229,10 +233,10 @@ impl Pattern {
                         ));
                     }
                 },
-                '%' => Piece::Any,
-                '_' => Piece::One,
-                letter => Piece::Letter(letter),
-            });
+                '%' => pieces.push(Piece::Any),
+                '_' => pieces.push(Piece::One),
+                letter => take(&mut pieces, letter),
+            }
         }
         Ok(Pattern(pieces, any_case))
     }
@@ -240,7 +244,7 @@ impl Pattern {
     pub fn fits(&self, text: &str) -> bool {
         let lower;
         let text = if self.1 {
-            lower = text.to_lowercase();
+            lower = text.chars().flat_map(small).collect::<String>();
             &lower
         } else {
             text
@@ -278,6 +282,11 @@ impl Pattern {
             rest = from.clone();
         }
     }
+}
+
+/// A letter without its case, by itself: the sigma at the end of a word is a sigma.
+fn small(letter: char) -> impl Iterator<Item = char> {
+    letter.to_lowercase().map(|letter| if letter == 'ς' { 'σ' } else { letter })
 }
 
 /// How many groups a pattern has.
@@ -375,5 +384,9 @@ mod tests {
         assert!(escaped.fits("a_b") && !escaped.fits("axb"));
         assert!(Pattern::new("a!", Some('!'), false).is_err());
         assert!(Pattern::new("A%", None, true).map_err(|refusal| refusal.cause).unwrap().fits("abc"));
+        let greek = Pattern::new("ΟΔΟΣ%", None, true).map_err(|refusal| refusal.cause).unwrap();
+        assert!(greek.fits("οδος") && greek.fits("Οδός 5".replace('ό', "ο").as_str()));
+        let capital = Pattern::new("10X%aX_", Some('X'), true).map_err(|refusal| refusal.cause).unwrap();
+        assert!(capital.fits("10%A_") && !capital.fits("10x5axb"));
     }
 }

@@ -216,6 +216,11 @@ fn compute(
             if count < 2 {
                 return f64::NAN;
             }
+            // The mean of equal values is rounded, and would lie beside them.
+            let first = numbers(i)(range).next();
+            if numbers(i)(range).all(|value| Some(value) == first) {
+                return 0.0;
+            }
             let squares: f64 = numbers(i)(range).map(|value| (value - mean) * (value - mean)).sum();
             (squares / (count - 1) as f64).sqrt()
         })),

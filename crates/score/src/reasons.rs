@@ -45,6 +45,8 @@ pub fn value_text(feature: &Feature, value: f64) -> String {
 
 /// A number with four significant digits, whole numbers in full.
 pub fn number_text(value: f64) -> String {
+    // Adding zero makes -0.0 plain 0.
+    let value = value + 0.0;
     if value.fract() == 0.0 && value.abs() < 1e15 {
         return format!("{value:.0}");
     }
@@ -108,6 +110,7 @@ mod tests {
     fn numbers_have_four_digits() {
         for (value, text) in [
             (0.0, "0"),
+            (-0.0, "0"),
             (1234567.0, "1234567"),
             (12.3456, "12.35"),
             (0.000123456, "0.0001235"),

@@ -91,10 +91,9 @@ impl Totals {
     /// A line per level, total and time, in this order. A missing value of a level counts as one of its own.
     pub fn table(&self) -> Result<DataFrame> {
         let Some(seen) = &self.seen else { return Ok(DataFrame::empty_with_schema(&self.schema)) };
-        let texts = |name: &String| -> Result<Vec<String>> {
+        let texts = |name: &String| -> Result<Vec<Option<String>>> {
             let column = seen.column(name).during(DOING)?.cast(&DataType::String).during(DOING)?;
-            let missing = || "missing".to_owned();
-            Ok(column.str().during(DOING)?.iter().map(|text| text.map_or_else(missing, str::to_owned)).collect())
+            Ok(column.str().during(DOING)?.iter().map(|text| text.map(str::to_owned)).collect())
         };
         let scores = seen.column(" score").during(DOING)?;
         let scores: Vec<f64> = scores.f64().during(DOING)?.iter().map(Option::unwrap_or_default).collect();
@@ -112,7 +111,11 @@ impl Totals {
             }
             for ((parts, _), (row, count, sum)) in all {
                 level_of.push(if level.is_empty() { "all".to_owned() } else { level.join("/") });
-                total_of.push(if parts.is_empty() { "all".to_owned() } else { parts.join("/") });
+                total_of.push(match parts.as_slice() {
+                    [] => "all".to_owned(),
+                    [one] => shown(*one).to_owned(),
+                    several => spec::text::joined(several.iter().map(|part| shown(*part))),
+                });
                 first.push(row);
                 counts.push(count);
                 sums.push(sum);
@@ -129,11 +132,15 @@ impl Totals {
     }
 }
 
-/// Texts of one row, from several columns.
-type Texts<'a> = Vec<&'a str>;
+/// Texts of one row, from several columns. A missing one is not the text `missing`.
+type Texts<'a> = Vec<Option<&'a str>>;
 
-fn of_row(columns: &[Vec<String>], row: usize) -> Texts<'_> {
-    columns.iter().map(|column| column[row].as_str()).collect()
+fn of_row(columns: &[Vec<Option<String>>], row: usize) -> Texts<'_> {
+    columns.iter().map(|column| column[row].as_deref()).collect()
+}
+
+fn shown(text: Option<&str>) -> &str {
+    text.unwrap_or("missing")
 }
 
 #[cfg(test)]
@@ -179,6 +186,30 @@ mod tests {
                 "store/region b/missing 1970-01-18 2 1 8.0",
                 "all all 1970-01-11 1 2 5.5",
                 "all all 1970-01-18 2 2 10.0",
+            ]
+        );
+        // A region that is called so is another one, and no two totals have one name because of a `/` within a value.
+        let named = df!("store" => ["a/b", "a", "a", "a"], "region" => [Some("c"), Some("b/c"), Some("missing"), None],
+            "horizon" => [1i64; 4], "week" => [10i32; 4])
+        .unwrap();
+        let mut totals = Totals::new(&levels[..2], &manifest, named.schema()).unwrap();
+        totals.observe(&named, &scores).unwrap();
+        let found = totals.table().unwrap();
+        let of = |row: usize| {
+            let cell = |name: &str| found.column(name).unwrap().get(row).unwrap().str_value().into_owned();
+            format!("{} {} {}", cell("level"), cell("total"), cell("score"))
+        };
+        assert_eq!(
+            (0..found.height()).map(of).collect::<Vec<_>>(),
+            [
+                "region missing 8.0",
+                "region b/c 2.0",
+                "region c 1.5",
+                "region missing 4.0",
+                "store/region a/missing 8.0",
+                "store/region a/b\\/c 2.0",
+                "store/region a/missing 4.0",
+                "store/region a\\/b/c 1.5",
             ]
         );
         let error = |levels: &[Vec<String>], manifest: &Manifest| {

@@ -281,7 +281,8 @@ fn weights(manifest: &Manifest, rows: &DataFrame, place: &str) -> Result<Option<
 }
 
 fn numbers(column: &Column, place: &str) -> Result<Vec<f64>> {
-    if !(column.dtype().is_primitive_numeric() || column.dtype().is_bool()) {
+    let dtype = column.dtype();
+    if !(dtype.is_primitive_numeric() || dtype.is_decimal() || dtype.is_bool()) {
         return Err(Error::refused(format!("{place} is {}, not numbers", type_name(column.dtype())))
             .hint("name a table with the label as the versions learned it"));
     }

@@ -38,21 +38,10 @@ pub fn cut(text: &str, most: usize) -> String {
     }
 }
 
-/// The text on one line, with single spaces.
-pub fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-/// `bytes` as text for people; what is not UTF-8 is written `\xNN`.
-pub fn readable(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len());
-    for chunk in bytes.utf8_chunks() {
-        text.push_str(chunk.valid());
-        for byte in chunk.invalid() {
-            text.push_str(&format!("\\x{byte:02X}"));
-        }
-    }
-    text
+/// Texts as one, joined by `/`, so that others never give the same: a `/` within one of them becomes `\/`, and a `\` is doubled.
+pub fn joined<'a>(texts: impl Iterator<Item = &'a str>) -> String {
+    let escaped = texts.map(|text| text.replace('\\', "\\\\").replace('/', "\\/"));
+    escaped.collect::<Vec<_>>().join("/")
 }
 
 /// Texts in columns under their names; empty without rows. A row that is shorter than the names ends with empty cells.
@@ -94,6 +83,13 @@ mod tests {
         let rows = [vec!["a".to_owned(), "é1".to_owned()], vec!["long".to_owned()]];
         assert_eq!(aligned(&["x", "y"], &rows), "x     y\na     é1\nlong\n");
         assert_eq!(aligned::<Vec<String>>(&["x"], &[]), "");
+    }
+
+    #[test]
+    fn joined_texts_can_be_told_apart() {
+        let of = |texts: &[&str]| joined(texts.iter().copied());
+        assert_eq!(of(&["a", "b"]), "a/b");
+        assert_eq!([of(&["a/b", "c"]), of(&["a", "b/c"]), of(&["a\\", "b"])], ["a\\/b/c", "a/b\\/c", "a\\\\/b"]);
     }
 
     #[test]

@@ -460,7 +460,8 @@ fn key_of(doing: &str, table: &DataFrame, names: &[&String], row: usize) -> Resu
 /// Numbers, or 0 and 1 for booleans.
 fn numbers_of(doing: &str, column: &Column) -> Result<Vec<Option<f64>>> {
     let name = column.name();
-    if !(column.dtype().is_primitive_numeric() || column.dtype().is_bool()) {
+    let dtype = column.dtype();
+    if !(dtype.is_primitive_numeric() || dtype.is_decimal() || dtype.is_bool()) {
         return Err(Error::cannot_run(format!(
             "{doing}: column '{name}' is {}, expected numbers or booleans",
             artifact::type_name(column.dtype())

@@ -33,6 +33,9 @@ pub fn write(
     line(format!("| series | one for each {by}; `series` names it |"));
     let dated = if rules.dated == Dated::Start { "first" } else { "last" };
     line(format!("| periods | of {}, dated by their {dated} day in `{}` |", plan.every, plan.time));
+    if let Some(closed) = &rules.closed {
+        line(format!("| closed days | {closed} |"));
+    }
     line(format!("| training rows | {}, at {count} cutoffs ({first} to {last}) |", rows.0));
     line(format!("| scoring rows | {}, at the cutoff {newest} |", rows.1));
     if !rules.known_ahead.0.is_empty() {

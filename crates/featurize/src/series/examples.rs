@@ -1,18 +1,19 @@
 //! From series to examples: one per series, cutoff and period of the horizon.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Mutex, PoisonError};
 
 use artifact::PolarsResultExt;
 use polars::prelude::{Column, DataFrame, IdxCa, NamedFrom, NewChunkedArray, Series, StringChunked};
 use rayon::prelude::*;
 use spec::{Error, Result};
 
-use super::holidays::Country;
+use super::holidays::{Country, Holiday};
 use super::kernel::{Matrix, difference, ewm, lag, planted, window};
-use super::models::Forecaster;
+use super::models::{Fitted, Forecaster};
 use super::panel::{Panel, bounds};
 use super::plan::{HORIZON, How, Lookup, Op, Plan, SERIES, SINGLE};
-use super::spec::{CountedFrom, Holiday, Missing};
+use super::spec::{CountedFrom, Missing};
 use crate::eval::evaluated;
 use crate::interner::{NULL, UNKNOWN};
 use crate::rows::Open;
@@ -65,6 +66,8 @@ pub struct World {
     /// One per source of the plan, with the group of each series.
     matrices: Vec<(Matrix, Vec<u32>)>,
     lookups: Vec<Option<(Keys, Vec<u32>, Series)>>,
+    /// Of each feature, of each series the model that was fitted last.
+    fitted: Vec<Mutex<Vec<Option<Fitted>>>>,
     bounds: (usize, usize),
 }
 
@@ -103,7 +106,8 @@ impl World {
             matrices.push((matrix, groups));
         }
         let bounds = bounds(plan, &panel.periods)?;
-        let mut world = World { panel, matrices, lookups: Vec::new(), bounds };
+        let fitted = plan.features.iter().map(|_| Mutex::default()).collect();
+        let mut world = World { panel, matrices, lookups: Vec::new(), fitted, bounds };
         // The columns that lookups ask with have the types of an example.
         let asking = world.carried(plan, &Cells { series: Vec::new(), cutoffs: Vec::new(), targets: Vec::new() })?;
         for (name, how) in &plan.features {
@@ -236,7 +240,7 @@ impl World {
             let column = self.ahead(plan, &cells, name, !with_label)?;
             frame.with_column(column.into()).during(doing)?;
         }
-        for ((name, how), lookup) in plan.features.iter().zip(&self.lookups) {
+        for (((name, how), lookup), fitted) in plan.features.iter().zip(&self.lookups).zip(&self.fitted) {
             let place = format!("feature '{name}'");
             let column = match how {
                 How::Sql(sql) => evaluated(&frame, sql, name, &place)?,
@@ -258,7 +262,7 @@ impl World {
                     take(values, &found)?
                 }
                 How::Holidays(on, country) => self.holidays(&cells, (on, *country), !with_label, &place)?,
-                How::Forecast { source, by } => floats(self.forecasts(&cells, *source, *by)),
+                How::Forecast { source, by } => floats(self.forecasts(&cells, *source, *by, fitted)),
                 _ => self.of_periods(&cells, how),
             };
             frame.with_column(plain(column, &place)?.with_name(name.as_str().into()).into()).during(&place)?;
@@ -309,12 +313,7 @@ impl World {
         is_forecast: bool,
         place: &str,
     ) -> Result<Series> {
-        let yearly = on.iter().any(|day| matches!(day, Holiday::Yearly(..)));
-        let last = on.iter().filter_map(|day| match day {
-            Holiday::Once(day) => Some(*day),
-            Holiday::Yearly(..) => None,
-        });
-        let last = last.max();
+        let last = Holiday::last(on);
         let panel = &self.panel;
         let count = |target: usize| -> Option<i64> {
             let (first, end) = panel.periods.days(panel.first + target as i64)?;
@@ -334,7 +333,7 @@ impl World {
             };
             values.push(value);
         }
-        if let (true, false, Some(last)) = (is_forecast, yearly, last)
+        if let (true, Some(last)) = (is_forecast, last)
             && let Some((first, _)) =
                 cells.targets.iter().max().and_then(|target| panel.periods.days(panel.first + *target as i64))
             && last < first
@@ -347,24 +346,39 @@ impl World {
         Ok(integers("", values))
     }
 
-    /// The forecasts of a model for each series by itself, cutoff after cutoff, so that what was fitted can be used again.
-    fn forecasts(&self, cells: &Cells, source: usize, by: Forecaster) -> Vec<f64> {
+    /// The same world with what was fitted in another one, which may be of use again.
+    pub fn with_fitted(mut self, other: &World) -> World {
+        let series: HashMap<&str, usize> = other.panel.names.iter().map(String::as_str).zip(0..).collect();
+        let places: Vec<Option<&usize>> = self.panel.names.iter().map(|name| series.get(name.as_str())).collect();
+        for (own, theirs) in self.fitted.iter_mut().zip(&other.fitted) {
+            let theirs = theirs.lock().unwrap_or_else(PoisonError::into_inner);
+            let of = |place: &Option<&usize>| theirs.get(*(*place)?).cloned().flatten();
+            *own = Mutex::new(places.iter().map(of).collect());
+        }
+        self
+    }
+
+    /// The forecasts of a model for each series by itself, cutoff after cutoff, so that what was `fitted` can be used again, now
+    /// and for later cutoffs.
+    fn forecasts(&self, cells: &Cells, source: usize, by: Forecaster, fitted: &Mutex<Vec<Option<Fitted>>>) -> Vec<f64> {
         let (matrix, groups) = &self.matrices[source];
         let mut of_series: Vec<Vec<usize>> = vec![Vec::new(); self.panel.series()];
         (0..cells.len()).for_each(|cell| of_series[cells.series[cell] as usize].push(cell));
         let planted = planted();
-        let found = of_series.par_iter().flat_map_iter(|own| {
-            let mut known = None;
+        let mut known = std::mem::take(&mut *fitted.lock().unwrap_or_else(PoisonError::into_inner));
+        known.resize(self.panel.series(), None);
+        let found = of_series.par_iter().zip(known.par_iter_mut()).flat_map_iter(|(own, known)| {
             own.chunk_by(|one, other| cells.cutoffs[*one] == cells.cutoffs[*other]).flat_map(move |run| {
                 let (series, cutoff) = (cells.series[run[0]] as usize, cells.cutoffs[run[0]]);
                 let ahead = |cell: &usize| cells.targets[*cell] - cutoff;
                 let past = matrix.before(groups[series], cutoff + planted);
                 let periods = run.iter().map(ahead).max().map_or(0, |last| last + 1);
-                let forecast = by.forecast(past, periods, &mut known);
+                let forecast = by.forecast(past, periods, known);
                 run.iter().map(|cell| (*cell, forecast[ahead(cell)])).collect::<Vec<_>>()
             })
         });
         let found: Vec<(usize, f64)> = found.collect();
+        *fitted.lock().unwrap_or_else(PoisonError::into_inner) = known;
         let mut values = vec![f64::NAN; cells.len()];
         found.into_iter().for_each(|(cell, value)| values[cell] = value);
         values
@@ -422,20 +436,6 @@ impl How {
             | How::Ewm { source, .. }
             | How::Forecast { source, .. } => Some(*source),
             How::Holidays(..) | How::Lookup(_) | How::Sql(_) => None,
-        }
-    }
-}
-
-impl Holiday {
-    /// How often it falls between two days, both included.
-    pub fn times(&self, first: chrono::NaiveDate, last: chrono::NaiveDate) -> i64 {
-        use chrono::Datelike;
-        match self {
-            Holiday::Once(day) => i64::from((first..=last).contains(day)),
-            Holiday::Yearly(month, day) => (first.year()..=last.year())
-                .filter_map(|year| chrono::NaiveDate::from_ymd_opt(year, *month, *day))
-                .filter(|day| (first..=last).contains(day))
-                .count() as i64,
         }
     }
 }

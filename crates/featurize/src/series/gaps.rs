@@ -6,6 +6,7 @@ use spec::{Error, Result};
 
 use super::panel::{NAMED, Panel};
 use super::plan::{Level, Plan};
+use super::rows::taken;
 use super::spec::{Filling, Gaps};
 use crate::eval::evaluated;
 use crate::rows::compute::counted;
@@ -101,7 +102,12 @@ impl Panel {
         }
         let filled = DataFrame::new(cells.len(), columns).during(doing)?;
         let place = format!("label '{}'", plan.label);
-        self.labels.extend(numbers(&evaluated(&filled, &plan.label_sql, &plan.label, &place)?, &place)?);
+        let labels = numbers(&evaluated(&filled, &plan.label_sql, &plan.label, &place)?, &place)?;
+        for (label, (series, period, _)) in labels.into_iter().zip(&cells) {
+            let gap = || format!("a gap that is filled (series {}, {})", self.names[*series], self.shown(*period));
+            let label = taken(plan, label, gap)?;
+            self.labels.push(label);
+        }
         for (row, (series, period, _)) in (self.real..).zip(&cells) {
             self.row_at[series * self.count + period] = row;
         }

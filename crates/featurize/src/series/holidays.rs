@@ -1,12 +1,13 @@
-//! The public holidays of a country, by rule. A table of rules, and how they are read.
+//! Days that matter: those of a list, and the public holidays of a country, by rule. A table of rules, and how they are read.
 //!
 //! Sources: United States, 5 U.S.C. 6103 (the days themselves, not those observed instead); Germany, the days that all
 //! states have (Einigungsvertrag Art. 2, laws of the states); France, Code du travail L3133-1.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use chrono::{Datelike, Days, NaiveDate, Weekday};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// A country whose holidays are known, by its ISO 3166 code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -30,6 +31,114 @@ impl fmt::Display for Country {
             Country::France => "FR",
         })
     }
+}
+
+/// A day, of one year or of every year.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Holiday {
+    Once(NaiveDate),
+    /// Month and day.
+    Yearly(u32, u32),
+}
+
+impl fmt::Display for Holiday {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Holiday::Once(day) => write!(f, "{day}"),
+            Holiday::Yearly(month, day) => write!(f, "{month:02}-{day:02}"),
+        }
+    }
+}
+
+impl Holiday {
+    /// How often it falls between two days, both included.
+    pub fn times(&self, first: NaiveDate, last: NaiveDate) -> i64 {
+        match self {
+            Holiday::Once(day) => i64::from((first..=last).contains(day)),
+            Holiday::Yearly(month, day) => (first.year()..=last.year())
+                .filter_map(|year| NaiveDate::from_ymd_opt(year, *month, *day))
+                .filter(|day| (first..=last).contains(day))
+                .count() as i64,
+        }
+    }
+
+    /// The last of a list of single days; none if it has one of every year, and so does not end.
+    pub fn last(list: &[Holiday]) -> Option<NaiveDate> {
+        let days = list.iter().map(|day| match day {
+            Holiday::Once(day) => Some(*day),
+            Holiday::Yearly(..) => None,
+        });
+        days.collect::<Option<Vec<_>>>()?.into_iter().max()
+    }
+}
+
+impl Serialize for Holiday {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Holiday {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Holiday, D::Error> {
+        spec::read_text(deserializer, "a day such as 2024-12-25 or 12-25", |text| {
+            let wrong = || format!("'{text}' is not a day; write it as 2024-12-25, or as 12-25 for every year");
+            if let Ok(day) = text.parse() {
+                return Ok::<Holiday, String>(Holiday::Once(day));
+            }
+            let is_short = text.len() == 5 && text.as_bytes()[2] == b'-';
+            // Of a leap year, so that 29 February is one.
+            let day = is_short.then(|| format!("2024-{text}").parse::<NaiveDate>().ok()).flatten();
+            let day = day.ok_or_else(wrong)?;
+            Ok(Holiday::Yearly(day.month(), day.day()))
+        })
+    }
+}
+
+impl schemars::JsonSchema for Holiday {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Holiday".into()
+    }
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "type": "string",
+            "description": "A day such as `2024-12-25`, or `12-25` for every year."
+        })
+    }
+}
+
+/// Days without a period.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Closed {
+    /// Days of the week, such as `[sat, sun]`.
+    pub weekdays: Vec<DayOfWeek>,
+    /// The public holidays of a country: `US`, `DE` or `FR`.
+    pub country: Option<Country>,
+    /// Days such as `2024-12-24`, or `12-24` for every year. Without one of every year or a country, the list must reach to the
+    /// end of the horizon.
+    pub on: Vec<Holiday>,
+}
+
+impl fmt::Display for Closed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let weekdays = self.weekdays.iter().map(|day| format!("{day:?}").to_lowercase());
+        let country = self.country.map(|country| format!("public holidays of {country}"));
+        let days = weekdays.chain(country).chain(self.on.iter().map(ToString::to_string));
+        f.write_str(&days.collect::<Vec<_>>().join(", "))
+    }
+}
+
+/// A day of the week.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DayOfWeek {
+    Mon,
+    Tue,
+    Wed,
+    Thu,
+    Fri,
+    Sat,
+    Sun,
 }
 
 /// On which day of a year a holiday is.
@@ -103,15 +212,16 @@ impl Country {
 
     /// How many holidays lie between two days, both included. Two on one day are one.
     pub fn count(self, first: NaiveDate, last: NaiveDate) -> i64 {
+        self.between(first, last).len() as i64
+    }
+
+    /// The holidays between two days, both included.
+    pub fn between(self, first: NaiveDate, last: NaiveDate) -> BTreeSet<NaiveDate> {
         let of_year = |year: i32| {
             let holds = move |(_, from, to): &&Rule| (*from..=*to).contains(&year);
             self.rules().iter().filter(holds).filter_map(move |(day, ..)| day.of(year))
         };
-        let mut days: Vec<NaiveDate> =
-            (first.year()..=last.year()).flat_map(of_year).filter(|day| (first..=last).contains(day)).collect();
-        days.sort_unstable();
-        days.dedup();
-        days.len() as i64
+        (first.year()..=last.year()).flat_map(of_year).filter(|day| (first..=last).contains(day)).collect()
     }
 }
 

@@ -56,12 +56,15 @@ pub fn window(past: &[f64], op: Op, window: Option<usize>, lag: usize, at: usize
     let mean = || values().sum::<f64>() / count as f64;
     match op {
         Op::Count => count as f64,
-        Op::Sum => values().sum(),
+        // From 0 on: the sum of nothing is -0.0 to the standard library.
+        Op::Sum => values().fold(0.0, |sum, value| sum + value),
         Op::Mean if count == 0 => f64::NAN,
         Op::Mean => mean(),
         Op::Min => values().fold(f64::NAN, f64::min),
         Op::Max => values().fold(f64::NAN, f64::max),
         Op::Std if count < 2 => f64::NAN,
+        // The mean of equal values is rounded, and would lie beside them.
+        Op::Std if values().all(|value| Some(value) == values().next()) => 0.0,
         Op::Std => {
             let mean = mean();
             let squares: f64 = values().map(|value| (value - mean) * (value - mean)).sum();
@@ -100,9 +103,14 @@ pub fn difference(past: &[f64], periods: usize, cutoff: usize) -> f64 {
 pub fn ewm(past: &[f64], halflife: f64) -> f64 {
     let keeps = 0.5f64.powf(1.0 / halflife);
     let (mut sum, mut weights) = (0.0, 0.0);
+    // Periods after the newest value change all weights alike, and could make them too small for their digits.
+    let mut silent = 0;
     for value in past {
-        (sum, weights) = (sum * keeps, weights * keeps);
+        silent += 1;
         if !value.is_nan() {
+            for _ in 0..std::mem::take(&mut silent) {
+                (sum, weights) = (sum * keeps, weights * keeps);
+            }
             (sum, weights) = (sum + value, weights + 1.0);
         }
     }
@@ -124,6 +132,8 @@ mod tests {
         assert_eq!((of(Op::Recency, None, 0), of(Op::Tenure, None, 0), of(Op::Recency, None, 3)), (1.0, 4.0, 4.0));
         assert_eq!((of(Op::Quantile(0.5), None, 0), of(Op::Quantile(0.25), None, 0)), (3.0, 2.0));
         assert!(of(Op::Mean, Some(1), 2).is_nan() && of(Op::Std, Some(1), 0).is_nan());
+        assert_eq!(window(&[0.1; 3], Op::Std, None, 0, 3), 0.0);
+        assert_eq!(of(Op::Sum, Some(1), 2).to_bits(), 0.0f64.to_bits(), "not -0.0, as which it would be written");
         assert_eq!((lag(&past, 1, 4), lag(&past, 4, 4), difference(&past, 1, 4)), (3.0, 4.0, 2.0));
         assert!(lag(&past, 5, 4).is_nan() && lag(&past, 3, 4).is_nan());
         // The window of a period ahead: two after the cutoff, which is the end of the slice.
@@ -142,5 +152,12 @@ mod tests {
             (4.0 * 0.5f64.powf(1.5) + 0.5f64.sqrt() + 3.0) / (0.5f64.powf(1.5) + 0.5f64.sqrt() + 1.0),
         );
         assert!(ewm(&[GAP], 2.0).is_nan());
+        // A month of hours without a value: 0.5^k has fewer and fewer digits, then none.
+        for silent in [1_000, 1_065, 2_000] {
+            let mut past = vec![3.3, 1.1];
+            past.resize(2 + silent, GAP);
+            let (found, expected) = (ewm(&past, 1.0), (3.3 * 0.5 + 1.1) / 1.5);
+            assert!((found - expected).abs() < 1e-12, "{silent}: {found} instead of {expected}");
+        }
     }
 }

@@ -14,13 +14,14 @@
 //! | `examples` | the examples at cutoffs, with their features |
 //! | `table` | the training and the scoring table, books |
 //! | `dictionary` | the data dictionary |
-//! | `reference`, `proof` | the plain definitions of all features, and the proof that uses them |
+//! | `reference`, `grid`, `proof` | the plain definitions of all features, their calendar, and the proof that uses them |
 //!
 //! See docs/adr/0017-series.md.
 
 mod dictionary;
 mod examples;
 mod gaps;
+mod grid;
 mod holidays;
 mod kernel;
 mod models;

@@ -7,6 +7,7 @@ use chrono::NaiveDate;
 use polars::prelude::{BooleanChunked, DataFrame, NewChunkedArray};
 use spec::{Error, Result};
 
+use super::holidays::Holiday;
 use super::periods::Periods;
 use super::plan::{Level, Plan, Source};
 use super::rows::{coded, labels, numbered, origin, rename, series_of};
@@ -81,7 +82,8 @@ impl Panel {
         let times = times_of(&frame, &plan.time, plan.clock)?;
         let warnings = rename(plan, &mut frame, &times)?;
         let rules = plan.rules();
-        let periods = Periods::among(&times, rules.every, plan.clock, rules.dated)?;
+        let closed = rules.closed.as_ref();
+        let periods = Periods::among(&times, rules.every, plan.clock, rules.dated)?.without(closed, &times)?;
         let (keys, names, series) = series_of(plan, &frame)?;
         let numbers = numbered(plan, &frame, &times, &periods, &names, &series)?;
         let first = numbers.iter().copied().min().unwrap_or(0);
@@ -95,6 +97,9 @@ impl Panel {
             Some(newest) => newest,
             None => newest_cutoff(plan, &periods, (first, last))?,
         };
+        if asked.newest.is_none() {
+            days_reach(plan, &periods, newest)?;
+        }
         let newest_at = usize::try_from(newest - first).unwrap_or(0);
         let span = numbers.iter().copied().max().unwrap_or(first) - first + 1;
         let count = (span as usize).max(newest_at + plan.horizon);
@@ -345,9 +350,23 @@ fn newest_cutoff(plan: &Plan, periods: &Periods, (first, last): (i64, i64)) -> R
     Ok(number)
 }
 
+/// Refuses a list of closed days that ends before the horizon does: it may lack one, and then each period after it would be
+/// another day.
+fn days_reach(plan: &Plan, periods: &Periods, newest: i64) -> Result<()> {
+    let Some(closed) = plan.rules().closed.as_ref().filter(|closed| closed.country.is_none()) else { return Ok(()) };
+    let last = Holiday::last(&closed.on).zip(periods.day(newest + plan.horizon as i64 - 1));
+    match last {
+        Some((last, target)) if last < target => Err(Error::refused(format!(
+            "series.closed: the listed days end with {last}, but {target} is to be predicted"
+        ))
+        .hint("add the next one after the horizon, so that none is missing")),
+        _ => Ok(()),
+    }
+}
+
 /// The period that begins at a cutoff.
 pub fn cutoff_number(plan: &Plan, periods: &Periods, day: NaiveDate) -> Result<i64> {
-    periods.number(plan.clock.start(day)).ok_or_else(|| {
+    periods.first_on(day).ok_or_else(|| {
         let near = periods.every();
         Error::cannot_run(format!("cutoffs: {day} is not the date of a period of {near}"))
             .hint(format!("write a date as in '{}'", plan.time))

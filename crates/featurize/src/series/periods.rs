@@ -1,13 +1,16 @@
 //! Periods by number: every window, lag and horizon is a whole number of them, so that no calendar is needed between them.
 
+use std::collections::BTreeSet;
+
 use chrono::{Datelike, Days, NaiveDate};
 use spec::{Error, Result, Span, Unit};
 
+use super::holidays::Closed;
 use super::spec::Dated;
 use crate::clock::Clock;
 
 /// The periods of a table. The number of a period counts from an arbitrary one.
-#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Periods {
     every: Span,
     clock: Clock,
@@ -17,6 +20,8 @@ pub struct Periods {
     step: i64,
     rest: i64,
     by_month: bool,
+    /// Where days are closed, the open ones in their order: the number of a period is its place among them.
+    open: Option<Vec<i64>>,
 }
 
 impl Periods {
@@ -36,15 +41,19 @@ impl Periods {
             return Err(Error::cannot_run(format!("series.every: a day is not a whole number of periods of {every}"))
                 .hint("write minutes that divide a day, such as 15min or 30min"));
         }
-        let step = match every.unit {
-            Unit::Minute => clock.per_day() / 1_440 * count,
-            Unit::Hour => clock.per_day() / 24 * count,
-            Unit::Day => clock.per_day() * count,
-            Unit::Week => clock.per_day() * 7 * count,
-            Unit::Month => count,
-            Unit::Year => 12 * count,
+        let each = match every.unit {
+            Unit::Minute => clock.per_day() / 1_440,
+            Unit::Hour => clock.per_day() / 24,
+            Unit::Day => clock.per_day(),
+            Unit::Week => clock.per_day() * 7,
+            Unit::Month => 1,
+            Unit::Year => 12,
         };
-        let mut periods = Periods { every, clock, dated, step, rest: 0, by_month };
+        let step = each.checked_mul(count).ok_or_else(|| {
+            Error::cannot_run(format!("series.every: a period of {every} is longer than the calendar"))
+                .hint("write the distance of two rows of a series, such as 1w")
+        })?;
+        let mut periods = Periods { every, clock, dated, step, rest: 0, by_month, open: None };
         let mut rests: std::collections::BTreeMap<i64, usize> = std::collections::BTreeMap::new();
         for time in times {
             for rest in periods.rests_of(*time) {
@@ -60,6 +69,46 @@ impl Periods {
             true => frequent.take_while(|rest| rest / 32 == first / 32).last().unwrap_or(first),
         };
         Ok(periods)
+    }
+
+    /// The same without the days that are closed: each other day is a period, one after the other.
+    ///
+    /// Errors (cannot run): periods of another length than a day; nothing that is closed, or nothing that is not.
+    pub fn without(mut self, closed: Option<&Closed>, times: &[i64]) -> Result<Periods> {
+        /// Longer than any horizon, even with one open day a week.
+        const AHEAD: i64 = 10_000;
+        let Some(closed) = closed else { return Ok(self) };
+        if self.every != Span::days(1) {
+            return Err(Error::cannot_run(format!("series.closed: periods of {} leave out no days", self.every))
+                .hint("write `every: 1d`, or remove it"));
+        }
+        if *closed == Closed::default() {
+            return Err(Error::cannot_run("series.closed names no day").hint("write such as {weekdays: [sat, sun]}"));
+        }
+        let days = times.iter().map(|time| time.div_euclid(self.step));
+        let first = days.clone().min().unwrap_or(0);
+        let last = days.max().unwrap_or(0).saturating_add(AHEAD);
+        let dates = crate::clock::date(first).zip(crate::clock::date(last));
+        let holidays = closed.country.zip(dates).map(|(country, (first, last))| country.between(first, last));
+        let holidays: BTreeSet<NaiveDate> = holidays.unwrap_or_default();
+        let is_open = |day: &NaiveDate| {
+            let weekday = day.weekday().num_days_from_monday();
+            !(closed.weekdays.iter().any(|closed| *closed as u32 == weekday)
+                || holidays.contains(day)
+                || closed.on.iter().any(|holiday| holiday.times(*day, *day) > 0))
+        };
+        let open: Vec<i64> =
+            (first..=last).filter(|day| crate::clock::date(*day).as_ref().is_some_and(is_open)).collect();
+        if open.is_empty() {
+            return Err(Error::cannot_run("series.closed: no day is left").hint("leave some days of the week open"));
+        }
+        self.open = Some(open);
+        Ok(self)
+    }
+
+    /// Whether a time would be one of a period, were its day not closed.
+    pub fn is_closed(&self, time: i64) -> bool {
+        self.open.is_some() && self.rests_of(time).contains(&self.rest) && self.number(time).is_none()
     }
 
     pub fn every(&self) -> Span {
@@ -90,15 +139,34 @@ impl Periods {
             return None;
         }
         if !self.by_month {
-            return Some(time.div_euclid(self.step));
+            let number = time.div_euclid(self.step);
+            return match &self.open {
+                None => Some(number),
+                Some(open) => open.binary_search(&number).ok().map(|place| place as i64),
+            };
         }
         let day = crate::clock::date(time)?;
         Some((i64::from(day.year()) * 12 + i64::from(day.month0())).div_euclid(self.step))
     }
 
+    /// The number of the first period of a day; none if no period is dated by it.
+    pub fn first_on(&self, day: NaiveDate) -> Option<i64> {
+        let begins = self.clock.start(day);
+        if self.by_month {
+            return self.number(begins);
+        }
+        // Timestamps may lie at any time of their day.
+        let time = begins.checked_add((self.rest - begins).rem_euclid(self.step))?;
+        self.number(time).filter(|_| self.clock.day(time) == Some(day))
+    }
+
     /// The time by which a period is dated; none beyond the calendar.
     pub fn time(&self, number: i64) -> Option<i64> {
         if !self.by_month {
+            let number = match &self.open {
+                None => number,
+                Some(open) => *open.get(usize::try_from(number).ok()?)?,
+            };
             return number.checked_mul(self.step)?.checked_add(self.rest);
         }
         let (month, day) = (self.rest / 32, self.rest % 32);
@@ -113,9 +181,10 @@ impl Periods {
         self.clock.day(self.time(number)?)
     }
 
-    /// The first and the last day of a period. Of one of minutes or hours both are the day in which it begins.
+    /// The first and the last day of a period. Of one of minutes or hours both are the day in which it begins; a closed day is one
+    /// of none.
     pub fn days(&self, number: i64) -> Option<(NaiveDate, NaiveDate)> {
-        if self.every.is_of_clock() {
+        if self.every.is_of_clock() || self.open.is_some() {
             return self.day(number).map(|day| (day, day));
         }
         Some(match self.dated {
@@ -127,6 +196,8 @@ impl Periods {
     /// The first day on which a period is over; it is one of it only where periods are dated by their end.
     pub fn over_on(&self, number: i64) -> Option<NaiveDate> {
         match self.dated {
+            // Friday is over on Saturday, though no period begins there.
+            Dated::Start if self.open.is_some() => self.day(number)?.succ_opt(),
             Dated::Start if !self.every.is_of_clock() => self.day(number + 1),
             Dated::Start | Dated::End => self.day(number),
         }
@@ -141,6 +212,10 @@ impl Periods {
     ///
     /// Errors (cannot run): a span that is not a whole number of periods.
     pub fn count(&self, span: Span, what: &str) -> Result<usize> {
+        if self.open.is_some() && span.unit != Unit::Day {
+            return Err(Error::cannot_run(format!("{what}: {span} is not a number of open days"))
+                .hint("with 'series.closed' write days, of which only the open ones count, such as 5d"));
+        }
         let months = |span: Span| match span.unit {
             Unit::Month => Some(i64::from(span.count)),
             Unit::Year => Some(i64::from(span.count) * 12),
@@ -267,9 +342,74 @@ mod tests {
             "series.every: a day is not a whole number of periods of 7min; write minutes that divide a day, such as 15min or 30min"
         );
         assert_eq!(
+            of("200000w", Clock::new(Count::Ticks(1_000_000_000), None)).unwrap_err().to_string(),
+            "series.every: a period of 200000w is longer than the calendar; write the distance of two rows of a series, such as 1w"
+        );
+        assert_eq!(
             of("15min", DAYS).unwrap_err().to_string(),
             "series.every: 15min needs a time of day, but the time column holds dates; write days, such as 1d"
         );
+    }
+
+    #[test]
+    fn closed_days_are_no_periods() {
+        let closed = |yaml: &str| serde_yaml::from_str::<Closed>(yaml).unwrap();
+        let times: Vec<i64> = ["2024-12-20", "2024-12-23"].map(day).to_vec();
+        let of = |yaml: &str| {
+            let periods = Periods::among(&times, "1d".parse().unwrap(), DAYS, Dated::Start).unwrap();
+            periods.without(Some(&closed(yaml)), &times)
+        };
+        let periods = of("{weekdays: [sat, sun], country: US, on: [12-24, 2024-12-31]}").unwrap();
+        let friday = periods.number(day("2024-12-20")).unwrap();
+        // pandas: CustomBusinessDay(holidays=['2024-12-24', '2024-12-25', '2024-12-31', '2025-01-01'])
+        let shown = [0, 1, 2, 3, 4, 5, 6].map(|at| periods.shown(friday + at));
+        assert_eq!(
+            shown,
+            ["2024-12-20", "2024-12-23", "2024-12-26", "2024-12-27", "2024-12-30", "2025-01-02", "2025-01-03"]
+        );
+        assert_eq!((periods.number(day("2024-12-21")), periods.first_on("2024-12-21".parse().unwrap())), (None, None));
+        assert!(periods.is_closed(day("2024-12-24")) && !periods.is_closed(day("2024-12-23")));
+        let on = |text: &str| text.parse::<NaiveDate>().unwrap();
+        assert!(periods.is_over(friday, on("2024-12-21")) && !periods.is_over(friday, on("2024-12-20")));
+        assert_eq!(periods.days(friday), Some((on("2024-12-20"), on("2024-12-20"))));
+        assert_eq!(periods.count("5d".parse().unwrap(), "window").unwrap(), 5);
+        assert_eq!(
+            periods.count("1w".parse().unwrap(), "feature 'x': window").unwrap_err().to_string(),
+            "feature 'x': window: 1w is not a number of open days; with 'series.closed' write days, of which only the open ones \
+             count, such as 5d"
+        );
+        let error = |yaml: &str| of(yaml).unwrap_err().to_string();
+        assert_eq!(error("{}"), "series.closed names no day; write such as {weekdays: [sat, sun]}");
+        assert_eq!(
+            error("{weekdays: [mon, tue, wed, thu, fri, sat, sun]}"),
+            "series.closed: no day is left; leave some days of the week open"
+        );
+        let weeks = among(&["2024-01-01"], "1w", Dated::Start).without(Some(&closed("{weekdays: [sat]}")), &[]);
+        assert_eq!(
+            weeks.unwrap_err().to_string(),
+            "series.closed: periods of 1w leave out no days; write `every: 1d`, or remove it"
+        );
+    }
+
+    #[test]
+    fn a_day_has_a_first_period_whatever_its_time() {
+        const SECONDS: Clock = Clock::new(Count::Ticks(1_000), None);
+        let of = |every: &str, minutes: i64| {
+            Periods::among(&[minutes * 60_000], every.parse().unwrap(), SECONDS, Dated::Start).unwrap()
+        };
+        let first_on = |periods: &Periods, day: &str| {
+            periods.first_on(day.parse().unwrap()).map(|number| {
+                let minutes = periods.time(number).unwrap() / 60_000;
+                (minutes / 1_440, minutes % 1_440)
+            })
+        };
+        assert_eq!(first_on(&of("1d", 360), "1970-01-05"), Some((4, 360)));
+        assert_eq!(first_on(&of("1h", 30), "1970-01-05"), Some((4, 30)));
+        // Five hours do not divide a day.
+        assert_eq!(first_on(&of("5h", 60), "1970-01-02"), Some((1, 120)));
+        assert_eq!(first_on(&of("1w", 360), "1970-01-08"), Some((7, 360)));
+        assert_eq!(first_on(&of("1w", 360), "1970-01-07"), None);
+        assert_eq!(among(&["2024-01-31"], "1mo", Dated::End).first_on("2024-02-28".parse().unwrap()), None);
     }
 
     #[test]

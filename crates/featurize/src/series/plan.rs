@@ -5,11 +5,11 @@ use polars::prelude::{DataType, Schema, SchemaRef};
 use serde::Serialize;
 use spec::{Error, Result, Span, did_you_mean};
 
-use super::holidays::Country;
+use super::holidays::{Country, Holiday};
 use super::models::Forecaster;
 use super::periods::Periods;
 use super::spec::{
-    Back, CountedFrom, Gaps, Holiday, Missing, Negative, Renamed, Series, SeriesFeature, SeriesLookup, SeriesSpec,
+    Back, CountedFrom, Gaps, Missing, Negative, Renamed, Series, SeriesFeature, SeriesLookup, SeriesSpec,
 };
 use crate::clock::Clock;
 use crate::known::known_at_name;
@@ -153,7 +153,7 @@ impl Plan {
         let clock = Clock::of(&time_type, &spec.time, None)?;
         let rules = &spec.series;
         // Only whether spans are whole numbers of periods is asked of these.
-        let periods = Periods::among(&[], rules.every, clock, rules.dated)?;
+        let periods = Periods::among(&[], rules.every, clock, rules.dated)?.without(rules.closed.as_ref(), &[])?;
         if let Some(span) = rules.active_within {
             periods.count(span, "series.active_within")?;
         }
@@ -496,7 +496,7 @@ impl Plan {
         };
         let (window, lag) = (count(back.window, "window")?, count(back.lag, "lag")?.unwrap_or(0));
         if back.counted_from == CountedFrom::Target && lag + 1 < self.horizon {
-            let least = Span { count: self.every.count * (self.horizon as u32 - 1), ..self.every };
+            let least = Span { count: self.every.count.saturating_mul(self.horizon as u32 - 1), ..self.every };
             return Err(Error::cannot_run(format!(
                 "{place}: the window ends {lag} periods before the one that is predicted, and is not over at the cutoff when \
                  that is {} periods ahead",
@@ -511,6 +511,16 @@ impl Plan {
 
     fn lookup(&self, of: &SeriesLookup, place: &str, open: Open) -> Result<Lookup> {
         let table = of.of.to_string();
+        if table == self.table {
+            return Err(Error::cannot_run(format!(
+                "{place}: table '{table}' holds the series themselves, later periods and their labels among them"
+            ))
+            .hint(format!(
+                "use earlier periods, such as {{lag: {{of: {take}, periods: 1}}}}; if '{take}' is known in advance, name it under \
+                 series.known_ahead and write {{sql: {take}}}",
+                take = of.take
+            )));
+        }
         let schema: SchemaRef = open(&table)?.collect_schema().during(format!("table '{table}'"))?;
         let theirs = if of.theirs.0.is_empty() { &of.on.0 } else { &of.theirs.0 };
         let names = self.names();

@@ -273,6 +273,11 @@ impl Cutoff<'_> {
                     let again = DataFrame::new(again.len(), vec![again.into()]).during(&place)?;
                     cells(&again, name)?.into_iter().map(Answer::from).collect()
                 }
+                How::Forecast { source, by } => {
+                    let asked: Vec<(&Key, i128)> =
+                        examples.iter().map(|example| (&example.key, example.ahead)).collect();
+                    past.forecasts(*source, *by, &asked)?
+                }
                 How::Lookup(of) => match self.others.get(&of.table) {
                     Some(table) => looked_up(table, &rows, of)?,
                     None => continue,
@@ -353,7 +358,8 @@ impl Cutoff<'_> {
         let asked = Asked { today: NaiveDate::MAX, newest: Some(newest), filled_until: Some(until) };
         let panel = Panel::new(&other, &rows, asked)?;
         let cutoff = panel.newest;
-        let world = World::new(&other, panel, self.others)?;
+        // A model that was fitted to equal values before need not be fitted again.
+        let world = World::new(&other, panel, self.others)?.with_fitted(self.world);
         self.again(&world, &other, (cutoff, false), examples)
     }
 

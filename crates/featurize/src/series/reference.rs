@@ -7,12 +7,15 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use artifact::PolarsResultExt;
 use polars::prelude::{DataFrame, IdxCa, NamedFrom, NewChunkedArray, Series};
+use rayon::prelude::*;
 use spec::{Result, Unit};
 
-use super::holidays::{Country, Day};
+use super::grid::{Grid, is_on, is_public};
+use super::holidays::{Country, Holiday};
+use super::models::Forecaster;
 use super::plan::{How, Level, Op, Plan, Source};
-use super::spec::{CountedFrom, Dated, Filling, Gaps, Holiday, Negative, Renamed, Unfinished};
-use crate::almanac::{Almanac, DAY, HOUR, date, day_number};
+use super::spec::{CountedFrom, Dated, Filling, Gaps, Negative, Renamed, Unfinished};
+use crate::almanac::{Almanac, DAY};
 use crate::eval::{evaluated, holds};
 use crate::reference::{Answer, Ask, Seen, Value, answer, cells, keys};
 use values::form::plain;
@@ -24,8 +27,7 @@ pub type Key = Vec<String>;
 pub struct Facts<'a> {
     plan: &'a Plan,
     almanac: Almanac,
-    /// The day of the month by which periods of months and years are dated; 31 is the last.
-    anchor: i128,
+    grid: Grid<'a>,
     pub frame: DataFrame,
     pub series: Vec<Key>,
     pub numbers: Vec<i128>,
@@ -42,20 +44,6 @@ pub struct Past<'a> {
     pub cutoff: i128,
     /// Of each source the values of each group.
     sources: Vec<HashMap<Key, BTreeMap<i128, f64>>>,
-}
-
-/// The number of the period that a time begins or ends.
-fn number_of(plan: &Plan, time: i128) -> i128 {
-    let count = i128::from(plan.every.count);
-    let (year, month, _) = date(time.div_euclid(DAY));
-    match plan.every.unit {
-        Unit::Minute => time.div_euclid(count * HOUR / 60),
-        Unit::Hour => time.div_euclid(count * HOUR),
-        Unit::Day => time.div_euclid(count * DAY),
-        Unit::Week => time.div_euclid(count * 7 * DAY),
-        Unit::Month => (year * 12 + month - 1).div_euclid(count),
-        Unit::Year => year.div_euclid(count),
-    }
 }
 
 impl<'a> Facts<'a> {
@@ -75,9 +63,8 @@ impl<'a> Facts<'a> {
             times.push(time);
         }
         let frame = table.take(&IdxCa::from_slice("".into(), &places)).during("proof")?;
-        let days = times.iter().map(|time| date(time.div_euclid(DAY)));
-        let anchor = days.filter(|day| day.2 < length_of(day.0 * 12 + day.1 - 1)).map(|day| day.2).max().unwrap_or(31);
-        let numbers: Vec<i128> = times.iter().map(|time| number_of(plan, *time)).collect();
+        let grid = Grid::new(plan, &times);
+        let numbers: Vec<i128> = times.iter().map(|time| grid.number(*time)).collect();
         let mut rows: HashMap<Key, BTreeMap<i128, usize>> = HashMap::new();
         for (row, (key, number)) in series.iter().zip(&numbers).enumerate() {
             rows.entry(key.clone()).or_default().insert(*number, row);
@@ -88,27 +75,31 @@ impl<'a> Facts<'a> {
         for (row, label) in cells(&column, "label")?.iter().enumerate() {
             let label = label.number().filter(|label| label.is_finite());
             let is_over = match plan.rules().dated {
-                Dated::Start if !plan.every.is_of_clock() => almanac.day(next(plan, anchor, times[row], 1)) <= today,
+                Dated::Start if grid.has_closed() => almanac.day(times[row]) < today,
+                Dated::Start if !plan.every.is_of_clock() => almanac.day(grid.next(times[row], 1)) <= today,
                 _ => almanac.day(times[row]) <= today,
             };
             let is_known = is_over || plan.rules().unfinished == Unfinished::Refuse;
             let label = label.filter(|_| is_known);
-            labels.push(match plan.negative {
-                Negative::Zero => label.map(|label| label.max(0.0)),
-                _ => label,
-            });
+            labels.push(as_taken(plan, label));
         }
         let last = numbers.iter().zip(&labels).filter(|(_, label)| label.is_some()).map(|(number, _)| *number).max();
         let newest = match plan.cutoffs.as_ref().and_then(|cutoffs| cutoffs.newest()) {
-            Some(day) => number_of(plan, almanac.start(i128::from(day.to_epoch_days()))),
+            Some(day) => {
+                let begins = almanac.start(i128::from(day.to_epoch_days()));
+                let number = grid.number(begins);
+                // Periods may be dated by any time within them.
+                let dated = times.first().map_or(begins, |time| grid.next(*time, number - numbers[0]));
+                number + i128::from(dated < begins)
+            }
             None => last.unwrap_or(0) + 1,
         };
-        Ok(Facts { plan, almanac, anchor, frame, series, numbers, rows, labels, newest })
+        Ok(Facts { plan, almanac, grid, frame, series, numbers, rows, labels, newest })
     }
 
     /// The number of the period of a cell of time.
     pub fn number(&self, cell: &Value) -> i128 {
-        number_of(self.plan, self.almanac.time(cell).unwrap_or(0))
+        self.grid.number(self.almanac.time(cell).unwrap_or(0))
     }
 
     /// The row of a series and period.
@@ -131,7 +122,7 @@ impl<'a> Facts<'a> {
         let filled = self.filled(&[(before, number)])?;
         let value = evaluated(&filled, &self.plan.label_sql, "label", "proof")?;
         let value = DataFrame::new(1, vec![value.with_name("label".into()).into()]).during("proof")?;
-        Ok(cells(&value, "label")?[0].number().filter(|label| label.is_finite()))
+        Ok(as_taken(self.plan, cells(&value, "label")?[0].number().filter(|label| label.is_finite())))
     }
 
     /// The time of the period after a period, as of which its label is known.
@@ -139,7 +130,7 @@ impl<'a> Facts<'a> {
         let before = self.rows.get(key).and_then(|rows| rows.range(..=number).next_back());
         let Some((at, row)) = before else { return Ok(Value::Null) };
         let cell = cells(&self.frame.slice(*row as i64, 1), &self.plan.time)?.remove(0);
-        let time = next(self.plan, self.anchor, self.almanac.time(&cell).unwrap_or(0), number + 1 - at);
+        let time = self.grid.next(self.almanac.time(&cell).unwrap_or(0), number + 1 - at);
         Ok(match cell {
             Value::Day(_) => Value::Day(time.div_euclid(DAY)),
             _ => Value::Moment(time),
@@ -203,7 +194,7 @@ impl<'a> Facts<'a> {
         let mut parts: Option<DataFrame> = None;
         for (place, (row, number)) in gaps.iter().enumerate() {
             let from = self.almanac.time(&times[place]).unwrap_or(0);
-            let time = next(self.plan, self.anchor, from, number - self.numbers[*row]);
+            let time = self.grid.next(from, number - self.numbers[*row]);
             let one = filled.slice(place as i64, 1);
             let one = crate::falsify::at_time(&one, &self.plan.time, time, self.almanac)?;
             match &mut parts {
@@ -323,26 +314,12 @@ fn new_name(plan: &Plan, column: &str, name: &str, mut day: i128) -> String {
     }
 }
 
-/// How many days a month has, counted from January of the year 0.
-fn length_of(month: i128) -> i128 {
-    let begins = |at: i128| day_number(at.div_euclid(12), at.rem_euclid(12) + 1, 1);
-    begins(month + 1) - begins(month)
-}
-
-/// A time some periods later.
-fn next(plan: &Plan, anchor: i128, time: i128, by: i128) -> i128 {
-    let count = i128::from(plan.every.count) * by;
-    let months = match plan.every.unit {
-        Unit::Minute => return time + count * HOUR / 60,
-        Unit::Hour => return time + count * HOUR,
-        Unit::Day => return time + count * DAY,
-        Unit::Week => return time + count * 7 * DAY,
-        Unit::Month => count,
-        Unit::Year => count * 12,
-    };
-    let (year, month, _) = date(time.div_euclid(DAY));
-    let at = year * 12 + month - 1 + months;
-    day_number(at.div_euclid(12), at.rem_euclid(12) + 1, anchor.min(length_of(at))) * DAY
+/// A label as the spec takes one below 0.
+fn as_taken(plan: &Plan, label: Option<f64>) -> Option<f64> {
+    match plan.negative {
+        Negative::Zero => label.map(|label| label.max(0.0)),
+        Negative::Keep | Negative::Refuse => label,
+    }
 }
 
 /// A value as text, as the columns of a series are read.
@@ -404,30 +381,48 @@ impl Past<'_> {
                 Answer { value: number(newest.zip(earlier).map(|(one, other)| one - other)), slack: 1e-9 * size }
             }
             How::Ewm { source, halflife } => {
+                let values = values(*source)?;
+                let newest = values.keys().next_back().copied().unwrap_or(self.cutoff);
                 let (mut sum, mut weights, mut size) = (0.0, 0.0, 0.0f64);
-                for (number, value) in values(*source)? {
-                    let weight = 2f64.powf(-((self.cutoff - 1 - number) as f64) / halflife);
+                for (number, value) in values {
+                    // Counted from the newest value, which weighs 1: only ratios matter.
+                    let weight = 2f64.powf(-((newest - number) as f64) / halflife);
                     sum += weight * value;
                     weights += weight;
                     size = size.max(value.abs());
                 }
-                // So long ago that the weights are not numbers any more, both sides have nothing.
                 let mean = (weights > 0.0).then(|| sum / weights);
                 Answer { value: number(mean), slack: 1e-9 * size }
             }
             How::Holidays(on, country) => Answer::from(Value::Whole(self.holidays(on, *country, key, target))),
-            // The models themselves are compared with another implementation in their tests. Here it is proved what they
-            // are given, and that nothing of an earlier cutoff is left in them.
-            How::Forecast { source, by } => {
-                let values = values(*source)?;
-                let first = values.keys().next().copied().unwrap_or(self.cutoff);
-                let past: Vec<f64> =
-                    (first..self.cutoff).map(|number| values.get(&number).copied().unwrap_or(f64::NAN)).collect();
-                let forecast = by.forecast(&past, ahead as usize, &mut None);
-                number(forecast.last().copied().filter(|value| !value.is_nan())).into()
-            }
-            How::Lookup(_) | How::Sql(_) => return Ok(None),
+            How::Forecast { .. } | How::Lookup(_) | How::Sql(_) => return Ok(None),
         }))
+    }
+
+    /// The forecasts of a model for series, so far ahead each. The models themselves are compared with another implementation in
+    /// their tests. Here it is proved what they are given, and that nothing of an earlier cutoff is left in them.
+    pub fn forecasts(&self, source: usize, by: Forecaster, asked: &[(&Key, i128)]) -> Result<Vec<Answer>> {
+        // Of each series once, as far ahead as is asked: to fit a model takes longer than all else.
+        let mut farthest: BTreeMap<&Key, i128> = BTreeMap::new();
+        for (key, ahead) in asked {
+            let known = farthest.entry(*key).or_default();
+            *known = (*known).max(*ahead);
+        }
+        let none = BTreeMap::new();
+        let of = |(key, ahead): (&&Key, &i128)| -> Result<(Key, Vec<f64>)> {
+            let group = self.facts.group(&self.facts.plan.sources[source].level, key)?;
+            let values = self.sources[source].get(&group).unwrap_or(&none);
+            let first = values.keys().next().copied().unwrap_or(self.cutoff);
+            let past: Vec<f64> =
+                (first..self.cutoff).map(|number| values.get(&number).copied().unwrap_or(f64::NAN)).collect();
+            Ok(((*key).clone(), by.forecast(&past, *ahead as usize, &mut None)))
+        };
+        let found = farthest.par_iter().map(of).collect::<Result<HashMap<Key, Vec<f64>>>>()?;
+        let number = |(key, ahead): &(&Key, i128)| {
+            let value = found[*key].get(*ahead as usize - 1).copied().filter(|value| !value.is_nan());
+            Answer::from(value.map_or(Value::Null, Value::Number))
+        };
+        Ok(asked.iter().map(number).collect())
     }
 
     /// Day by day, from the row of the series that is nearest before the cutoff.
@@ -438,52 +433,17 @@ impl Past<'_> {
         };
         let time =
             cells(&facts.frame, &facts.plan.time).ok().and_then(|times| facts.almanac.time(&times[*row])).unwrap_or(0);
-        let day = |number: i128, other: i128| next(facts.plan, facts.anchor, time, other - number).div_euclid(DAY);
+        let day = |number: i128, other: i128| facts.grid.next(time, other - number).div_euclid(DAY);
         let (first, last) = match (facts.plan.every.unit, facts.plan.rules().dated) {
             (Unit::Minute | Unit::Hour, _) => (day(*number, target), day(*number, target)),
+            _ if facts.grid.has_closed() => (day(*number, target), day(*number, target)),
             (_, Dated::Start) => (day(*number, target), day(*number, target + 1) - 1),
             (_, Dated::End) => (day(*number, target - 1) + 1, day(*number, target)),
-        };
-        let is_on = |at: i128, holiday: &Holiday| match holiday {
-            Holiday::Once(day) => i128::from(day.to_epoch_days()) == at,
-            Holiday::Yearly(month, day) => (date(at).1, date(at).2) == (i128::from(*month), i128::from(*day)),
         };
         let listed = |at: i128| on.iter().filter(|holiday| is_on(at, holiday)).count() as i128;
         let of_country = |at: i128| i128::from(country.is_some_and(|country| is_public(country, at)));
         (first..=last).map(|at| listed(at) + of_country(at)).sum()
     }
-}
-
-/// Whether a day is a public holiday: its rules, read by looking at the day.
-fn is_public(country: Country, at: i128) -> bool {
-    let (year, month, day) = date(at);
-    // 1970-01-01 was a Thursday.
-    let weekday = (at + 3).rem_euclid(7);
-    let holds = |(rule, from, to): &(Day, i32, i32)| {
-        let is_it = match rule {
-            Day::On(on, at) => (month, day) == (i128::from(*on), i128::from(*at)),
-            Day::Nth(nth, on, of) => {
-                let is_last = date(at + 7).1 != month;
-                let nth_is_it = if *nth == 5 { is_last } else { (day - 1) / 7 + 1 == i128::from(*nth) };
-                month == i128::from(*of) && weekday == i128::from(on.num_days_from_monday()) && nth_is_it
-            }
-            Day::Easter(after) => at - i128::from(*after) == easter(year),
-        };
-        is_it && (i128::from(*from)..=i128::from(*to)).contains(&year)
-    };
-    country.rules().iter().any(holds)
-}
-
-/// Easter Sunday as a day since 1970: the Sunday after the full moon of the tables (Gauss 1800, corrected 1816).
-fn easter(year: i128) -> i128 {
-    let (k, a) = (year / 100, year % 19);
-    let m = 15 + (3 * k + 3) / 4 - (8 * k + 13) / 25;
-    let d = (19 * a + m) % 30;
-    let r = (d + a / 11) / 29;
-    let (og, s) = (21 + d - r, 2 - (3 * k + 3) / 4);
-    let sz = 7 - (year + year / 4 + s).rem_euclid(7);
-    let oe = 7 - (og - sz).rem_euclid(7);
-    day_number(year, 3, 1) + og + oe - 1
 }
 
 /// A column of another table for rows that ask, each by looking through the table.

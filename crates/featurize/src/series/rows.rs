@@ -166,8 +166,8 @@ pub fn series_of(plan: &Plan, frame: &DataFrame) -> Result<(DataFrame, Vec<Strin
             [one] => of(one),
             // So that no two series have one name.
             several => {
-                let parts = several.iter().map(|column| of(column).replace('\\', "\\\\").replace('/', "\\/"));
-                parts.collect::<Vec<_>>().join("/")
+                let parts: Vec<String> = several.iter().map(of).collect();
+                spec::text::joined(parts.iter().map(String::as_str))
             }
         }
     };
@@ -187,6 +187,15 @@ pub fn numbered(
     let number = |(row, time): (usize, &i64)| {
         periods.number(*time).ok_or_else(|| {
             let day = plan.clock.day(*time).map(|day| day.to_string()).unwrap_or_default();
+            if periods.is_closed(*time) {
+                return Error::refused(format!(
+                    "table '{}': {} (series {}, {day}) is of a closed day",
+                    plan.table,
+                    origin(frame, row),
+                    names[series[row] as usize]
+                ))
+                .hint("correct 'series.closed', or the date in clean.yaml; a filter there takes out what happens on closed days");
+            }
             let on_grid = times.iter().find(|other| periods.number(**other).is_some());
             let other = on_grid.and_then(|time| plan.clock.day(*time)).map(|day| day.to_string()).unwrap_or_default();
             Error::refused(format!(
@@ -203,6 +212,20 @@ pub fn numbered(
         })
     };
     times.iter().enumerate().map(number).collect()
+}
+
+/// A label as the spec takes one below 0. `of` names where it is.
+///
+/// Errors (refused): one below 0, unless the spec says what that means.
+pub fn taken(plan: &Plan, label: f64, of: impl FnOnce() -> String) -> Result<f64> {
+    match plan.negative {
+        _ if label >= 0.0 || label.is_nan() => Ok(label),
+        Negative::Keep => Ok(label),
+        Negative::Zero => Ok(0.0),
+        Negative::Refuse => Err(Error::refused(format!("label '{}' is {label} in {}", plan.label, of())).hint(
+            "if that is right, write `negative: keep` under 'label', or `negative: zero`; else correct it in clean.yaml",
+        )),
+    }
 }
 
 /// The label of each row, NaN where it is not known; and the day from which the first of those is known that were left out
@@ -245,17 +268,8 @@ pub fn labels(
             ))
             .hint("remove such rows in clean.yaml, or write `unfinished: drop` under 'series'"));
         }
-        if *label < 0.0 && !is_later {
-            match plan.negative {
-                Negative::Keep => {}
-                Negative::Zero => *label = 0.0,
-                Negative::Refuse => {
-                    return Err(Error::refused(format!("{place} is {label} in {}", row_named(row))).hint(
-                        "if that is right, write `negative: keep` under 'label', or `negative: zero`; else correct it in \
-                         clean.yaml",
-                    ));
-                }
-            }
+        if !is_later {
+            *label = taken(plan, *label, || row_named(row))?;
         }
         if label.is_infinite() {
             *label = f64::NAN;

@@ -1,12 +1,10 @@
 //! The shapes of a `features.yaml` in which an example is a period of a series, as it was forecast some periods before.
 
-use std::fmt;
-
 use serde::de::Deserializer;
 use serde::{Deserialize, Serialize};
 use spec::{Map, Name, Span};
 
-use super::holidays::Country;
+use super::holidays::{Closed, Country, Holiday};
 use super::models::Variant;
 use crate::named::{Feature, Named};
 use crate::rows::{Names, RowLabelKind};
@@ -53,6 +51,10 @@ pub struct Series {
     /// values, `{fill: {units: 0, price: last}}` makes a row.
     #[serde(default)]
     pub gaps: Gaps,
+    /// Days without a period, such as weekends, where `every` is `1d`: the day after a Friday is then a Monday. A row of such a day
+    /// ends the run. Default: none.
+    #[serde(default)]
+    pub closed: Option<Closed>,
     /// Only series with a row in this span before a cutoff have examples there. Default: one period.
     #[serde(default)]
     pub active_within: Option<Span>,
@@ -392,57 +394,6 @@ pub struct Holidays {
     /// A sentence for the data dictionary.
     #[serde(default)]
     pub description: Option<String>,
-}
-
-/// A day, of one year or of every year.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Holiday {
-    Once(chrono::NaiveDate),
-    /// Month and day.
-    Yearly(u32, u32),
-}
-
-impl fmt::Display for Holiday {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Holiday::Once(day) => write!(f, "{day}"),
-            Holiday::Yearly(month, day) => write!(f, "{month:02}-{day:02}"),
-        }
-    }
-}
-
-impl Serialize for Holiday {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for Holiday {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Holiday, D::Error> {
-        spec::read_text(deserializer, "a day such as 2024-12-25 or 12-25", |text| {
-            let wrong = || format!("'{text}' is not a day; write it as 2024-12-25, or as 12-25 for every year");
-            if let Ok(day) = text.parse() {
-                return Ok::<Holiday, String>(Holiday::Once(day));
-            }
-            let is_short = text.len() == 5 && text.as_bytes()[2] == b'-';
-            // Of a leap year, so that 29 February is one.
-            let day = is_short.then(|| format!("2024-{text}").parse::<chrono::NaiveDate>().ok()).flatten();
-            let day = day.ok_or_else(wrong)?;
-            Ok(Holiday::Yearly(chrono::Datelike::month(&day), chrono::Datelike::day(&day)))
-        })
-    }
-}
-
-impl schemars::JsonSchema for Holiday {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "Holiday".into()
-    }
-    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({
-            "type": "string",
-            "description": "A day such as `2024-12-25`, or `12-25` for every year."
-        })
-    }
 }
 
 /// A column of another table, by key.

@@ -134,6 +134,93 @@ fn a_missing_week_is_what_the_spec_says() {
 }
 
 #[test]
+fn a_day_follows_the_open_one_before_it() {
+    // 4 July 2024 was a Thursday, 6 and 7 July a weekend.
+    let on = ["2024-07-01", "2024-07-02", "2024-07-03", "2024-07-05", "2024-07-08", "2024-07-09"].map(Some);
+    let mut table = df!("store" => [7i64; 6], "units" => [1.0, 2.0, 4.0, 8.0, 16.0, 32.0]).unwrap();
+    table.with_column(days("week", &on)).unwrap();
+    let tables: Tables = vec![("sales", table)];
+    let spec = spec_of(
+        "{by: store, every: 1d, horizon: 2, closed: {weekdays: [sat, sun], country: US}}",
+        &["last: {lag: {of: units, periods: 1}}", "sum: {sum: {of: units, window: 3d}}"],
+    );
+    let drawn = built(&spec, &tables);
+    assert_eq!(
+        lines(&drawn.training),
+        [
+            "7 7 2024-07-02 2024-07-02 1 1 1 2 2024-07-03",
+            "7 7 2024-07-02 2024-07-03 2 1 1 4 2024-07-05",
+            "7 7 2024-07-03 2024-07-03 1 2 3 4 2024-07-05",
+            "7 7 2024-07-03 2024-07-05 2 2 3 8 2024-07-08",
+            "7 7 2024-07-05 2024-07-05 1 4 7 8 2024-07-08",
+            "7 7 2024-07-05 2024-07-08 2 4 7 16 2024-07-09",
+            "7 7 2024-07-08 2024-07-08 1 8 14 16 2024-07-09",
+            "7 7 2024-07-08 2024-07-09 2 8 14 32 2024-07-10",
+        ]
+    );
+    assert_eq!(lines(&drawn.scoring), ["7 7 2024-07-10 2024-07-10 1 32 56", "7 7 2024-07-10 2024-07-11 2 32 56"]);
+    proved(&spec, &tables, &drawn).unwrap();
+    let dictionary = build(&spec, &open(&tables), today()).unwrap().dictionary;
+    assert!(dictionary.contains("| closed days | sat, sun, public holidays of US |"), "{dictionary}");
+}
+
+#[test]
+fn a_cutoff_is_a_day_also_where_periods_have_a_time() {
+    // The first row is of 2024-01-01, so many minutes after midnight.
+    for (every, minutes, (step, distance), newest, expected) in [
+        ("1d", 360, (1_440, "1d"), "2024-01-04", "2024-01-04 06:00:00"),
+        ("1h", 30, (60, "1d"), "2024-01-02", "2024-01-02 00:30:00"),
+        // Five hours do not divide a day.
+        ("5h", 60, (300, "5d"), "2024-01-04", "2024-01-04 04:00:00"),
+    ] {
+        let at: Vec<i64> = (0..40i64).map(|row| (19_723 * 1_440 + minutes + row * step) * 60_000).collect();
+        let mut table = df!("store" => vec![7i64; 40], "units" => (0..40).map(f64::from).collect::<Vec<_>>()).unwrap();
+        let at = Series::new("week".into(), at).cast(&DataType::Datetime(TimeUnit::Milliseconds, None)).unwrap();
+        table.with_column(at.into()).unwrap();
+        let tables: Tables = vec![("sales", table)];
+        let body = text(
+            &format!("{{by: store, every: {every}, horizon: 1}}"),
+            UNITS,
+            &["last: {lag: {of: units, periods: 1}}"],
+        );
+        let cutoffs = format!("cutoffs: {{every: {distance}, count: 1, newest: {newest}}}\nlabel:");
+        let spec = read(&body.replace("label:", &cutoffs)).unwrap();
+        let drawn = built(&spec, &tables);
+        assert_eq!(lines(&drawn.scoring)[0].split(' ').skip(2).take(2).collect::<Vec<_>>().join(" "), expected);
+        proved(&spec, &tables, &drawn).unwrap_or_else(|error| panic!("{every}: {error}"));
+    }
+}
+
+#[test]
+fn labels_of_filled_gaps_are_taken_as_those_of_rows_are() {
+    let mut tables = five([Some(1.0), Some(-2.0), None, Some(8.0), Some(16.0)]);
+    tables[0].1 = tables[0].1.filter(&tables[0].1.column("units").unwrap().is_not_null()).unwrap();
+    let spec = |negative: &str, fill: &str| {
+        let label = format!("{{name: units, is: {{sql: units}}, negative: {negative}}}");
+        let series =
+            format!("{{by: store, every: 1w, horizon: 1, active_within: 2w, gaps: {{fill: {{units: {fill}}}}}}}");
+        read(&text(&series, &label, &["last: {lag: {of: units, periods: 1}}"])).unwrap()
+    };
+    for (negative, labels) in [("keep", [-2.0, -2.0, 8.0, 16.0]), ("zero", [0.0, 0.0, 8.0, 16.0])] {
+        let spec = spec(negative, "last");
+        let drawn = built(&spec, &tables);
+        let found: Vec<f64> = drawn.training.column("units").unwrap().f64().unwrap().iter().flatten().collect();
+        assert_eq!(found, labels, "{negative}");
+        let lags: Vec<f64> = drawn.training.column("last").unwrap().f64().unwrap().iter().flatten().collect();
+        assert_eq!(lags, [1.0, -2.0, -2.0, 8.0], "features read the column as it is");
+        proved(&spec, &tables, &drawn).unwrap();
+    }
+    let whole = five([Some(1.0), Some(2.0), Some(4.0), Some(8.0), Some(16.0)]);
+    let mut holed = whole;
+    holed[0].1 = holed[0].1.filter(&holed[0].1.column("units").unwrap().f64().unwrap().not_equal(4.0)).unwrap();
+    assert_eq!(
+        set(&spec("refuse", "-1"), &holed).err().unwrap().to_string(),
+        "label 'units' is -1 in a gap that is filled (series 7, 2024-01-15); if that is right, write `negative: keep` under \
+         'label', or `negative: zero`; else correct it in clean.yaml"
+    );
+}
+
+#[test]
 fn a_planted_leak_of_each_kind_is_found() {
     let tables = random::panel(3, 6, 40);
     let series = "{by: [store, product], every: 1w, horizon: 3, gaps: keep, active_within: 4w, known_ahead: price, \

@@ -84,6 +84,20 @@ fn every_kind_as_computed_by_hand() {
 }
 
 #[test]
+fn equal_values_do_not_spread() {
+    // The mean of three times 0.1 is 0.10000000000000002; a division by what it is apart would be huge instead of null.
+    let table = log(
+        Series::new("".into(), ["a", "a", "a"]),
+        &["2024-01-30", "2024-01-31", "2024-03-31"],
+        vec![Column::new("amount".into(), [0.1; 3])],
+    );
+    let features = ["spread: {std: {of: amount}}", "newest: {last: {of: amount}}", "z: {sql: newest / spread}"];
+    let table = built(&spec_of(MARCH, GONE, &features), &table).scoring;
+    assert_eq!(table.column("spread").unwrap().f64().unwrap().get(0), Some(0.0));
+    assert_eq!(table.column("z").unwrap().f64().unwrap().get(0), None);
+}
+
+#[test]
 fn windows_hold_their_first_day_and_not_the_cutoff() {
     let table = log(
         Series::new("".into(), [1i64, 1, 1, 1, 1]),

@@ -24,7 +24,7 @@ pub(super) struct Released {
     pub test: Scored,
     /// The baseline's.
     pub baseline: Scored,
-    /// Of other experiments that have learned again, by their place.
+    /// Of other experiments that have learned again, since the gate names them, by their place.
     pub others: Vec<(usize, Scored)>,
     /// The test part as the model sees it.
     pub test_features: Matrix,
@@ -106,10 +106,11 @@ impl Trained<'_> {
         let before = before(spec, &outcomes[chosen]);
         let (model, scored) = again(chosen)?;
         let (_, baseline) = again(last)?;
-        // With folds no other experiment has scored the test part; the gate may name some.
+        // Others that the gate names learn again, too: compared with what had fewer rows, the chosen one would be flattered. With
+        // folds they have not scored the test part at all.
         let is_rival = |number: &usize| {
             let name = Some(&outcomes[*number].tried.name);
-            *number != chosen && spec.folds.is_some() && spec.gate.iter().any(|gate| gate.better_than.as_ref() == name)
+            *number != chosen && spec.gate.iter().any(|gate| gate.better_than.as_ref() == name)
         };
         let others = (0..last).filter(is_rival).map(|number| Ok((number, again(number)?.1)));
         let others = others.collect::<Result<Vec<_>>>()?;

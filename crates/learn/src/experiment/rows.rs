@@ -15,6 +15,7 @@ use super::{Known, TrainSpec, columns, sample};
 use crate::random::renumbered;
 use crate::split::folds;
 use crate::{Data, Feature, LabelKnown, Matrix, Part, Split, SplitBy, Task};
+use score::calendar::DAY;
 
 /// A part as learners take it.
 #[derive(Clone)]
@@ -267,9 +268,23 @@ pub(super) fn label_known(rows: &DataFrame, table: &Table<'_>, known: &Known) ->
         None => LabelKnown::After(known.horizon_days.unwrap_or(0)),
         Some(column) => {
             let way_out = "rows whose label is not known yet teach nothing; drop them in clean.yaml or features.yaml";
-            LabelKnown::At { column: column.clone(), moments: times(rows, column, table.spec, way_out)? }
+            let mut moments = times(rows, column, table.spec, way_out)?;
+            if is_day(rows, column)? && !time_name(table.spec).map_or(Ok(true), |time| is_day(rows, time))? {
+                // As in features.yaml: among timestamps a day says that it was known when the day was over.
+                moments.iter_mut().for_each(|moment| *moment = moment.saturating_add(DAY));
+            }
+            LabelKnown::At { column: column.clone(), moments }
         }
     })
+}
+
+fn is_day(rows: &DataFrame, name: &str) -> Result<bool> {
+    Ok(rows.column(name).during(name)?.dtype() == &DataType::Date)
+}
+
+/// The column of times that a split goes by, or that rows have.
+fn time_name(spec: &TrainSpec) -> Option<&str> {
+    spec.split.column.as_deref().filter(|_| spec.split.by == SplitBy::Time).or(spec.time.as_deref())
 }
 
 /// What to do about rows without a time.
@@ -294,7 +309,7 @@ pub(super) fn times(rows: &DataFrame, name: &str, spec: &TrainSpec, without: &st
 
 /// The part of every row, with times and label means in the summary; with folds where the spec has them.
 pub(super) fn split(rows: &DataFrame, label: &[f64], known: &LabelKnown, spec: &TrainSpec) -> Result<Split> {
-    let time = spec.split.column.as_deref().filter(|_| spec.split.by == SplitBy::Time).or(spec.time.as_deref());
+    let time = time_name(spec);
     let classes = spec.task.has_classes().then_some(label);
     let of = |values: &[f64], rows: &[usize]| rows.iter().map(|row| values[*row]).collect::<Vec<f64>>();
     let mut split = match spec.split.by {

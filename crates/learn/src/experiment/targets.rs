@@ -50,7 +50,7 @@ pub(super) fn label(rows: &DataFrame, spec: &TrainSpec) -> Result<Vec<f64>> {
     let column = column(rows, &spec.label, spec)?;
     let place = format!("table '{}': label '{}'", spec.table, spec.label);
     no_nulls(column, spec, "drop these rows in clean.yaml or features.yaml, or choose a label that is always known")?;
-    if !(column.dtype().is_primitive_numeric() || column.dtype().is_bool()) {
+    if !(is_number(column.dtype()) || column.dtype().is_bool()) {
         let (wanted, hint) = match spec.task {
             Task::Classification => (
                 "true/false or 1/0",
@@ -164,7 +164,7 @@ pub(super) fn weights(rows: &DataFrame, spec: &TrainSpec) -> Result<Option<Vec<f
     let column = column(rows, name, spec)?;
     let place = format!("table '{}': weight '{name}'", spec.table);
     no_nulls(column, spec, "say how much these rows count in clean.yaml or features.yaml, 0 for not at all")?;
-    if !(column.dtype().is_primitive_numeric() || matches!(column.dtype(), DataType::Decimal(..))) {
+    if !is_number(column.dtype()) {
         return Err(Error::refused(format!("{place} is {}, not numbers", type_name(column.dtype())))
             .hint("name a column of numbers"));
     }
@@ -174,6 +174,10 @@ pub(super) fn weights(rows: &DataFrame, spec: &TrainSpec) -> Result<Option<Vec<f
             .hint("weights are finite numbers from 0"));
     }
     Ok(Some(values))
+}
+
+fn is_number(dtype: &DataType) -> bool {
+    dtype.is_primitive_numeric() || dtype.is_decimal()
 }
 
 fn numbers(column: &Column, place: &str) -> Result<Vec<f64>> {

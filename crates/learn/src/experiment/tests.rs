@@ -366,6 +366,52 @@ fn what_cannot_be_learned_from_is_named() {
 }
 
 #[test]
+fn among_timestamps_a_label_is_known_when_its_day_is_over() {
+    // A row every hour, whose label became known some time on the same day.
+    let mut table = table(50);
+    let hours: Vec<i64> = (0..600).map(|row| (19_000 * 24 + row) * 3_600_000_000).collect();
+    let at = Column::new("cutoff".into(), hours).cast(&DataType::Datetime(TimeUnit::Microseconds, None)).unwrap();
+    table.with_column(at.cast(&DataType::Date).unwrap().with_name("told".into())).unwrap();
+    table.with_column(at).unwrap();
+    let trial = trial_with(&spec(&format!("{BY_TIME}\nlabel_known_at: told")), &[("good", "good")], table).unwrap();
+    let of = |name: &str| trial.parts.column(name).unwrap().cast(&DataType::String).unwrap();
+    let (days, parts, learned) = (of("told"), of("part"), of("learned"));
+    let cells = |column: &Column| -> Vec<String> {
+        column.str().unwrap().iter().map(|text| text.unwrap_or_default().to_owned()).collect()
+    };
+    let (days, parts, learned) = (cells(&days), cells(&parts), cells(&learned));
+    let first = parts.iter().zip(&days).filter(|(part, _)| *part == "test").map(|(_, day)| day).min().unwrap();
+    let late = learned.iter().zip(&days).filter(|(learned, day)| *learned == "true" && *day >= first).count();
+    assert_eq!(late, 0, "what is told on {first} is not known before it is over");
+}
+
+#[test]
+fn a_decimal_is_a_label_like_any_number() {
+    let mut numbers = table(50);
+    let amounts: Vec<f64> = (0..600).map(|row| f64::from(row % 97) / 4.0).collect();
+    numbers.with_column(Column::new("churned".into(), amounts)).unwrap();
+    let mut decimals = numbers.clone();
+    decimals.apply("churned", |column| column.cast(&DataType::Decimal(12, 2)).unwrap()).unwrap();
+    let spec = TrainSpec { task: Task::Regression, ..spec("split: {by: time}") };
+    let of = |table: DataFrame| trial_with(&spec, &[("good", "good")], table).unwrap().metric(Metric::Mae);
+    assert_eq!(of(decimals), of(numbers));
+}
+
+#[test]
+fn an_experiment_that_the_gate_names_learns_from_as_many_rows() {
+    let spec = spec("split: {by: time}\ngate: [{metric: brier, better_than: fair}]");
+    let trial = trial_with(&spec, &[("good", "good"), ("fair", "")], table(400)).unwrap();
+    let (label, learned) = (trial.parts.column("churned").unwrap(), trial.parts.column("learned").unwrap());
+    let rows = label.bool().unwrap().iter().zip(learned.bool().unwrap().iter());
+    let labels: Vec<f64> =
+        rows.filter(|(_, learned)| *learned == Some(true)).map(|(label, _)| f64::from(label == Some(true))).collect();
+    let (_, fair) = trial.scored.iter().find(|(name, _)| name == "fair").unwrap();
+    // It predicts the mean of what it has learned from.
+    assert_eq!(fair.score()[0], labels.iter().sum::<f64>() / labels.len() as f64);
+    assert!(trial.refit.is_some() && trial.passed(), "{:?}", trial.gate);
+}
+
+#[test]
 fn groups_and_chance_split_too() {
     let by_group = trial(&spec("split: {by: group}"));
     let entities = |rows: &DataFrame| -> std::collections::BTreeSet<String> {

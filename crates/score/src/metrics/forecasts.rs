@@ -16,9 +16,12 @@ pub struct Scale {
 /// The scale of each series, from the labels and plain forecasts of rows of `series`. A series without an error, such as one
 /// of zeros only, has none.
 pub fn scales<S: Eq + Hash>(rows: impl Iterator<Item = (S, f64, f64)>) -> HashMap<S, Scale> {
+    /// Less than this share of the numbers is their rounding: the mean of values that are all 0.1 need not be 0.1.
+    const ROUNDING: f64 = 1e-12;
     let mut sums: HashMap<S, (f64, f64, f64)> = HashMap::new();
     for (series, label, forecast) in rows {
         let error = label - forecast;
+        let error = if error.abs() > ROUNDING * label.abs().max(forecast.abs()) { error } else { 0.0 };
         let (absolute, squared, count) = sums.entry(series).or_default();
         (*absolute, *squared, *count) = (*absolute + error.abs(), *squared + error * error, *count + 1.0);
     }
@@ -137,6 +140,14 @@ mod tests {
         let plain = Scored::new(Task::Regression, vec![1.0], vec![2.0], "test").unwrap();
         assert_eq!(plain.value(Metric::Mase, None), None);
         assert_eq!(plain.why_undefined(Metric::Rmsse), "is undefined without errors of a plain forecast to scale by");
+    }
+
+    #[test]
+    fn a_constant_series_has_no_scale_whatever_its_mean_is_rounded_to() {
+        let mean = (0.1 + 0.1 + 0.1) / 3.0;
+        assert!(mean != 0.1);
+        let found = scales([("constant", 0.1, mean), ("zero", 0.0, 0.0), ("other", 0.1, 0.2)].into_iter());
+        assert_eq!(found.keys().collect::<Vec<_>>(), [&"other"]);
     }
 
     #[test]

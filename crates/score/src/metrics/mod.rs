@@ -469,12 +469,17 @@ impl Scored {
     fn r2(&self, weights: impl Weights) -> Option<f64> {
         let mean = mean(&self.label, weights)?;
         let (mut spread, mut error) = (0.0, 0.0);
+        let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
         for ((label, score), weight) in self.label.iter().zip(&self.score).zip(weights.of(0..self.rows())) {
             let weight = weight.as_f64();
             spread += weight * (label - mean).powi(2);
             error += weight * (label - score).powi(2);
+            if weight > 0.0 {
+                (low, high) = (low.min(*label), high.max(*label));
+            }
         }
-        (spread > 0.0).then(|| 1.0 - error / spread)
+        // Of equal labels the mean is rounded: the spread around it need not be 0.
+        (low < high && spread > 0.0).then(|| 1.0 - error / spread)
     }
 }
 
@@ -530,6 +535,9 @@ mod tests {
         assert_eq!(scored.value(Metric::Mape, None), None);
         assert_eq!(scored.value(Metric::R2, None), None);
         assert_eq!(scored.why_undefined(Metric::Mape), "is undefined where a label is 0");
+        let equal = regression(&[0.1; 3], &[0.1, 0.2, 0.3]);
+        assert_eq!(equal.value(Metric::R2, None), None);
+        assert_eq!(equal.why_undefined(Metric::R2), "is undefined because all labels are equal");
         let huge = regression(&[1e300, -1e300], &[0.0, 0.0]);
         assert_eq!(huge.value(Metric::Rmse, None), None);
         assert!(huge.why_undefined(Metric::Rmse).contains("beyond the largest float64"));

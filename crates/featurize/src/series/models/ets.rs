@@ -45,6 +45,11 @@ struct Shape {
     season: Option<(Kind, usize)>,
 }
 
+/// How a season acts, for the compiler.
+const NONE: u8 = 0;
+const ADDITIVE: u8 = 1;
+const MULTIPLICATIVE: u8 = 2;
+
 /// The most that the weights of a new value for trend and season may be.
 struct Most {
     beta: f64,
@@ -112,38 +117,19 @@ fn fitted(values: &[f64], shape: Shape, most: &mut Most) -> Option<(f64, Ets)> {
     if numbers + 1 >= values.len() {
         return None;
     }
-    let found = minimize(&start, &bounds, |numbers| match model(numbers, shape) {
-        Some(model) => model.likelihood(values),
-        None => f64::INFINITY,
+    let mut tried = Ets::of(shape);
+    let mut seasons = Vec::new();
+    let found = minimize(&start, &bounds, |numbers| match tried.set(numbers, shape) {
+        true => tried.likelihood(values, &mut seasons),
+        false => f64::INFINITY,
     });
-    let model = model(&found, shape)?;
+    if !tried.set(&found, shape) {
+        return None;
+    }
     let (count, all) = (values.len() as f64, numbers as f64 + 1.0);
     let left = count - all - 1.0;
-    let criterion = model.likelihood(values) + 2.0 * all + 2.0 * all * (all + 1.0) / left;
-    (left > 0.0 && criterion.is_finite()).then_some((criterion, model))
-}
-
-/// The model with these numbers; none if a multiplicative season would be below 0.
-fn model(numbers: &[f64], shape: Shape) -> Option<Ets> {
-    let mut numbers = numbers.iter().copied();
-    let mut next = |has: bool, otherwise: f64| if has { numbers.next().unwrap_or(otherwise) } else { otherwise };
-    let alpha = next(true, 0.0);
-    let beta = next(shape.has_trend, 0.0);
-    let gamma = next(shape.season.is_some(), 0.0);
-    let phi = next(shape.is_damped, 1.0);
-    let level = next(true, 0.0);
-    let trend = next(shape.has_trend, 0.0);
-    let mut season: Vec<f64> = numbers.collect();
-    if let Some((kind, length)) = shape.season {
-        // Seasons add up to nothing, or to one each.
-        let sum = if kind == Kind::Multiplicative { length as f64 } else { 0.0 };
-        season.push(sum - season.iter().sum::<f64>());
-        if kind == Kind::Multiplicative && season.iter().any(|season| *season < 0.0) {
-            return None;
-        }
-    }
-    let Shape { is_relative, has_trend, season: of, .. } = shape;
-    Some(Ets { is_relative, has_trend, season: of, alpha, beta, gamma, phi, state: State { level, trend, season } })
+    let criterion = tried.likelihood(values, &mut seasons) + 2.0 * all + 2.0 * all * (all + 1.0) / left;
+    (left > 0.0 && criterion.is_finite()).then_some((criterion, tried))
 }
 
 /// Where a search begins: a line through the first values, their season taken out.
@@ -224,20 +210,45 @@ fn least_squares(columns: &[Vec<f64>], values: &[f64]) -> Option<Vec<f64>> {
 }
 
 impl Ets {
+    fn of(shape: Shape) -> Ets {
+        let Shape { is_relative, has_trend, season, .. } = shape;
+        let state = State::default();
+        Ets { is_relative, has_trend, season, alpha: 0.0, beta: 0.0, gamma: 0.0, phi: 1.0, state }
+    }
+
+    /// Takes over the numbers that are looked for; whether there is such a model: a multiplicative season must not be below 0.
+    fn set(&mut self, numbers: &[f64], shape: Shape) -> bool {
+        let mut numbers = numbers.iter().copied();
+        let mut next = |has: bool, otherwise: f64| if has { numbers.next().unwrap_or(otherwise) } else { otherwise };
+        self.alpha = next(true, 0.0);
+        self.beta = next(shape.has_trend, 0.0);
+        self.gamma = next(shape.season.is_some(), 0.0);
+        self.phi = next(shape.is_damped, 1.0);
+        self.state.level = next(true, 0.0);
+        self.state.trend = next(shape.has_trend, 0.0);
+        let season = &mut self.state.season;
+        season.clear();
+        season.extend(numbers);
+        let Some((kind, length)) = shape.season else { return true };
+        // Seasons add up to nothing, or to one each.
+        let sum = if kind == Kind::Multiplicative { length as f64 } else { 0.0 };
+        season.push(sum - season.iter().sum::<f64>());
+        kind == Kind::Additive || season.iter().all(|season| *season >= 0.0)
+    }
+
     /// The forecasts of the periods after `values`, one after the other.
     pub fn forecast(&self, values: &[f64], periods: usize) -> Vec<f64> {
-        let mut state = self.state.clone();
-        for (at, value) in values.iter().enumerate() {
-            self.next(&mut state, at, *value);
-        }
+        let mut season = self.state.season.clone();
+        let (last, trend) = self.take_in(values, &mut season, |_, _| {});
         let (mut damping, mut all) = (self.phi, self.phi);
         let mut found = Vec::with_capacity(periods);
         for ahead in 0..periods {
-            let level = state.level + if self.has_trend { all * state.trend } else { 0.0 };
-            found.push(match self.season_at(&state, values.len() + ahead) {
+            let level = last + if self.has_trend { all * trend } else { 0.0 };
+            let season = |length: usize| season[length - 1 - (values.len() + ahead) % length];
+            found.push(match self.season {
                 None => level,
-                Some((Kind::Additive, season)) => level + season,
-                Some((Kind::Multiplicative, season)) => level * season,
+                Some((Kind::Additive, length)) => level + season(length),
+                Some((Kind::Multiplicative, length)) => level * season(length),
             });
             // phi + phi² + phi³ …
             damping *= self.phi;
@@ -246,47 +257,134 @@ impl Ets {
         found
     }
 
-    fn season_at(&self, state: &State, at: usize) -> Option<(Kind, f64)> {
-        self.season.map(|(kind, length)| (kind, state.season[length - 1 - at % length]))
+    /// Takes in values, one after the other: `each` is handed what was expected of a period, and its value. `season` is that
+    /// of the state, and becomes the last one. Returns the last level and trend.
+    fn take_in(&self, values: &[f64], season: &mut [f64], each: impl FnMut(f64, f64)) -> (f64, f64) {
+        match (self.has_trend, self.season.map(|(kind, _)| kind)) {
+            (false, None) => self.walk::<false, NONE>(values, season, each),
+            (false, Some(Kind::Additive)) => self.walk::<false, ADDITIVE>(values, season, each),
+            (false, Some(Kind::Multiplicative)) => self.walk::<false, MULTIPLICATIVE>(values, season, each),
+            (true, None) => self.walk::<true, NONE>(values, season, each),
+            (true, Some(Kind::Additive)) => self.walk::<true, ADDITIVE>(values, season, each),
+            (true, Some(Kind::Multiplicative)) => self.walk::<true, MULTIPLICATIVE>(values, season, each),
+        }
     }
 
-    /// Takes in the value of the period `at`; returns what was expected of it.
-    fn next(&self, state: &mut State, at: usize, value: f64) -> f64 {
-        let trend = if self.has_trend { self.phi * state.trend } else { 0.0 };
-        let before = state.level + trend;
+    /// The same, compiled for each combination of parts: a search walks through the values some thousand times.
+    fn walk<const TREND: bool, const SEASON: u8>(
+        &self,
+        values: &[f64],
+        season: &mut [f64],
+        mut each: impl FnMut(f64, f64),
+    ) -> (f64, f64) {
         let by = |value: f64, of: f64| if of.abs() < SMALL { 1e10 } else { value / of };
-        let (expected, observed) = match self.season_at(state, at) {
-            None => (before, value),
-            Some((Kind::Additive, season)) => (before + season, value - season),
-            Some((Kind::Multiplicative, season)) => (before * season, by(value, season)),
-        };
-        let level = before + self.alpha * (observed - before);
-        if self.has_trend {
-            state.trend = trend + self.beta / self.alpha * (level - state.level - trend);
+        let (mut level, mut trend) = (self.state.level, self.state.trend);
+        let of_trend = self.beta / self.alpha;
+        // The season of the first period is the last.
+        let mut place = season.len();
+        for value in values {
+            let going_on = if TREND { self.phi * trend } else { 0.0 };
+            let before = if TREND { level + going_on } else { level };
+            if SEASON != NONE {
+                place = if place == 0 { season.len() - 1 } else { place - 1 };
+            }
+            let (expected, observed) = match SEASON {
+                ADDITIVE => (before + season[place], value - season[place]),
+                MULTIPLICATIVE => (before * season[place], by(*value, season[place])),
+                _ => (before, *value),
+            };
+            let now = before + self.alpha * (observed - before);
+            if TREND {
+                trend = going_on + of_trend * (now - level - going_on);
+            }
+            if SEASON != NONE {
+                let seen = if SEASON == ADDITIVE { value - before } else { by(*value, before) };
+                season[place] += self.gamma * (seen - season[place]);
+            }
+            level = now;
+            each(expected, *value);
         }
-        if let Some((kind, length)) = self.season {
-            let season = &mut state.season[length - 1 - at % length];
-            let seen = if kind == Kind::Additive { value - before } else { by(value, before) };
-            *season += self.gamma * (seen - *season);
+        (level, trend)
+    }
+
+    /// Minus twice the logarithm of the likelihood, but for a constant. `season` is room for what changes on the way.
+    fn likelihood(&self, values: &[f64], season: &mut Vec<f64>) -> f64 {
+        season.clear();
+        season.extend_from_slice(&self.state.season);
+        let (mut squares, mut logarithms) = (0.0, 0.0);
+        match self.is_relative {
+            false => self.take_in(values, season, |expected, value| {
+                let error = value - expected;
+                squares += error * error;
+            }),
+            true => self.take_in(values, season, |expected, value| {
+                let by = if expected.abs() < SMALL { expected + SMALL } else { expected };
+                let error = (value - expected) / by;
+                logarithms += if expected == 0.0 { 1e-8f64.ln() } else { expected.abs().ln() };
+                squares += error * error;
+            }),
+        };
+        let squares = if squares > 0.0 { squares } else { 1e-8 };
+        values.len() as f64 * squares.ln() + 2.0 * logarithms
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is expected of the period `at` and what is known after its value, as the equations stand in the book.
+    fn plain(model: &Ets, state: &mut State, at: usize, value: f64) -> f64 {
+        let before = state.level + if model.has_trend { model.phi * state.trend } else { 0.0 };
+        let place = model.season.map(|(kind, length)| (kind, length - 1 - at % length));
+        let (expected, observed) = match place {
+            None => (before, value),
+            Some((Kind::Additive, place)) => (before + state.season[place], value - state.season[place]),
+            Some((Kind::Multiplicative, place)) => (before * state.season[place], value / state.season[place]),
+        };
+        let level = before + model.alpha * (observed - before);
+        let going_on = if model.has_trend { model.phi * state.trend } else { 0.0 };
+        if model.has_trend {
+            state.trend = going_on + model.beta / model.alpha * (level - state.level - going_on);
+        }
+        if let Some((kind, place)) = place {
+            let seen = if kind == Kind::Additive { value - before } else { value / before };
+            state.season[place] += model.gamma * (seen - state.season[place]);
         }
         state.level = level;
         expected
     }
 
-    /// Minus twice the logarithm of the likelihood, but for a constant.
-    fn likelihood(&self, values: &[f64]) -> f64 {
-        let mut state = self.state.clone();
-        let (mut squares, mut logarithms) = (0.0, 0.0);
-        for (at, value) in values.iter().enumerate() {
-            let expected = self.next(&mut state, at, *value);
-            let mut error = value - expected;
-            if self.is_relative {
-                error /= if expected.abs() < SMALL { expected + SMALL } else { expected };
-                logarithms += if expected == 0.0 { 1e-8f64.ln() } else { expected.abs().ln() };
-            }
-            squares += error * error;
+    #[test]
+    fn each_combination_of_parts_is_that_of_the_equations() {
+        let values: Vec<f64> = (0..41u8).map(|at| 30.0 + f64::from(at) + f64::from(at % 5) * 2.5).collect();
+        for (has_trend, kind) in [false, true].into_iter().flat_map(|has_trend| {
+            [None, Some(Kind::Additive), Some(Kind::Multiplicative)].map(|kind| (has_trend, kind))
+        }) {
+            let season = match kind {
+                None => Vec::new(),
+                Some(Kind::Additive) => vec![1.0, -0.5, 2.0, -3.0, 0.5],
+                Some(Kind::Multiplicative) => vec![1.1, 0.9, 1.2, 0.7, 1.1],
+            };
+            let model = Ets {
+                is_relative: false,
+                has_trend,
+                season: kind.map(|kind| (kind, 5)),
+                alpha: 0.3,
+                beta: 0.1,
+                gamma: 0.2,
+                phi: 0.95,
+                state: State { level: 28.0, trend: 0.8, season },
+            };
+            let mut state = model.state.clone();
+            let expected: Vec<f64> =
+                values.iter().enumerate().map(|(at, value)| plain(&model, &mut state, at, *value)).collect();
+            let (mut found, mut season) = (Vec::new(), model.state.season.clone());
+            let (level, trend) = model.take_in(&values, &mut season, |expected, _| found.push(expected));
+            let bits = |values: &[f64]| values.iter().map(|value| value.to_bits()).collect::<Vec<u64>>();
+            assert_eq!(bits(&found), bits(&expected), "{has_trend} {kind:?}");
+            assert_eq!(bits(&season), bits(&state.season), "{has_trend} {kind:?}");
+            assert_eq!((level, trend), (state.level, state.trend), "{has_trend} {kind:?}");
         }
-        let squares = if squares > 0.0 { squares } else { 1e-8 };
-        values.len() as f64 * squares.ln() + 2.0 * logarithms
     }
 }

@@ -21,8 +21,8 @@ pub enum Forecaster {
 /// A model that was fitted to the first values of a series.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fitted {
-    /// To how many.
-    values: usize,
+    /// To which.
+    values: Vec<f64>,
     numbers: Numbers,
 }
 
@@ -38,7 +38,7 @@ impl Forecaster {
     /// What is expected of the `horizon` periods after `past`, of which missing values are NaN; NaN where the series is too
     /// short. Between two values missing ones are taken as on the line between them; `croston` leaves them out.
     ///
-    /// `known` is what was fitted to the same series at an earlier cutoff, and what may be used again. The result does not
+    /// `known` is what was fitted last, and what may be used again: it is where the values are the same. So the result does not
     /// depend on it.
     pub fn forecast(&self, past: &[f64], horizon: usize, known: &mut Option<Fitted>) -> Vec<f64> {
         let nothing = || vec![f64::NAN; horizon];
@@ -64,12 +64,14 @@ impl Forecaster {
         if values.iter().all(|value| *value == values[0]) {
             return vec![values[0]; horizon];
         }
-        // Numbers are of the last whole `refit_every` periods of the series; until there are enough of these, of all.
+        // Numbers are of the last whole `refit_every` periods of the series; until there are enough of these, of all. Of values
+        // whose season is known, numbers of fewer seasons are none.
         let whole = values.len() - values.len() % refit_every;
-        let is_enough = whole >= least.max(2 * season) && values[..whole].iter().any(|value| *value != values[0]);
-        let whole = if is_enough { whole } else { values.len() };
-        if known.as_ref().is_none_or(|fitted| fitted.values != whole) {
-            *known = Some(Fitted { values: whole, numbers: self.fit(&values[..whole], season) });
+        let same_season = whole >= 2 * season || values.len() < 2 * season;
+        let is_enough = whole >= least && same_season && values[..whole].iter().any(|value| *value != values[0]);
+        let first = &values[..if is_enough { whole } else { values.len() }];
+        if known.as_ref().is_none_or(|fitted| fitted.values != first) {
+            *known = Some(Fitted { values: first.to_vec(), numbers: self.fit(first, season) });
         }
         let all = silent + horizon;
         let found = match known.as_ref().map(|fitted| &fitted.numbers) {

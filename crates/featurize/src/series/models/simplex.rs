@@ -16,26 +16,25 @@ pub fn minimize(start: &[f64], bounds: &[(f64, f64)], mut value: impl FnMut(&[f6
     if count == 0 {
         return Vec::new();
     }
-    let within = |point: &mut Vec<f64>| {
+    let mut worth = |point: &mut [f64]| {
         for (number, (low, high)) in point.iter_mut().zip(bounds) {
             *number = number.max(*low).min(*high);
         }
-    };
-    let mut worth = |point: &[f64]| {
         let found = value(point);
         if found.is_nan() { f64::INFINITY } else { found }
     };
     let size = count as f64;
     let (expand, contract, shrink) = (1.0 + 2.0 / size, 0.75 - 0.5 / size, 1.0 - 1.0 / size);
+    let mut simplex: Vec<(f64, Vec<f64>)> = Vec::with_capacity(count + 1);
     let mut first = start.to_vec();
-    within(&mut first);
-    let mut simplex: Vec<(f64, Vec<f64>)> = vec![(worth(&first), first.clone())];
+    simplex.push((worth(&mut first), first));
     for at in 0..count {
-        let mut corner = first.clone();
+        let mut corner = simplex[0].1.clone();
         corner[at] = if corner[at] == 0.0 { STEP_FROM_ZERO } else { corner[at] * (1.0 + STEP) };
-        within(&mut corner);
-        simplex.push((worth(&corner), corner));
+        simplex.push((worth(&mut corner), corner));
     }
+    // Points that are tried, written over again and again.
+    let (mut centre, mut reflected, mut tried) = (vec![0.0; count], vec![0.0; count], vec![0.0; count]);
     for _ in 0..MOST_STEPS {
         if deviation(&simplex) < TOLERANCE {
             break;
@@ -45,37 +44,42 @@ pub fn minimize(start: &[f64], bounds: &[(f64, f64)], mut value: impl FnMut(&[f6
         put(&mut simplex, count, |one, other| one > other);
         let (best, worst) = (simplex[0].0, simplex[count].0);
         let second_worst = simplex[..count].iter().map(|(value, _)| *value).fold(f64::NEG_INFINITY, f64::max);
-        let mut centre = vec![0.0; count];
+        centre.fill(0.0);
         for (_, point) in &simplex[..count] {
             centre.iter_mut().zip(point).for_each(|(sum, number)| *sum += number);
         }
         centre.iter_mut().for_each(|sum| *sum /= size);
-        let mut from_centre = |to: &[f64], share: f64| {
-            let mut point: Vec<f64> =
-                centre.iter().zip(to).map(|(centre, to)| centre + share * (to - centre)).collect();
-            within(&mut point);
-            (worth(&point), point)
+        let mut from_centre = |to: &[f64], share: f64, point: &mut [f64]| {
+            for ((number, centre), to) in point.iter_mut().zip(&centre).zip(to) {
+                *number = centre + share * (to - centre);
+            }
+            worth(point)
         };
-        let reflected = from_centre(&simplex[count].1, -1.0);
-        let accepted = if reflected.0 < best {
-            let expanded = from_centre(&reflected.1, expand);
-            Some(if expanded.0 < reflected.0 { expanded } else { reflected })
-        } else if reflected.0 < second_worst {
-            Some(reflected)
-        } else if reflected.0 < worst {
-            Some(from_centre(&reflected.1, contract)).filter(|outside| outside.0 <= reflected.0)
+        let of_reflected = from_centre(&simplex[count].1, -1.0, &mut reflected);
+        // What is accepted in place of the worst corner: the point that was tried last, or the reflected one.
+        let accepted = if of_reflected < best {
+            let expanded = from_centre(&reflected, expand, &mut tried);
+            Some(if expanded < of_reflected { (expanded, &tried) } else { (of_reflected, &reflected) })
+        } else if of_reflected < second_worst {
+            Some((of_reflected, &reflected))
+        } else if of_reflected < worst {
+            let outside = from_centre(&reflected, contract, &mut tried);
+            Some((outside, &tried)).filter(|_| outside <= of_reflected)
         } else {
-            Some(from_centre(&reflected.1, -contract)).filter(|inside| inside.0 < worst)
+            let inside = from_centre(&reflected, -contract, &mut tried);
+            Some((inside, &tried)).filter(|_| inside < worst)
         };
         match accepted {
-            Some(corner) => simplex[count] = corner,
+            Some((value, point)) => {
+                simplex[count].0 = value;
+                simplex[count].1.copy_from_slice(point);
+            }
             None => {
                 let (best, others) = simplex.split_at_mut(1);
                 for (corner_value, corner) in others {
                     for (number, towards) in corner.iter_mut().zip(&best[0].1) {
                         *number = towards + shrink * (*number - towards);
                     }
-                    within(corner);
                     *corner_value = worth(corner);
                 }
             }

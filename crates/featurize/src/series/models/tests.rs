@@ -33,6 +33,31 @@ fn what_was_fitted_before_changes_nothing() {
 }
 
 #[test]
+fn a_model_is_fitted_again_when_the_series_has_so_many_periods_more() {
+    let values = seasonal(60);
+    for model in [Forecaster::Ets { season: 12, refit_every: 7 }, Forecaster::Theta { season: 12, refit_every: 7 }] {
+        let mut known: Option<Fitted> = None;
+        for cutoff in 7..=values.len() {
+            model.forecast(&values[..cutoff], 1, &mut known);
+            let fitted = known.as_ref().unwrap().values.len();
+            // With 24 values the season is known, which numbers of the first 21 do not know.
+            let expected = if (24..28).contains(&cutoff) { cutoff } else { cutoff - cutoff % 7 };
+            assert_eq!(fitted, expected, "{model:?} at {cutoff}");
+        }
+    }
+}
+
+#[test]
+fn what_was_fitted_to_other_values_is_not_used() {
+    let (values, others) = (seasonal(40), seasonal(80)[40..].to_vec());
+    for model in ALL {
+        let mut known = None;
+        model.forecast(&others, 3, &mut known);
+        assert_eq!(model.forecast(&values, 3, &mut known), model.forecast(&values, 3, &mut None), "{model:?}");
+    }
+}
+
+#[test]
 fn gaps_lie_on_a_line_and_silence_moves_the_forecast_on() {
     let values = seasonal(40);
     let mut gappy = values.clone();

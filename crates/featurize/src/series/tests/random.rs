@@ -140,6 +140,51 @@ fn periods_of_all_lengths_are_proved() {
 }
 
 #[test]
+fn open_days_are_proved() {
+    // Besides weekends: Thanksgiving, Christmas, New Year, the birthday of Martin Luther King and that of Washington.
+    let closed = [19_684, 19_716, 19_723, 19_737, 19_772];
+    let is_open = |day: &i32| (day + 3).rem_euclid(7) < 5 && !closed.contains(day);
+    for (seed, gaps) in [(1, "keep"), (2, "{fill: {units: 0}}"), (3, "keep")] {
+        let mut random = spec::random::Random::new(seed, 5);
+        let (mut store, mut day, mut units) = (Vec::new(), Vec::new(), Vec::new());
+        for one in 0..3i64 {
+            // 2023-11-01 and so on
+            for at in (19_662..19_790).filter(is_open) {
+                if at > 19_670 && random.below(15) == 0 {
+                    continue;
+                }
+                store.push(one);
+                day.push(at);
+                units.push(random.below(40) as f64);
+            }
+        }
+        let mut table = df!("store" => store, "units" => units).unwrap();
+        table.with_column(Series::new("week".into(), day).cast(&DataType::Date).unwrap().into()).unwrap();
+        let features = [
+            "last: {lag: {of: units, periods: 1}}",
+            "week_before: {lag: {of: units, periods: 5, counted_from: target}}",
+            "mean: {mean: {of: units, window: 10d, lag: 5d}}",
+            "smooth: {ewm_mean: {of: units, halflife: 3}}",
+            "all: {sum: {of: units, window: 5d, by: []}}",
+            "age: tenure",
+            "since: {recency: {of: units, where: units > 20}}",
+            "valentine: {holidays: {on: [02-14]}}",
+            "theta: {theta: {of: units, season: 5, refit_every: 5}}",
+        ];
+        let dated = if seed == 2 { "end" } else { "start" };
+        let rules = format!(
+            "{{by: store, every: 1d, horizon: 4, gaps: {gaps}, active_within: 5d, dated: {dated}, closed: {{weekdays: [sat, sun], \
+             country: US, on: [2023-12-24, 12-24]}}}}"
+        );
+        let spec = spec_of(&rules, &features);
+        let tables = vec![("sales", table)];
+        let drawn = built(&spec, &tables);
+        let proof = proved(&spec, &tables, &drawn).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+        assert!(proof.pairs > 100, "seed {seed}: {proof:?}");
+    }
+}
+
+#[test]
 fn minutes_are_periods_of_timestamps() {
     let mut meter = Vec::new();
     let (mut at, mut load) = (Vec::new(), Vec::new());

@@ -57,6 +57,34 @@ fn weeks_that_cannot_be() {
 }
 
 #[test]
+fn rows_of_closed_days() {
+    let daily = |closed: &str| format!("{{by: store, every: 1d, horizon: 2, closed: {closed}}}");
+    assert_eq!(
+        refused(
+            &daily("{weekdays: [sat, sun]}"),
+            &[LAST],
+            &weeks(["2024-01-04", "2024-01-05", "2024-01-06", "2024-01-08", "2024-01-09"])
+        ),
+        "table 'sales': row 3 (series 7, 2024-01-06) is of a closed day; correct 'series.closed', or the date in clean.yaml; a \
+         filter there takes out what happens on closed days"
+    );
+    let open = weeks(["2024-01-02", "2024-01-03", "2024-01-04", "2024-01-05", "2024-01-08"]);
+    assert_eq!(
+        refused(&daily("{weekdays: [sat, sun], on: [2024-01-01]}"), &[LAST], &open),
+        "series.closed: the listed days end with 2024-01-01, but 2024-01-10 is to be predicted; add the next one after the \
+         horizon, so that none is missing"
+    );
+    for closed in ["{weekdays: [sat, sun], on: [01-01]}", "{weekdays: [sat, sun], on: [2024-01-01, 2024-07-04]}"] {
+        let drawn = set(&spec_of(&daily(closed), &[LAST]), &open).unwrap();
+        assert_eq!(drawn.scoring.column("week").unwrap().get(1).unwrap().to_string(), "2024-01-10");
+    }
+    assert!(
+        read(&text(&daily("{weekdays: [saturday]}"), UNITS, &[LAST])).unwrap_err().to_string().contains("saturday"),
+        "a day is one of seven words"
+    );
+}
+
+#[test]
 fn negative_labels() {
     let tables = five([Some(1.0), Some(-2.0), Some(4.0), Some(8.0), Some(16.0)]);
     assert_eq!(
@@ -88,6 +116,13 @@ fn features_that_would_look_ahead() {
         of("x: {mean: {of: units, window: 4w, lag: 2w, counted_from: target}}"),
         "feature 'x': the window ends 2 periods before the one that is predicted, and is not over at the cutoff when that is 4 \
          periods ahead; write `lag: 3w` or more, or `counted_from: cutoff`"
+    );
+    // The rows of the series themselves, asked by the week that is predicted, are the labels.
+    assert_eq!(
+        of("x: {lookup: {of: sales, on: [store, week], take: units, missing: keep}}"),
+        "feature 'x': table 'sales' holds the series themselves, later periods and their labels among them; use earlier \
+         periods, such as {lag: {of: units, periods: 1}}; if 'units' is known in advance, name it under series.known_ahead and \
+         write {sql: units}"
     );
     assert_eq!(
         refused("{by: store, every: 1w, horizon: 1, known_ahead: units}", &[LAST], &whole()),
