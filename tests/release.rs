@@ -376,6 +376,35 @@ fn more_data_keep_and_stop_end_by_the_contract() {
 }
 
 #[test]
+fn a_fixed_test_is_looked_at_once() {
+    let project = compared(&Traffic { signs: [100, 103], ..BETTER }, "test: fixed\nleast_keys: 1000");
+    release(&project, &[]).exits(0).says("propose v3, champion v1 by ").says("archive it: at the planned number of visitors");
+    let entry = last(&project);
+    // More visitors come, and by then chance has made a difference.
+    Traffic { signs: [100, 200], ..BETTER }.sealed(&project);
+    release(&project, &[])
+        .exits(0)
+        .says("release p: the only look of a fixed test was taken; ")
+        .says("archive it: at the planned number of visitors");
+    assert_eq!(last(&project), entry);
+    // What would be found is still shown to those who ask.
+    assert!(release(&project, &["--dry-run"]).stdout()[0].starts_with("verdict     promote"));
+}
+
+#[test]
+fn a_comparison_begins_anew_where_the_spec_says_so() {
+    // For eight days one of twenty visitors got the new version, then one of ten.
+    let project = compared(&Traffic { visitors: [9000, 450], ..BETTER }, "");
+    let stops = release(&project, &[]);
+    stops.exits(1).says("stop: sample ratio").says("as 'since' in release.yaml");
+    project.write(
+        "resources/p/release.yaml",
+        "arms: {production: 0.9, staging: 0.1}\nprimary: {outcome: contract}\nsince: 2999-01-01\n",
+    );
+    release(&project, &[]).exits(75).says("no request has reached the arms 'production', 'staging' yet");
+}
+
+#[test]
 fn what_cannot_be_judged_yet_says_what_is_missing() {
     let project = compared(&Traffic { versions: ["v2", "v3"], ..BETTER }, "");
     release(&project, &[]).exits(75).says("arm 'production' answered last with v2, but v1 is in production");

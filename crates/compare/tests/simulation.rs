@@ -9,12 +9,12 @@ use testkit::Random;
 const DAY: i64 = 86_400_000_000;
 const DAYS: i64 = 28;
 
-/// A visitor: when it came, which arm it got, and when it signed.
+/// A visitor: when it came, which arm it got, and when it signed, for how much.
 struct Visitor {
     key: String,
     came: i64,
     challenger: bool,
-    signed: Option<i64>,
+    signed: Option<(i64, f64)>,
 }
 
 struct World {
@@ -23,7 +23,12 @@ struct World {
     share: u64,
     /// How many of ten thousand sign, in the control and with the challenger.
     rates: [u64; 2],
+    /// What a signature is worth: each of these is as likely.
+    worth: &'static [f64],
 }
+
+/// Where it only counts whether somebody signs.
+const ONE: &[f64] = &[1.0];
 
 impl World {
     /// Four weeks of visitors, in order of their arrival. They sign up to three days later.
@@ -35,7 +40,7 @@ impl World {
                 let challenger = random.below(1000) < self.share;
                 let came = day * DAY + (number as i64) * (DAY / self.per_day as i64);
                 let signs = random.below(10_000) < self.rates[usize::from(challenger)];
-                let signed = signs.then(|| came + random.below(3 * 86_400) as i64 * 1_000_000);
+                let signed = signs.then(|| (came + random.below(3 * 86_400) as i64 * 1_000_000, random.of(self.worth)));
                 visitors.push(Visitor { key: format!("{day}-{number}"), came, challenger, signed });
             }
         }
@@ -66,8 +71,8 @@ fn look(spec: &CompareSpec, visitors: &[Visitor], day: i64) -> Judgement {
         },
         |take| {
             for visitor in here {
-                if let Some(time) = visitor.signed.filter(|time| *time < now) {
-                    take(OutcomeRow { time, request_id: None, key: Some(&visitor.key), name: "sign", value: 1.0 });
+                if let Some((time, value)) = visitor.signed.filter(|(time, _)| *time < now) {
+                    take(OutcomeRow { time, request_id: None, key: Some(&visitor.key), name: "sign", value });
                 }
             }
             Ok(())
@@ -121,7 +126,7 @@ fn spec(more: &str) -> CompareSpec {
 fn equal_arms_that_are_looked_at_every_day_are_hardly_ever_told_apart() {
     for rate in [1000, 300] {
         // Without a least improvement, so that nothing but the test keeps a challenger from being promoted.
-        let world = World { per_day: 60, share: 300, rates: [rate, rate] };
+        let world = World { per_day: 60, share: 300, rates: [rate, rate], worth: ONE };
         let ends = run(&spec("least_improvement: 0"), &world, 1000);
         // α is 0.05 for both directions together.
         assert!(ends.promoted + ends.kept <= 50, "{ends:?}");
@@ -133,8 +138,21 @@ fn equal_arms_that_are_looked_at_every_day_are_hardly_ever_told_apart() {
 }
 
 #[test]
+fn equal_arms_are_hardly_ever_told_apart_by_sums_that_few_visitors_have() {
+    // Of a thousand visitors the smaller arm gets a hundred, of whom one or two buy something: often none for days.
+    let text = "arms: {production: 0.9, staging: 0.1}\nprimary: {outcome: sign, measure: mean}\nleast_improvement: 0\n";
+    let spec = spec::parse(text, std::path::Path::new("release.yaml"), &Default::default()).expect("a spec").spec;
+    for (rate, worth) in [(100, ONE), (200, &[5.0, 8.0, 10.0, 12.0, 20.0, 40.0, 90.0, 400.0][..])] {
+        let world = World { per_day: 100, share: 100, rates: [rate, rate], worth };
+        let ends = run(&spec, &world, 1000);
+        assert!(ends.promoted + ends.kept <= 50, "{rate}: {ends:?}");
+        assert!(ends.misused > 120, "{rate}: {ends:?}");
+    }
+}
+
+#[test]
 fn a_better_version_is_found() {
-    let world = World { per_day: 60, share: 300, rates: [1000, 2000] };
+    let world = World { per_day: 60, share: 300, rates: [1000, 2000], worth: ONE };
     let ends = run(&spec(""), &world, 200);
     assert!(ends.promoted >= 180 && ends.kept == 0, "{ends:?}");
 }
@@ -142,7 +160,7 @@ fn a_better_version_is_found() {
 #[test]
 fn a_small_lift_is_found_with_the_traffic_that_the_docs_name() {
     // Of 100 visitors 10 sign, with the better version 12: docs/releasing.md names the visitors that this takes.
-    let world = World { per_day: 17_000 / DAYS as u64, share: 500, rates: [1000, 1200] };
+    let world = World { per_day: 17_000 / DAYS as u64, share: 500, rates: [1000, 1200], worth: ONE };
     let text = "arms: {production: 0.5, staging: 0.5}\nprimary: {outcome: sign}\n";
     let spec = spec::parse(text, std::path::Path::new("release.yaml"), &Default::default()).expect("a spec").spec;
     let ends = run(&spec, &world, 40);
