@@ -376,6 +376,25 @@ fn more_data_keep_and_stop_end_by_the_contract() {
 }
 
 #[test]
+fn files_that_are_no_text_are_named_with_their_place_and_the_way_out() {
+    let project = three_versions();
+    let with = |path: &str, at: usize, arguments: &[&str], says: &str| {
+        let whole = std::fs::read(project.at(path)).unwrap_or_default();
+        let mut broken = whole.clone();
+        broken.insert(at.min(whole.len()), 0xff);
+        project.write(path, &broken);
+        release(&project, arguments).exits(2).says(&format!("{path}:{says}"));
+        project.write(path, &whole);
+    };
+    let promote = ["--promote", "v2", "--why", "x"];
+    with("data/models/p/decisions.jsonl", 9, &["--list"], "1:10: not UTF-8; restore the file from a backup; the tools only");
+    with("data/models/p/v2/evidence.json", 0, &promote, "1:1: not UTF-8; the file was changed by another program; run its");
+    with(".env", 0, &["--list"], "1:1: not UTF-8; save the file as UTF-8");
+    with("data/processed/p/features/latest", 0, &["--compare", "v1", "v2"], "1:1: not UTF-8; restore the file from a backup, or");
+    release(&project, &promote).exits(0);
+}
+
+#[test]
 fn a_fixed_test_is_looked_at_once() {
     let project = compared(&Traffic { signs: [100, 103], ..BETTER }, "test: fixed\nleast_keys: 1000");
     release(&project, &[]).exits(0).says("propose v3, champion v1 by ").says("archive it: at the planned number of visitors");

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use artifact::{LATEST, Snapshot};
 use journal::Journal;
@@ -270,6 +270,11 @@ impl Pipeline {
                 None
             }
             Ok(Some(current)) => {
+                let before = now.as_ref().and_then(|now| Some(now.deployment.taking_over()?.version));
+                // It may have answered in another arm before.
+                if let Some(new) = current.deployment.taking_over().filter(|new| Some(new.version) != before) {
+                    new.speed.begin(Instant::now());
+                }
                 let arms = current.deployment.arms.iter();
                 let arms: Vec<String> = arms.map(|arm| format!("{} {}", arm.name, arm.arm.version)).collect();
                 *self.current.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(current));
