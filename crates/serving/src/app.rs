@@ -17,7 +17,7 @@ use crate::jobs::Jobs;
 use crate::metrics::Metrics;
 use crate::options::Options;
 use crate::pipeline::Pipeline;
-use crate::problems::{LOG, MODEL, RESULTS, ROWS};
+use crate::problems::{LOG, MASK, MODEL, RESULTS, ROWS};
 use crate::refusal::Refusal;
 use crate::sessions::Sessions;
 use crate::tls::Certificates;
@@ -112,6 +112,7 @@ impl App {
             self.look(pipeline, MODEL, || pipeline.refresh(&self.root, &self.metrics));
             self.look(pipeline, LOG, || takeover::log(pipeline));
             self.look(pipeline, RESULTS, || pipeline.refresh_results(&self.root));
+            self.look(pipeline, MASK, || pipeline.check_masks());
         }
     }
 

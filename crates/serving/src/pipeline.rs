@@ -10,13 +10,13 @@ use journal::Journal;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::histogram::Histogram;
 use score::{Log, Registry};
-use spec::{Environment, Error, Name, Result, Root, Tool};
+use spec::{Environment, Error, Name, Result, Root, Tool, did_you_mean};
 
 use crate::arm::Arm;
 use crate::deployment::{self, Deployment};
 use crate::masking::Masking;
 use crate::metrics::{ArmMetrics, Metrics};
-use crate::problems::{MODEL, Problems, RESULTS, ROWS};
+use crate::problems::{MASK, MODEL, Problems, RESULTS, ROWS};
 use crate::raw::{MadeOf, Raw};
 use crate::refusal::Refusal;
 use crate::results::{Relation, Results, Source};
@@ -177,6 +177,33 @@ impl Pipeline {
                 None
             }
             Err(error) => self.failed(ROWS, error.context("features of rows")),
+        }
+    }
+
+    /// Looks whether each mask hides a column: one whose name no column has leaves what was meant as it is. Returns what is wrong
+    /// for the first time.
+    pub fn check_masks(&self) -> Option<Error> {
+        let (current, raw) = (self.current()?, self.raw());
+        // Which columns rows have is not known yet.
+        if self.spec.mask.is_empty() || self.has_rows() && raw.is_none() {
+            return None;
+        }
+        let of_requests = ["key", "unit"].into_iter();
+        let of_versions = current.deployment.versions().flat_map(|arm| {
+            let manifest = arm.manifest();
+            let features = manifest.features.iter().map(|feature| &feature.name);
+            [Some(&manifest.entity), manifest.time.as_ref()].into_iter().flatten().chain(features).map(String::as_str)
+        });
+        let known: Vec<&str> = of_requests.chain(of_versions).chain(raw.iter().flat_map(|raw| raw.columns())).collect();
+        match self.spec.mask.names().find(|name| !known.contains(name)) {
+            None => {
+                self.problems.solved(MASK);
+                None
+            }
+            Some(name) => {
+                let error = Error::cannot_run(format!("mask: no column '{name}', so it hides nothing"));
+                self.failed(MASK, error.hint(did_you_mean(name, known)))
+            }
         }
     }
 
