@@ -38,15 +38,23 @@ pub struct Difference {
 /// How large the differences are that the mixture expects, in sizes of the difference to be found.
 const SCALES: [f64; 3] = [1.0, 4.0, 16.0];
 
+/// Keys that each arm needs: of fewer the variance is hardly known. A rate brings its own.
+fn least(measure: Measure) -> u64 {
+    match measure {
+        Measure::Rate => 2,
+        Measure::Mean => 20,
+    }
+}
+
 /// Compares two arms at this look. `tau`: the size of difference to be found, in the unit of the mean.
 ///
-/// Fewer than two keys in an arm, no variation, or a `tau` that is not above 0 say nothing: `p` is 1 and the interval has
-/// no ends.
+/// Fewer than two keys in an arm (of means 20), no variation, or a `tau` that is not above 0 say nothing: `p` is 1 and the
+/// interval has no ends.
 pub fn test(measure: Measure, control: &Sample, challenger: &Sample, alpha: f64, tau: f64) -> Difference {
     let value = challenger.mean - control.mean;
     let of_arms = [control, challenger].into_iter().zip(variances(measure, [control, challenger]));
     let variance: f64 = of_arms.map(|(arm, variance)| variance / arm.keys as f64).sum();
-    let usable = control.keys > 1 && challenger.keys > 1 && variance > 0.0 && variance.is_finite();
+    let usable = control.keys.min(challenger.keys) >= least(measure) && variance > 0.0 && variance.is_finite();
     if !(usable && tau > 0.0 && tau.is_finite()) {
         return Difference { value, low: f64::NEG_INFINITY, high: f64::INFINITY, p: 1.0 };
     }
@@ -154,6 +162,9 @@ mod tests {
         }
         let constant = Sample { keys: 50, mean: 2.0, variance: 0.0 };
         assert_eq!(test(Measure::Mean, &constant, &constant, 0.05, 0.1).p, 1.0);
+        // Of three the variance may look like nothing.
+        let near = |mean: f64| Sample { keys: 3, mean, variance: 1e-9 };
+        assert_eq!(test(Measure::Mean, &near(1.0), &near(2.0), 0.05, 0.1).p, 1.0);
         // Nobody of a hundred bought anything yet, which of buyers of one in a hundred happens to more than every third arm: that
         // says no more than it would if one of them had bought.
         let buyers = |hits: u64, keys: u64| {

@@ -151,6 +151,15 @@ fn equal_arms_are_hardly_ever_told_apart_by_sums_that_few_visitors_have() {
 }
 
 #[test]
+fn equal_arms_of_few_visitors_are_hardly_ever_told_apart() {
+    let text = "arms: {production: 0.5, staging: 0.5}\nprimary: {outcome: sign, measure: mean}\nleast_keys: 2\nleast_improvement: 0\n";
+    let spec = spec::parse(text, std::path::Path::new("release.yaml"), &Default::default()).expect("a spec").spec;
+    let world = World { per_day: 4, share: 500, rates: [10_000; 2], worth: &[1.0, 2.0, 2.0, 3.0, 3.0, 3.0, 4.0, 9.0] };
+    let ends = run(&spec, &world, 1000);
+    assert!(ends.promoted + ends.kept <= 50, "{ends:?}");
+}
+
+#[test]
 fn a_better_version_is_found() {
     let world = World { per_day: 60, share: 300, rates: [1000, 2000], worth: ONE };
     let ends = run(&spec(""), &world, 200);
