@@ -185,12 +185,18 @@ impl App {
     }
 }
 
-/// The pipelines named, or all that have a `serve.yaml`.
+/// The pipelines named, each once, or all that have a `serve.yaml`.
 pub fn named_or_all(root: &Root, named: &[Name]) -> Result<Vec<Name>> {
-    match named {
-        [] => served(root),
-        named => Ok(named.to_vec()),
+    if named.is_empty() {
+        return served(root);
     }
+    let mut names: Vec<Name> = Vec::with_capacity(named.len());
+    for name in named {
+        if !names.contains(name) {
+            names.push(name.clone());
+        }
+    }
+    Ok(names)
 }
 
 /// The pipelines that have a `serve.yaml`.
