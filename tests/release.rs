@@ -411,6 +411,13 @@ fn a_fixed_test_is_looked_at_once() {
 }
 
 #[test]
+fn a_version_that_left_staging_for_a_newer_one_can_be_an_arm_by_its_name() {
+    let project = compared(&Traffic { versions: ["v1", "v2"], ..BETTER }, "");
+    assert_eq!(stages(&project)[1], "v2 archived");
+    release(&project, &[]).exits(0).says("propose v2, champion v1 by ").says("promote it: of 1,000 visitors with v2 20 % had");
+}
+
+#[test]
 fn a_comparison_begins_anew_where_the_spec_says_so() {
     // For eight days one of twenty visitors got the new version, then one of ten.
     let project = compared(&Traffic { visitors: [9000, 450], ..BETTER }, "");

@@ -133,9 +133,10 @@ fn is_over(context: &Context, found: &Judgement, champion: Version) -> Result<Op
     }
     let challenger: Version = found.challenger_version.parse()?;
     let entries = context.registry.decisions()?;
-    Ok(match ModelStage::of(challenger, &entries) {
-        Some(ModelStage::Archived) => Some(format!("the comparison is over: {challenger} is archived")),
-        Some(ModelStage::Refused) => Some(format!("there is nothing to compare: {challenger} did not pass its gate")),
+    // One that a newer version took out of staging may be an arm by its name.
+    Ok(match ModelStage::decided(challenger, &entries).map(|entry| entry.action) {
+        Some(Action::Archive) => Some(format!("the comparison is over: {challenger} is archived")),
+        Some(Action::Refuse) => Some(format!("there is nothing to compare: {challenger} did not pass its gate")),
         _ => None,
     })
 }
