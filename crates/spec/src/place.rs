@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use crate::{Error, Result, Root};
+use crate::{Result, Root};
 
 /// `file:line:column` of what `at` leads to in the spec at `path`, which is relative to `root`: keys of maps and, as
 /// numbers from 0, items of lists. The file alone if it does not lead anywhere.
