@@ -325,7 +325,8 @@ fn the_running_comparison_becomes_a_table() {
         .says("check 'comparison' failed: v2 against v1: stop: sample ratio: the arms did not get");
     // Once the version is given up, nobody is told of it any more.
     let train = project.read("resources/p/train.yaml");
-    let train = train.lines().filter(|line| !line.starts_with("seed")).fold(String::new(), |text, line| text + line + "\n");
+    let train =
+        train.lines().filter(|line| !line.starts_with("seed")).fold(String::new(), |text, line| text + line + "\n");
     project.write("resources/p/train.yaml", train + "seed: 1\n");
     project.run("train", ["p"]).exits(0);
     project.run("release", ["p", "--archive", "v2", "--why", "visitors were not divided"]).exits(0);

@@ -387,17 +387,35 @@ fn files_that_are_no_text_are_named_with_their_place_and_the_way_out() {
         project.write(path, &whole);
     };
     let promote = ["--promote", "v2", "--why", "x"];
-    with("data/models/p/decisions.jsonl", 9, &["--list"], "1:10: not UTF-8; restore the file from a backup; the tools only");
-    with("data/models/p/v2/evidence.json", 0, &promote, "1:1: not UTF-8; the file was changed by another program; run its");
+    with(
+        "data/models/p/decisions.jsonl",
+        9,
+        &["--list"],
+        "1:10: not UTF-8; restore the file from a backup; the tools only",
+    );
+    with(
+        "data/models/p/v2/evidence.json",
+        0,
+        &promote,
+        "1:1: not UTF-8; the file was changed by another program; run its",
+    );
     with(".env", 0, &["--list"], "1:1: not UTF-8; save the file as UTF-8");
-    with("data/processed/p/features/latest", 0, &["--compare", "v1", "v2"], "1:1: not UTF-8; restore the file from a backup, or");
+    with(
+        "data/processed/p/features/latest",
+        0,
+        &["--compare", "v1", "v2"],
+        "1:1: not UTF-8; restore the file from a backup, or",
+    );
     release(&project, &promote).exits(0);
 }
 
 #[test]
 fn a_fixed_test_is_looked_at_once() {
     let project = compared(&Traffic { signs: [100, 103], ..BETTER }, "test: fixed\nleast_keys: 1000");
-    release(&project, &[]).exits(0).says("propose v3, champion v1 by ").says("archive it: at the planned number of visitors");
+    release(&project, &[])
+        .exits(0)
+        .says("propose v3, champion v1 by ")
+        .says("archive it: at the planned number of visitors");
     let entry = last(&project);
     // More visitors come, and by then chance has made a difference.
     Traffic { signs: [100, 200], ..BETTER }.sealed(&project);
@@ -414,7 +432,10 @@ fn a_fixed_test_is_looked_at_once() {
 fn a_version_that_left_staging_for_a_newer_one_can_be_an_arm_by_its_name() {
     let project = compared(&Traffic { versions: ["v1", "v2"], ..BETTER }, "");
     assert_eq!(stages(&project)[1], "v2 archived");
-    release(&project, &[]).exits(0).says("propose v2, champion v1 by ").says("promote it: of 1,000 visitors with v2 20 % had");
+    release(&project, &[])
+        .exits(0)
+        .says("propose v2, champion v1 by ")
+        .says("promote it: of 1,000 visitors with v2 20 % had");
 }
 
 #[test]

@@ -121,9 +121,8 @@ fn a_column_that_drifted_in_features_and_requests_is_named_once() {
     project.write("people.csv", rows);
     up_to_features(&project);
     let server = testkit::Serve::start(&project, &[]);
-    let features: Vec<serde_json::Value> = (0..400)
-        .map(|n| serde_json::json!({"age": 20 + n % 50, "income": 5.0 + f64::from(n) / 400.0}))
-        .collect();
+    let features: Vec<serde_json::Value> =
+        (0..400).map(|n| serde_json::json!({"age": 20 + n % 50, "income": 5.0 + f64::from(n) / 400.0})).collect();
     let asked = serde_json::json!({"features": features});
     server.client().post("/api/v1/pipelines/p/predictions", &asked).has_status(200);
     assert_eq!(server.stop().0, Some(0));

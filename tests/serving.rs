@@ -344,7 +344,11 @@ fn results_are_found_by_columns_and_keys_in_every_format() {
         let refused = client.get(&format!("/api/v1/results/{key}?pipeline=p")).has_status(404).json();
         assert_eq!(refused["error"]["column"], "id", "{key}");
         assert_eq!(client.get(&format!("/api/v1/results/{key}/history?pipeline=p")).status, 404, "{key}");
-        assert_eq!(client.get(&format!("/pipelines/p/results/one?key={}", key.replace('+', "%2B"))).status, 404, "{key}");
+        assert_eq!(
+            client.get(&format!("/pipelines/p/results/one?key={}", key.replace('+', "%2B"))).status,
+            404,
+            "{key}"
+        );
     }
     assert_eq!(client.get("/api/v1/results/0420?pipeline=p").json()["error"]["nearest"], "420");
     // Who has any answer still hears that there is none.

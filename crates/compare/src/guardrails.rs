@@ -83,6 +83,7 @@ fn secondary(outcome: &Outcome, worse_by: f64, alpha: f64, control: &Sample, cha
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Measure;
 
     fn arm(failed: u64, requests: u64, latencies: Vec<u32>) -> ArmCounts {
         ArmCounts {

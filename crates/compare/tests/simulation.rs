@@ -48,8 +48,8 @@ impl World {
     }
 }
 
-/// The look at the end of `day`.
-fn look(spec: &CompareSpec, visitors: &[Visitor], day: i64) -> Judgement {
+/// The look at the end of `day`; `None` if an arm has had no visitor yet.
+fn look(spec: &CompareSpec, visitors: &[Visitor], day: i64) -> Option<Judgement> {
     let now = (day + 1) * DAY;
     let here = &visitors[..visitors.partition_point(|visitor| visitor.came < now)];
     let counts = Counts::of(
@@ -78,7 +78,7 @@ fn look(spec: &CompareSpec, visitors: &[Visitor], day: i64) -> Judgement {
             Ok(())
         },
     );
-    judge(spec, &counts.expect("both arms answer every day"))
+    Some(judge(spec, &counts.ok()?))
 }
 
 /// How many of the comparisons ended in each way.
@@ -99,7 +99,7 @@ fn run(spec: &CompareSpec, world: &World, comparisons: u64) -> Ends {
         let visitors = world.visitors(1_000 + number);
         let (mut misused, mut last) = (false, Verdict::MoreData);
         for day in 0..DAYS {
-            let found = look(spec, &visitors, day);
+            let Some(found) = look(spec, &visitors, day) else { continue };
             misused |= found.arms[0].primary.fixed.p < spec.alpha;
             last = found.verdict;
             if last != Verdict::MoreData {
@@ -144,9 +144,9 @@ fn equal_arms_are_hardly_ever_told_apart_by_sums_that_few_visitors_have() {
     let spec = spec::parse(text, std::path::Path::new("release.yaml"), &Default::default()).expect("a spec").spec;
     for (rate, worth) in [(100, ONE), (200, &[5.0, 8.0, 10.0, 12.0, 20.0, 40.0, 90.0, 400.0][..])] {
         let world = World { per_day: 100, share: 100, rates: [rate, rate], worth };
-        let ends = run(&spec, &world, 1000);
-        assert!(ends.promoted + ends.kept <= 50, "{rate}: {ends:?}");
-        assert!(ends.misused > 120, "{rate}: {ends:?}");
+        let ends = run(&spec, &world, 200);
+        assert!(ends.promoted + ends.kept <= 10, "{rate}: {ends:?}");
+        assert!(ends.misused > 24, "{rate}: {ends:?}");
     }
 }
 
@@ -155,8 +155,8 @@ fn equal_arms_of_few_visitors_are_hardly_ever_told_apart() {
     let text = "arms: {production: 0.5, staging: 0.5}\nprimary: {outcome: sign, measure: mean}\nleast_keys: 2\nleast_improvement: 0\n";
     let spec = spec::parse(text, std::path::Path::new("release.yaml"), &Default::default()).expect("a spec").spec;
     let world = World { per_day: 4, share: 500, rates: [10_000; 2], worth: &[1.0, 2.0, 2.0, 3.0, 3.0, 3.0, 4.0, 9.0] };
-    let ends = run(&spec, &world, 1000);
-    assert!(ends.promoted + ends.kept <= 50, "{ends:?}");
+    let ends = run(&spec, &world, 400);
+    assert!(ends.promoted + ends.kept <= 20, "{ends:?}");
 }
 
 #[test]

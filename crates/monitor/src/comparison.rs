@@ -73,7 +73,6 @@ fn is_over(job: &Job<Monitor>, found: &Judgement) -> Result<Option<String>> {
     }
     let challenger: Version = found.challenger_version.parse()?;
     let entries = registry.decisions()?;
-    let is_archived =
-        ModelStage::decided(challenger, &entries).is_some_and(|entry| entry.action == Action::Archive);
+    let is_archived = ModelStage::decided(challenger, &entries).is_some_and(|entry| entry.action == Action::Archive);
     Ok(is_archived.then(|| format!("the last comparison is over: {challenger} is archived")))
 }

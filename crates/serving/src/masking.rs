@@ -86,7 +86,8 @@ mod tests {
         assert_eq!(masking.key("email", "a@b.de".into()), hash);
         assert_eq!(masking.key("id", 7.into()), 7);
         // What is masked as a key is masked in its own column, too.
-        let spec = ServeSpec::parse("mask: {key: remove, phone: remove}\n", Path::new("s"), &Default::default()).unwrap();
+        let spec =
+            ServeSpec::parse("mask: {key: remove, phone: remove}\n", Path::new("s"), &Default::default()).unwrap();
         let masking = Masking::new(&spec);
         let inputs = ["id", "phone", "city"].map(|column| masking.input("id", column, "x".into()));
         assert_eq!(inputs, [Value::Null, Value::Null, "x".into()]);

@@ -161,7 +161,8 @@ mod tests {
     fn what_is_recent_is_not_all_and_what_was_before_the_beginning_is_neither() {
         let speed = Speed::default();
         let began = Instant::now();
-        let answered = |count: u64, failed: bool| (0..count).for_each(|_| speed.answered(Duration::from_millis(1), failed));
+        let answered =
+            |count: u64, failed: bool| (0..count).for_each(|_| speed.answered(Duration::from_millis(1), failed));
         let recent = |seconds: u64| {
             let counted = speed.recent(began + Duration::from_secs(seconds));
             (counted.answers, counted.errors)

@@ -169,7 +169,8 @@ mod tests {
         assert_eq!(stored.values(stored.find(&Cell::Int(8)).unwrap()), [2.0]);
         assert_eq!(stored.find(&key("8")).unwrap_err().message, "a key of 'id' is a whole number, not a text");
         let typed = ["8", "-8", "18446744073709551615", "007", "a", ""].map(|text| stored.key_of(text));
-        assert_eq!(typed, [8.into(), (-8).into(), u64::MAX.into(), "007".into(), "a".into(), "".into()]);
+        let expected: [Value; 6] = [8.into(), (-8).into(), u64::MAX.into(), "007".into(), "a".into(), "".into()];
+        assert_eq!(typed, expected);
         let table = df!("id" => ["7", "8"], "x" => [1.0, 2.0]).unwrap();
         let texts = Stored::new(&table, &[Feature::numeric("x")], "id", None).unwrap();
         assert_eq!(texts.key_of("8"), "8");

@@ -99,10 +99,7 @@ fn a_changed_line_is_named_by_every_reader() {
     std::fs::write(&path, [text.as_bytes(), b"{\xff\n"].concat()).unwrap();
     assert_eq!(
         registry.production().unwrap_err().to_string(),
-        format!(
-            "{}:4:2: not UTF-8; restore the file from a backup; the tools only ever append to it",
-            path.display()
-        )
+        format!("{}:4:2: not UTF-8; restore the file from a backup; the tools only ever append to it", path.display())
     );
     // Half a line may end within a character.
     std::fs::write(&path, [text.as_bytes(), &"{\"why\":\"ü".as_bytes()[..9]].concat()).unwrap();

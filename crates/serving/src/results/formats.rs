@@ -62,7 +62,8 @@ impl Format {
             let mut parameters = part.split(';').map(str::trim);
             let name = parameters.next().unwrap_or_default().to_ascii_lowercase();
             let weight = parameters.filter_map(|parameter| parameter.split_once('='));
-            let weight = weight.filter(|(name, _)| name.eq_ignore_ascii_case("q")).find_map(|(_, weight)| weight.parse().ok());
+            let weight =
+                weight.filter(|(name, _)| name.eq_ignore_ascii_case("q")).find_map(|(_, weight)| weight.parse().ok());
             let weight = weight.unwrap_or(1.0f32);
             (name, weight)
         };

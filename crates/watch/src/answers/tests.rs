@@ -78,9 +78,13 @@ fn times_are_read_as_clients_write_them() {
         let read = of_rows(&log, "the log", &keys(Some("day")), &["score".to_owned()], 100).unwrap();
         (read.column("day").unwrap().get(0).unwrap().to_string(), unknown_rows(&read))
     };
-    for text in
-        ["2024-02-29T12:30:00", "2024-02-29 12:30:00", "2024-02-29T12:30:00.000000Z", "2024-02-29T21:30+09:00", "2024-02-29T12:30"]
-    {
+    for text in [
+        "2024-02-29T12:30:00",
+        "2024-02-29 12:30:00",
+        "2024-02-29T12:30:00.000000Z",
+        "2024-02-29T21:30+09:00",
+        "2024-02-29T12:30",
+    ] {
         assert_eq!(read(text), ("2024-02-29 12:30:00".to_owned(), 0), "{text}");
     }
     assert_eq!(read("1970-01-02"), ("1970-01-02 00:00:00".to_owned(), 0));

@@ -210,7 +210,8 @@ fn a_prediction_of_0_has_an_expected_error_and_a_label_of_0_leaves_a_percentage_
         let expected = Expected::of(Task::Regression, metric, &reference, None);
         expected.of_rows(&[&outcome(predicted), &outcome(predicted)]).unwrap().0.value(metric, None)
     };
-    let close = |found: Option<f64>, value: f64| assert!((found.unwrap() - value).abs() < 1e-12, "{found:?}, not {value}");
+    let close =
+        |found: Option<f64>, value: f64| assert!((found.unwrap() - value).abs() < 1e-12, "{found:?}, not {value}");
     close(of(Metric::Mape, labels.clone(), 0.0), 1.0);
     close(of(Metric::Mape, labels.clone(), 1.0), 0.25);
     close(of(Metric::Mae, labels.clone(), 0.0), 3.0);
