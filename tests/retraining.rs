@@ -126,7 +126,7 @@ fn a_column_that_drifted_in_features_and_requests_is_named_once() {
     let asked = serde_json::json!({"features": features});
     server.client().post("/api/v1/pipelines/p/predictions", &asked).has_status(200);
     assert_eq!(server.stop().0, Some(0));
-    project.run("monitor", ["p"]).exits(0).says("drift of 'scoring'").says("drift_requests: of ");
+    project.run("monitor", ["p"]).exits(0).says("monitor p: drift: of ").says("drift_requests: of ");
     let ran = project.run("train", ["p"]);
     ran.exits(0).says("runs because drift of income");
     assert!(!ran.to_string().contains("income, income"), "{ran}");
