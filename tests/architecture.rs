@@ -45,9 +45,9 @@ fn allowed(package: &str) -> Vec<&'static str> {
         "sources" => vec!["spec", "artifact", "store", "net", "values", "demo", "postgresql", "mysql"],
         // Reports the versions of a registry, and judges what they do on live traffic.
         "tracking" => vec!["spec", "net", "score"],
-        "compare" => vec!["spec", "artifact"],
+        "compare" => vec!["spec", "artifact", "values"],
         // What a model learned from is what its rows are compared with; what is found has a priority.
-        "watch" => vec!["spec", "artifact", "score", "alert"],
+        "watch" => vec!["spec", "artifact", "values", "score", "alert"],
         // Reads all that the others wrote: tables, decisions and runs; shows it on pages, and copies it to stores.
         "inventory" => vec!["spec", "artifact", "pages", "score", "store", "watch"],
         // Pages show what the registry says; databases are reached as sources reach them.

@@ -323,6 +323,17 @@ fn the_running_comparison_becomes_a_table() {
         .run("monitor", ["p"])
         .exits(1)
         .says("check 'comparison' failed: v2 against v1: stop: sample ratio: the arms did not get");
+    // Once the version is given up, nobody is told of it any more.
+    let train = project.read("resources/p/train.yaml");
+    let train =
+        train.lines().filter(|line| !line.starts_with("seed")).fold(String::new(), |text, line| text + line + "\n");
+    project.write("resources/p/train.yaml", train + "seed: 1\n");
+    project.run("train", ["p"]).exits(0);
+    project.run("release", ["p", "--archive", "v2", "--why", "visitors were not divided"]).exits(0);
+    project
+        .run("monitor", ["p"])
+        .exits(0)
+        .says("check 'comparison' skipped: the last comparison is over: v2 is archived");
 }
 
 #[test]
@@ -391,6 +402,11 @@ fn what_visitors_ask_about_is_compared_with_what_the_model_learned_from() {
     // The same requests again do not count as another look.
     project.run("monitor", ["p"]).exits(0).says("up to date");
     ask(3.0);
+    project.run("monitor", ["p"]).exits(0).says("drift of requests: none of 2 columns drifted yet; moved 'income' (");
+    // As time goes on the oldest requests are left out. Without newer ones that is no other look, either.
+    let latest = project.read("data/raw/p_served/latest");
+    let (_, newer) = latest.split_once('\n').expect("two sealed tables");
+    project.write("data/raw/p_served/latest", newer);
     project.run("monitor", ["p"]).exits(0).says("drift of requests: none of 2 columns drifted yet; moved 'income' (");
     ask(3.0);
     project.run("monitor", ["p"]).exits(0).says("warning: monitor p: drift_requests: of 2 columns drifted 'income' (");

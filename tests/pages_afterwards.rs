@@ -65,6 +65,24 @@ fn reported_outcomes_stand_beside_their_predictions() {
 }
 
 #[test]
+fn an_outcome_of_a_request_of_several_keys_stands_beside_the_key_that_it_names() {
+    let project = people();
+    let server = Serve::start(&project, &[]);
+    let (mut client, mut browser) = (server.client(), Browser::new(&server));
+    let answer = client.post(PREDICTIONS, &json!({"keys": [420, 421]})).has_status(200).json();
+    let id = answer["request_id"].as_str().expect("an id");
+    report(&mut client, &json!({"request_id": id, "key": 420, "name": "signed", "value": true}));
+    for (key, is_there) in [(420, true), (421, false)] {
+        let page = browser.get(&format!("/pipelines/p/results/one?key={key}")).has_status(200).text();
+        assert!(page.contains(id), "{page}");
+        assert_eq!(page.contains("signed: true ("), is_there, "{key}: {page}");
+    }
+    let page = browser.get(&format!("/pipelines/p/try?request={id}")).has_status(200).text();
+    assert_eq!(page.matches("signed: true (").count(), 1, "{page}");
+    assert_eq!(server.stop().0, Some(0));
+}
+
+#[test]
 fn masked_keys_are_found_by_their_hash_and_removed_ones_not_at_all() {
     for (mask, is_found) in [("hash", true), ("remove", false)] {
         let project = people();

@@ -376,6 +376,82 @@ fn more_data_keep_and_stop_end_by_the_contract() {
 }
 
 #[test]
+fn files_that_are_no_text_are_named_with_their_place_and_the_way_out() {
+    let project = three_versions();
+    let with = |path: &str, at: usize, arguments: &[&str], says: &str| {
+        let whole = std::fs::read(project.at(path)).unwrap_or_default();
+        let mut broken = whole.clone();
+        broken.insert(at.min(whole.len()), 0xff);
+        project.write(path, &broken);
+        release(&project, arguments).exits(2).says(&format!("{path}:{says}"));
+        project.write(path, &whole);
+    };
+    let promote = ["--promote", "v2", "--why", "x"];
+    with(
+        "data/models/p/decisions.jsonl",
+        9,
+        &["--list"],
+        "1:10: not UTF-8; restore the file from a backup; the tools only",
+    );
+    with(
+        "data/models/p/v2/evidence.json",
+        0,
+        &promote,
+        "1:1: not UTF-8; the file was changed by another program; run its",
+    );
+    with(".env", 0, &["--list"], "1:1: not UTF-8; save the file as UTF-8");
+    with(
+        "data/processed/p/features/latest",
+        0,
+        &["--compare", "v1", "v2"],
+        "1:1: not UTF-8; restore the file from a backup, or",
+    );
+    release(&project, &promote).exits(0);
+}
+
+#[test]
+fn a_fixed_test_is_looked_at_once() {
+    let project = compared(&Traffic { signs: [100, 103], ..BETTER }, "test: fixed\nleast_keys: 1000");
+    release(&project, &[])
+        .exits(0)
+        .says("propose v3, champion v1 by ")
+        .says("archive it: at the planned number of visitors");
+    let entry = last(&project);
+    // More visitors come, and by then chance has made a difference.
+    Traffic { signs: [100, 200], ..BETTER }.sealed(&project);
+    release(&project, &[])
+        .exits(0)
+        .says("release p: the only look of a fixed test was taken; ")
+        .says("archive it: at the planned number of visitors");
+    assert_eq!(last(&project), entry);
+    // What would be found is still shown to those who ask.
+    assert!(release(&project, &["--dry-run"]).stdout()[0].starts_with("verdict     promote"));
+}
+
+#[test]
+fn a_version_that_left_staging_for_a_newer_one_can_be_an_arm_by_its_name() {
+    let project = compared(&Traffic { versions: ["v1", "v2"], ..BETTER }, "");
+    assert_eq!(stages(&project)[1], "v2 archived");
+    release(&project, &[])
+        .exits(0)
+        .says("propose v2, champion v1 by ")
+        .says("promote it: of 1,000 visitors with v2 20 % had");
+}
+
+#[test]
+fn a_comparison_begins_anew_where_the_spec_says_so() {
+    // For eight days one of twenty visitors got the new version, then one of ten.
+    let project = compared(&Traffic { visitors: [9000, 450], ..BETTER }, "");
+    let stops = release(&project, &[]);
+    stops.exits(1).says("stop: sample ratio").says("as 'since' in release.yaml");
+    project.write(
+        "resources/p/release.yaml",
+        "arms: {production: 0.9, staging: 0.1}\nprimary: {outcome: contract}\nsince: 2999-01-01\n",
+    );
+    release(&project, &[]).exits(75).says("no request has reached the arms 'production', 'staging' yet");
+}
+
+#[test]
 fn what_cannot_be_judged_yet_says_what_is_missing() {
     let project = compared(&Traffic { versions: ["v2", "v3"], ..BETTER }, "");
     release(&project, &[]).exits(75).says("arm 'production' answered last with v2, but v1 is in production");

@@ -94,7 +94,10 @@ fn a_table_answers_as_the_files_do() {
     let one = client.get("/api/v1/results/420").has_status(200).json();
     assert_eq!(one["rows"].as_array().map(Vec::len), Some(1));
     assert_eq!(client.get("/api/v1/results/nobody").has_status(404).json()["error"]["column"], "id");
-    assert_eq!(client.get("/api/v1/results/99999").status, 404);
+    for key in ["99999", "0420", "+420"] {
+        assert_eq!(client.get(&format!("/api/v1/results/{key}")).status, 404, "{key}");
+        assert_eq!(client.get(&format!("/api/v1/results/{key}/history")).status, 404, "{key}");
+    }
     assert_eq!(client.get("/api/v1/results/420/history").has_status(200).json()["history"][0]["rows"], one["rows"]);
     let csv = client.send("GET", "/api/v1/results?sort=id", &[("accept", "text/csv")], b"").expect("an answer");
     assert_eq!(csv.has_status(200).text().lines().count(), scores.rows.len().min(100) + 1);

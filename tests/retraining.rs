@@ -111,6 +111,29 @@ fn newcomers(project: &Project, bought: impl Fn(f64, f64) -> String) {
 }
 
 #[test]
+fn a_column_that_drifted_in_features_and_requests_is_named_once() {
+    let project = trained("{drift: true}");
+    project.write("resources/p/serve.yaml", "table: scoring\n");
+    project.write("resources/p/monitor.yaml", "drift: {looks: 1, request_days: 30, resamples: 0}\n");
+    let mut rows = project.read("people.csv");
+    for number in 0..500 {
+        rows += &format!("{},2026-02-02,{},{},\n", 9000 + number, 20 + number % 50, 5.0 + f64::from(number) / 500.0);
+    }
+    project.write("people.csv", rows);
+    up_to_features(&project);
+    let server = testkit::Serve::start(&project, &[]);
+    let features: Vec<serde_json::Value> =
+        (0..400).map(|n| serde_json::json!({"age": 20 + n % 50, "income": 5.0 + f64::from(n) / 400.0})).collect();
+    let asked = serde_json::json!({"features": features});
+    server.client().post("/api/v1/pipelines/p/predictions", &asked).has_status(200);
+    assert_eq!(server.stop().0, Some(0));
+    project.run("monitor", ["p"]).exits(0).says("monitor p: drift: of ").says("drift_requests: of ");
+    let ran = project.run("train", ["p"]);
+    ran.exits(0).says("runs because drift of income");
+    assert!(!ran.to_string().contains("income, income"), "{ran}");
+}
+
+#[test]
 fn an_error_that_is_up_is_a_cause_once_labels_say_so() {
     let project = trained("{error_up: 0.2}");
     project.write("resources/p/monitor.yaml", "performance: {metric: auc}\n");

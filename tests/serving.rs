@@ -127,10 +127,19 @@ fn what_is_wrong_with_a_request_is_reported_in_our_words() {
             json!({"code": "not_found", "message": "no 'id' is '9999999' in the newest features", "column": "id",
                    "value": 9_999_999, "way_out": "give its features instead, or run the features stage"}),
         ),
+        (
+            json!({"keys": []}),
+            422,
+            json!({"code": "nothing_asked", "message": "the request names no rows", "way_out": "give at least one"}),
+        ),
     ] {
         let answer = client.post(PREDICTIONS, &body);
         assert_eq!((answer.status, answer.json()), (status, json!({"error": error})));
         assert!(answer.header("x-request-id").is_some());
+    }
+    for way in ["features", "rows"] {
+        let answer = client.post(PREDICTIONS, &json!({way: []})).has_status(422).json();
+        assert_eq!(answer["error"]["code"], "nothing_asked");
     }
     let answer = client.post("/api/v1/pipelines/q/predictions", &json!({"key": 1}));
     assert_eq!((answer.status, answer.json()["error"]["code"].as_str()), (404, Some("not_found")));
@@ -148,6 +157,10 @@ fn what_is_wrong_with_a_request_is_reported_in_our_words() {
     client.send_raw(format!("POST {PREDICTIONS} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 99999999999\r\n\r\n").as_bytes()).expect("sent");
     assert_eq!(client.read(false).expect("an answer").status, 413);
     assert_eq!(server.stop().0, Some(0));
+    // Each of them has its line.
+    let log = project
+        .table(project.latest("data/raw/p_served").iter().find(|path| path.contains("/requests_")).expect("a log"));
+    assert_eq!(log.column("error").iter().filter(|error| **error == "nothing_asked").count(), 3, "{log}");
 }
 
 #[test]
@@ -326,6 +339,22 @@ fn results_are_found_by_columns_and_keys_in_every_format() {
     let one = client.get("/api/v1/results/420?pipeline=p").has_status(200).json();
     assert_eq!(one["rows"][0]["id"], 420);
     assert_eq!(client.get("/api/v1/results/999?pipeline=p").has_status(404).json()["error"]["column"], "id");
+    // A number is a key as it is shown.
+    for key in ["0420", "+420", "420.0", "%20420"] {
+        let refused = client.get(&format!("/api/v1/results/{key}?pipeline=p")).has_status(404).json();
+        assert_eq!(refused["error"]["column"], "id", "{key}");
+        assert_eq!(client.get(&format!("/api/v1/results/{key}/history?pipeline=p")).status, 404, "{key}");
+        assert_eq!(
+            client.get(&format!("/pipelines/p/results/one?key={}", key.replace('+', "%2B"))).status,
+            404,
+            "{key}"
+        );
+    }
+    assert_eq!(client.get("/api/v1/results/0420?pipeline=p").json()["error"]["nearest"], "420");
+    // Who has any answer still hears that there is none.
+    let mut any = |path: &str| client.send("GET", path, &[("if-none-match", "*")], b"").expect("an answer").status;
+    assert_eq!([any("/api/v1/results/420?pipeline=p"), any("/api/v1/results?pipeline=p")], [304, 304]);
+    assert_eq!([any("/api/v1/results/999?pipeline=p"), any("/api/v1/results?pipeline=p&scor=1")], [404, 422]);
     // A second snapshot: the answer has another tag, and the history has both.
     project.run("predict", ["p", "--force"]).exits(0);
     server.wait("the new snapshot", || client.get(path).header("etag") != Some(&tag));

@@ -77,6 +77,27 @@ fn a_damaged_or_missing_snapshot_leaves_what_answers() {
 }
 
 #[test]
+fn a_mask_of_a_column_that_there_is_not_is_a_warning() {
+    let project = people();
+    for (mask, warning) in [
+        ("incom", "warning: p: mask: no column 'incom', so it hides nothing; did you mean 'income'?"),
+        ("income", ""),
+        // The key, and the label: a column of the clean table.
+        ("id", ""),
+        ("bought", ""),
+    ] {
+        project.write("resources/p/serve.yaml", format!("table: scoring\nmask: {{{mask}: remove}}\n"));
+        let server = Serve::start(&project, &[]);
+        let mut client = server.client();
+        server.wait("the clean tables", || !client.get("/api/v1/pipelines/p").json()["row"].is_null());
+        server.wait("the masks", || client.get("/readyz").text().contains(warning));
+        let problem = "millrace_serve_problem{pipeline=\"p\",part=\"mask\"} 1";
+        assert_eq!(metric(&mut client, problem), !warning.is_empty(), "{mask}");
+        assert_eq!(server.stop().0, Some(0));
+    }
+}
+
+#[test]
 fn a_damaged_model_does_not_answer_and_the_history_names_what_it_cannot_read() {
     let project = people();
     project.write("resources/p/serve.yaml", AT_ONCE);

@@ -211,9 +211,14 @@ fn tokens_have_roles_and_without_any_only_this_machine_is_answered() {
         .run("serve", ["--listen", "0.0.0.0:0"])
         .exits(2)
         .says("without tokens the server answers this machine only");
+    project
+        .run("serve", ["--listen", "127.0.0.1:0", "--public-url", "https://m.example"])
+        .exits(2)
+        .says("--public-url: without tokens everybody who finds m.example may do all; set SERVE_TOKEN_VIEWER");
     let (viewer, operator) = ("viewer-0123456789abcdef", "operator-0123456789abcdef");
     let project = project.with_variable("SERVE_TOKEN_VIEWER", viewer).with_variable("SERVE_TOKEN_OPERATOR", operator);
-    let server = Serve::start(&project, &["--listen", "0.0.0.0:0"]);
+    // A pipeline that is named twice is served once.
+    let server = Serve::start(&project, &["--listen", "0.0.0.0:0", "p", "p"]);
     let url = server.url().replace("0.0.0.0", "127.0.0.1");
     let as_who =
         |token: &str| testkit::HttpClient::connect(&url).with_header("authorization", &format!("Bearer {token}"));

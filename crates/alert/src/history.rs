@@ -109,8 +109,8 @@ pub fn notified(state_dir: &Path, pipeline: &str, most: usize) -> Result<Vec<Not
     let mut found = Vec::new();
     for name in [FILE, OLDER] {
         let path = state_dir.join(name);
-        let text = match std::fs::read_to_string(&path) {
-            Ok(text) => text,
+        let text = match std::fs::read(&path) {
+            Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
             Err(error) => return Err(Error::io("read", &path, &error)),
         };

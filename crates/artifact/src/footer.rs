@@ -42,8 +42,10 @@ fn in_footer(path: &Path, shown: &str) -> Result<Option<String>> {
 
 fn beside(path: &Path) -> Result<Option<String>> {
     let file = sidecar(path);
-    match std::fs::read_to_string(&file) {
-        Ok(text) => Ok(Some(text)),
+    match std::fs::read(&file) {
+        Ok(bytes) => spec::utf8(bytes, &file)
+            .map(Some)
+            .map_err(|error| error.hint("the file was changed by another program; run its stage again with --force")),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(Error::io("read", &file, &error)),
     }

@@ -64,8 +64,11 @@ impl Snapshot {
 }
 
 fn read(file: &Path) -> Result<Option<Snapshot>> {
-    match std::fs::read_to_string(file) {
-        Ok(text) => Ok(Some(Snapshot::parse(&text))),
+    match std::fs::read(file) {
+        Ok(bytes) => match spec::utf8(bytes, file) {
+            Ok(text) => Ok(Some(Snapshot::parse(&text))),
+            Err(error) => Err(error.hint("restore the file from a backup, or run its stage again with --force")),
+        },
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(Error::io("read", file, &error)),
     }

@@ -5,6 +5,8 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use spec::{Map, Name, Span};
 
+use crate::PointInTime;
+
 /// How a running comparison is judged: which arms, by what outcome, and what happens then.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(remote = "Self")]
@@ -14,6 +16,11 @@ pub struct CompareSpec {
     /// other arms, such as shadow arms, are left out. Default: the arms of `serve.yaml`.
     #[serde(default)]
     pub arms: Map<f64>,
+    /// Requests before this time, such as `2026-02-01` or `2026-02-01T08:30` (UTC), are left out: it begins the comparison
+    /// anew after the shares were changed. Default: the comparison begins when every arm answers with the version that it has
+    /// now.
+    #[serde(default)]
+    pub since: Option<PointInTime>,
     /// The pipeline under whose name the server seals requests and outcomes; default: the pipeline's name with `_served`.
     #[serde(default)]
     pub served: Option<Name>,
@@ -299,6 +306,7 @@ mod tests {
         assert_eq!((spec.test, spec.least_keys(), spec.units.as_str()), (Test::Sequential, 100, "keys"));
         assert_eq!((spec.promote.when, spec.primary.measure), (PromoteWhen::ByHand, Measure::Rate));
         assert_eq!((spec.shortest, spec.longest, spec.primary.window), (None, None, None));
+        assert_eq!(spec.since, None);
     }
 
     #[test]
@@ -327,6 +335,7 @@ mod tests {
             ("guardrails: {p95_ms: 0}", "guardrails.p95_ms: 0 is not above 0"),
             ("guardrails: {error: 0.1}", "unknown key 'error'; did you mean 'errors'?"),
             ("shortest: 2w\nlongest: 7d", "shortest: it is longer than 'longest'"),
+            ("since: yesterday", "since: 'yesterday' is not a time; write a day such as 2026-01-01"),
             ("longest: 1y", "longest: 1y has no fixed length; write hours, days or weeks"),
             ("test: fixed", "test: a fixed test is looked at once, at a planned time; write 'least_keys' or 'longest'"),
             ("promote: {when: better, margin: 0}", "unknown key 'margin'"),

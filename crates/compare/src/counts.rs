@@ -61,6 +61,27 @@ struct Unit {
     first: i64,
 }
 
+/// Whose a request is that an outcome refers to.
+#[derive(Debug, Default)]
+enum Asker {
+    /// It is not among the requests, or has no key.
+    #[default]
+    Unknown,
+    Key(Box<str>),
+    /// It has rows of several keys, so only the outcome itself can say which one it is about.
+    Several,
+}
+
+impl Asker {
+    fn see(&mut self, key: &str) {
+        match self {
+            Asker::Unknown => *self = Asker::Key(key.into()),
+            Asker::Key(known) if **known != *key => *self = Asker::Several,
+            Asker::Key(_) | Asker::Several => {}
+        }
+    }
+}
+
 /// An outcome that may count.
 struct Pending {
     time: i64,
@@ -88,7 +109,8 @@ impl Counts {
         let mut answers = Answers::of_arms(names.len());
         requests(&mut |row| {
             // What no version answered says nothing of when which one did.
-            let arm = arm_of(row.arm).filter(|_| row.version.is_some());
+            let is_early = spec.since.is_some_and(|since| row.time < since.micros);
+            let arm = arm_of(row.arm).filter(|_| row.version.is_some() && !is_early);
             answers.see(arm, row.version.unwrap_or_default(), row.time);
         })?;
         let (Some(now), Some(period)) = (answers.newest(), answers.period()) else {
@@ -119,8 +141,8 @@ struct Counting<'a> {
     units: Vec<Unit>,
     numbers: HashMap<Box<str>, u32>,
     pending: Vec<Pending>,
-    /// Which requests outcomes refer to, and which unit made them.
-    asked: HashMap<Box<str>, Option<Box<str>>>,
+    /// Which requests outcomes refer to, and whose they are.
+    asked: HashMap<Box<str>, Asker>,
     /// The request that was counted last, by arm.
     last: Vec<Option<Box<str>>>,
     counts: Counts,
@@ -181,7 +203,7 @@ impl<'a> Counting<'a> {
                 return;
             }
             if let Some(request) = &request {
-                self.asked.insert(request.clone(), None);
+                self.asked.entry(request.clone()).or_default();
             }
             self.pending.push(Pending { time: row.time, unit: None, request, key, name, value: row.value });
         })?;
@@ -193,7 +215,7 @@ impl<'a> Counting<'a> {
 
     fn request(&mut self, row: RequestRow<'_>, arm: Option<usize>, period: &Period) {
         if let (Some(key), Some(asked)) = (row.key, row.request_id.and_then(|id| self.asked.get_mut(id))) {
-            *asked = Some(key.into());
+            asked.see(key);
         }
         let Some(arm) = arm else { return };
         let is_of_another = row.version.is_some_and(|version| version != period.versions[arm]);
@@ -272,10 +294,13 @@ impl<'a> Counting<'a> {
         self.counts
     }
 
-    /// The unit of every outcome: by its request where it names one, else by its key.
+    /// The unit of every outcome: by its request where it names one of a single key, else by its key.
     fn find_units(&mut self) {
         for pending in &mut self.pending {
-            let of_request = pending.request.as_ref().and_then(|request| self.asked.get(request)?.as_deref());
+            let of_request = match pending.request.as_ref().and_then(|request| self.asked.get(request)) {
+                Some(Asker::Key(key)) => Some(&**key),
+                Some(Asker::Unknown | Asker::Several) | None => None,
+            };
             let Some(key) = of_request.or(pending.key.as_deref()) else {
                 self.counts.outcomes_unknown += 1;
                 continue;

@@ -17,9 +17,13 @@ type Asked = (i64, &'static str, &'static str, &'static str, &'static str, i64);
 type Happened = (i64, &'static str, &'static str, &'static str, f64);
 
 fn counts(asked: &[Asked], happened: &[Happened]) -> Result<Counts> {
+    counts_of(&spec(), asked, happened)
+}
+
+fn counts_of(spec: &CompareSpec, asked: &[Asked], happened: &[Happened]) -> Result<Counts> {
     let text = |text: &'static str| (!text.is_empty()).then_some(text);
     Counts::of(
-        &spec(),
+        spec,
         |take| {
             for (minute, request, key, arm, version, status) in asked {
                 take(RequestRow {
@@ -171,6 +175,54 @@ fn a_request_of_many_rows_is_one_request_and_one_that_failed_counts() {
     let numbers = |arm: &ArmCounts| (arm.requests, arm.failed, arm.keys, arm.latencies.len());
     assert_eq!(found.arms.iter().map(numbers).collect::<Vec<_>>(), [(2, 0, 4, 2), (4, 2, 3, 4)]);
     assert_eq!((found.requests_without_key, found.requests_outside), (1, 0));
+}
+
+#[test]
+fn an_outcome_of_a_request_of_several_keys_is_of_the_key_that_it_names() {
+    let asked = [
+        (10, "r1", "a", "old", "v1", 200),
+        (10, "r1", "b", "new", "v2", 200),
+        (10, "r1", "c", "old", "v1", 200),
+        // Two rows of one key.
+        (11, "r2", "d", "new", "v2", 200),
+        (11, "r2", "d", "new", "v2", 200),
+        (11, "r3", "e", "old", "v1", 200),
+    ];
+    let happened = [
+        (12, "r1", "b", "sign", 1.0),
+        // Whose it is nobody says.
+        (13, "r1", "", "sign", 1.0),
+        (14, "r2", "", "sign", 1.0),
+    ];
+    let found = counts(&asked, &happened).unwrap();
+    assert_eq!((means(&found, 0), found.outcomes_unknown), (vec![(3, 0.0), (2, 1.0)], 1));
+    let turned: Vec<Asked> = asked.iter().rev().copied().collect();
+    let turned = counts(&turned, &happened).unwrap();
+    assert_eq!((means(&turned, 0), turned.outcomes_unknown), (vec![(3, 0.0), (2, 1.0)], 1));
+}
+
+#[test]
+fn what_was_before_its_beginning_is_left_out() {
+    let asked = [
+        (10, "r1", "a", "old", "v1", 200),
+        (10, "r2", "b", "new", "v2", 200),
+        // From minute 20 on more of them get the new version.
+        (20, "r3", "a", "new", "v2", 200),
+        (20, "r4", "c", "old", "v1", 200),
+        (30, "r5", "b", "new", "v2", 200),
+        (30, "r6", "c", "old", "v1", 200),
+    ];
+    let of = |since: &str| {
+        let text = format!("{SPEC}since: {since}\n");
+        let spec = spec::parse(&text, std::path::Path::new("release.yaml"), &Default::default()).unwrap().spec;
+        counts_of(&spec, &asked, &[(15, "", "b", "sign", 1.0), (31, "", "a", "sign", 1.0)])
+    };
+    let whole = of("1970-01-01").unwrap();
+    assert_eq!((whole.mixed_keys, whole.requests_outside), (1, 0));
+    let found = of("1970-01-01T00:20").unwrap();
+    assert_eq!((found.from, found.mixed_keys, found.requests_outside), (20 * MINUTE, 0, 2));
+    assert_eq!((means(&found, 0), found.outcomes_too_early), (vec![(1, 0.0), (2, 0.5)], 1));
+    assert!(of("1971-01-01").unwrap_err().to_string().starts_with("no request has reached the arms 'old', 'new' yet"));
 }
 
 #[test]

@@ -4,8 +4,8 @@
 
 use crate::distributions::normal_quantile;
 use crate::judgement::Guarded;
-use crate::sequential::{self, half_width_of};
-use crate::{ArmCounts, Better, CompareSpec, Measure, Outcome, Sample};
+use crate::sequential::{self, half_width_of_rate};
+use crate::{ArmCounts, Better, CompareSpec, Outcome, Sample};
 
 /// The confidence with which the 95 % quantile of latency must be above its limit: high, since it is looked at again and
 /// again and has no sequential interval.
@@ -29,7 +29,7 @@ pub(crate) fn of(spec: &CompareSpec, alpha: f64, control: &ArmCounts, challenger
 
 fn errors(limit: f64, alpha: f64, arm: &ArmCounts) -> Guarded {
     let sample = Sample::of_rate(arm.failed, arm.requests);
-    let half = if arm.requests > 1 { half_width_of(Measure::Rate, &sample, limit, alpha) } else { f64::INFINITY };
+    let half = if arm.requests > 1 { half_width_of_rate(&sample, limit, alpha) } else { f64::INFINITY };
     Guarded {
         what: "failed requests".to_owned(),
         value: sample.mean,
@@ -83,6 +83,7 @@ fn secondary(outcome: &Outcome, worse_by: f64, alpha: f64, control: &Sample, cha
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Measure;
 
     fn arm(failed: u64, requests: u64, latencies: Vec<u32>) -> ArmCounts {
         ArmCounts {

@@ -42,6 +42,14 @@ impl Sample {
         }
     }
 
+    /// The variance of values around the mean of their own arm, over the keys of both arms. 0 without two keys in either.
+    pub(crate) fn pooled_variance(arms: [&Sample; 2]) -> f64 {
+        let freedom = |arm: &Sample| arm.keys.saturating_sub(1) as f64;
+        let all: f64 = arms.into_iter().map(freedom).sum();
+        let sum: f64 = arms.into_iter().map(|arm| freedom(arm) * arm.variance).sum();
+        if all > 0.0 { sum / all } else { 0.0 }
+    }
+
     /// Keys that have the outcome, where the mean is a rate.
     pub fn hits(&self) -> f64 {
         (self.mean * self.keys as f64).round()

@@ -1,7 +1,7 @@
 //! How many keys a comparison needs.
 
 use crate::distributions::normal_quantile;
-use crate::sequential::half_width;
+use crate::sequential::{half_width, variances};
 use crate::{Measure, Sample, Test};
 
 /// What a comparison is to find: a difference of `difference` from the control's mean, at an error of `alpha`, with a
@@ -25,7 +25,7 @@ pub(crate) fn keys(
     share: f64,
 ) -> Option<f64> {
     let variances = match measure {
-        Measure::Mean => [control.variance, challenger.variance],
+        Measure::Mean => variances(measure, [control, challenger]),
         Measure::Rate => {
             let better = (control.mean + goal.difference).clamp(0.0, 1.0);
             [control.mean * (1.0 - control.mean), better * (1.0 - better)]

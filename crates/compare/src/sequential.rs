@@ -18,8 +18,9 @@
 //!
 //! V is estimated from the data, which makes this an asymptotic confidence sequence (Waudby-Smith, Arbour, Sinha, Kennedy,
 //! Ramdas 2024, "Time-uniform central limit theory and asymptotic confidence sequences"): it holds for samples that are not
-//! tiny. For rates, a success and a failure are added to each arm before V is computed (Agresti, Caffo 2000), so that rare
-//! outcomes do not make V too small. `tests/simulation.rs` measures how often equal arms are told apart.
+//! tiny. Rare outcomes must not make V too small: an arm that has seen none of them yet would be sure that its mean is 0. For
+//! rates, a success and a failure are added to each arm before V is computed (Agresti, Caffo 2000); for means, no arm's values
+//! are taken to vary less than those of both arms together. `tests/simulation.rs` measures how often equal arms are told apart.
 
 use crate::{Measure, Sample};
 
@@ -37,14 +38,23 @@ pub struct Difference {
 /// How large the differences are that the mixture expects, in sizes of the difference to be found.
 const SCALES: [f64; 3] = [1.0, 4.0, 16.0];
 
+/// Keys that each arm needs: of fewer the variance is hardly known. A rate brings its own.
+fn least(measure: Measure) -> u64 {
+    match measure {
+        Measure::Rate => 2,
+        Measure::Mean => 20,
+    }
+}
+
 /// Compares two arms at this look. `tau`: the size of difference to be found, in the unit of the mean.
 ///
-/// Fewer than two keys in an arm, no variation, or a `tau` that is not above 0 say nothing: `p` is 1 and the interval has
-/// no ends.
+/// Fewer than two keys in an arm (of means 20), no variation, or a `tau` that is not above 0 say nothing: `p` is 1 and the
+/// interval has no ends.
 pub fn test(measure: Measure, control: &Sample, challenger: &Sample, alpha: f64, tau: f64) -> Difference {
     let value = challenger.mean - control.mean;
-    let variance = variance(measure, control) + variance(measure, challenger);
-    let usable = control.keys > 1 && challenger.keys > 1 && variance > 0.0 && variance.is_finite();
+    let of_arms = [control, challenger].into_iter().zip(variances(measure, [control, challenger]));
+    let variance: f64 = of_arms.map(|(arm, variance)| variance / arm.keys as f64).sum();
+    let usable = control.keys.min(challenger.keys) >= least(measure) && variance > 0.0 && variance.is_finite();
     if !(usable && tau > 0.0 && tau.is_finite()) {
         return Difference { value, low: f64::NEG_INFINITY, high: f64::INFINITY, p: 1.0 };
     }
@@ -86,21 +96,25 @@ pub fn half_width(variance: f64, tau: f64, alpha: f64) -> f64 {
     high
 }
 
-/// How far a single mean may be from the truth at any look: the same for one arm.
-pub(crate) fn half_width_of(measure: Measure, sample: &Sample, tau: f64, alpha: f64) -> f64 {
-    half_width(variance(measure, sample), tau, alpha)
+/// How far a single rate may be from the truth at any look: the same for one arm.
+pub(crate) fn half_width_of_rate(sample: &Sample, tau: f64, alpha: f64) -> f64 {
+    half_width(variance_of_rate(sample) / sample.keys as f64, tau, alpha)
 }
 
-/// The variance of an arm's mean.
-fn variance(measure: Measure, sample: &Sample) -> f64 {
-    let n = sample.keys as f64;
+/// The variance of the values of each arm.
+pub(crate) fn variances(measure: Measure, arms: [&Sample; 2]) -> [f64; 2] {
     match measure {
-        Measure::Mean => sample.variance / n,
-        Measure::Rate => {
-            let rate = (sample.hits() + 1.0) / (n + 2.0);
-            rate * (1.0 - rate) / n
+        Measure::Rate => arms.map(variance_of_rate),
+        Measure::Mean => {
+            let least = Sample::pooled_variance(arms);
+            arms.map(|arm| arm.variance.max(least))
         }
     }
+}
+
+fn variance_of_rate(sample: &Sample) -> f64 {
+    let rate = (sample.hits() + 1.0) / (sample.keys as f64 + 2.0);
+    rate * (1.0 - rate)
 }
 
 #[cfg(test)]
@@ -148,6 +162,17 @@ mod tests {
         }
         let constant = Sample { keys: 50, mean: 2.0, variance: 0.0 };
         assert_eq!(test(Measure::Mean, &constant, &constant, 0.05, 0.1).p, 1.0);
+        // Of three the variance may look like nothing.
+        let near = |mean: f64| Sample { keys: 3, mean, variance: 1e-9 };
+        assert_eq!(test(Measure::Mean, &near(1.0), &near(2.0), 0.05, 0.1).p, 1.0);
+        // Nobody of a hundred bought anything yet, which of buyers of one in a hundred happens to more than every third arm: that
+        // says no more than it would if one of them had bought.
+        let buyers = |hits: u64, keys: u64| {
+            let Sample { mean, variance, .. } = Sample::of_rate(hits, keys);
+            Sample { keys, mean: 100.0 * mean, variance: 1e4 * variance }
+        };
+        let nobody = test(Measure::Mean, &buyers(18, 1800), &buyers(0, 200), 0.05, 0.05);
+        assert!(nobody.p > 0.05, "{nobody:?}");
         // No hit in five against three in five is far from sure, though the variance of the first looks like 0.
         assert!(test(Measure::Rate, &Sample::of_rate(0, 5), &Sample::of_rate(3, 5), 0.05, 0.1).p > 0.05);
     }

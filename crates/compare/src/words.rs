@@ -194,7 +194,8 @@ fn days_text(days: f64) -> String {
 pub(crate) fn mixed(mixed: u64, keys: u64) -> String {
     format!(
         "{} of {} keys ({}) were seen in several arms, so it is unknown which version made the difference; a key must stay in \
-         its arm: see that the arms and their shares did not change while the comparison ran",
+         its arm: see that the arms and their shares did not change while the comparison ran; after such a change, write its \
+         time as 'since' into release.yaml",
         count(mixed),
         count(keys),
         percent(mixed as f64 / keys as f64)
@@ -215,7 +216,8 @@ pub(crate) fn sample_ratio(counts: &Counts, p: f64) -> String {
         if p < 1e-6 { "less than one in a million".to_owned() } else { format!("one in {}", count((1.0 / p) as u64)) };
     format!(
         "the arms did not get their shares: {}; chance does that in {chance} comparisons, so something else decides who gets \
-         into which arm, and no difference between them means anything; find out what it is and begin again",
+         into which arm, and no difference between them means anything; find out what it is and begin again (if the shares \
+         were changed, with the time of the change as 'since' in release.yaml)",
         arms.join(", ")
     )
 }
@@ -230,7 +232,7 @@ pub(crate) fn notes(spec: &CompareSpec, counts: &Counts) -> Vec<String> {
             counts.requests_outside,
             "requests lie before or after the comparison, when other versions answered or an arm was not there, and are left out".to_owned(),
         ),
-        (counts.outcomes_unknown, "outcomes belong to no request of the comparison and are left out".to_owned()),
+        (counts.outcomes_unknown, "outcomes belong to no request of the comparison, or to one of several keys without saying to which, and are left out".to_owned()),
         (counts.outcomes_too_early, "outcomes are older than the first request of their key and are left out".to_owned()),
         (counts.outcomes_repeated, "outcomes were sent twice and are counted once".to_owned()),
     ]

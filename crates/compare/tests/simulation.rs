@@ -9,12 +9,12 @@ use testkit::Random;
 const DAY: i64 = 86_400_000_000;
 const DAYS: i64 = 28;
 
-/// A visitor: when it came, which arm it got, and when it signed.
+/// A visitor: when it came, which arm it got, and when it signed, for how much.
 struct Visitor {
     key: String,
     came: i64,
     challenger: bool,
-    signed: Option<i64>,
+    signed: Option<(i64, f64)>,
 }
 
 struct World {
@@ -23,7 +23,12 @@ struct World {
     share: u64,
     /// How many of ten thousand sign, in the control and with the challenger.
     rates: [u64; 2],
+    /// What a signature is worth: each of these is as likely.
+    worth: &'static [f64],
 }
+
+/// Where it only counts whether somebody signs.
+const ONE: &[f64] = &[1.0];
 
 impl World {
     /// Four weeks of visitors, in order of their arrival. They sign up to three days later.
@@ -35,7 +40,7 @@ impl World {
                 let challenger = random.below(1000) < self.share;
                 let came = day * DAY + (number as i64) * (DAY / self.per_day as i64);
                 let signs = random.below(10_000) < self.rates[usize::from(challenger)];
-                let signed = signs.then(|| came + random.below(3 * 86_400) as i64 * 1_000_000);
+                let signed = signs.then(|| (came + random.below(3 * 86_400) as i64 * 1_000_000, random.of(self.worth)));
                 visitors.push(Visitor { key: format!("{day}-{number}"), came, challenger, signed });
             }
         }
@@ -43,8 +48,8 @@ impl World {
     }
 }
 
-/// The look at the end of `day`.
-fn look(spec: &CompareSpec, visitors: &[Visitor], day: i64) -> Judgement {
+/// The look at the end of `day`; `None` if an arm has had no visitor yet.
+fn look(spec: &CompareSpec, visitors: &[Visitor], day: i64) -> Option<Judgement> {
     let now = (day + 1) * DAY;
     let here = &visitors[..visitors.partition_point(|visitor| visitor.came < now)];
     let counts = Counts::of(
@@ -66,14 +71,14 @@ fn look(spec: &CompareSpec, visitors: &[Visitor], day: i64) -> Judgement {
         },
         |take| {
             for visitor in here {
-                if let Some(time) = visitor.signed.filter(|time| *time < now) {
-                    take(OutcomeRow { time, request_id: None, key: Some(&visitor.key), name: "sign", value: 1.0 });
+                if let Some((time, value)) = visitor.signed.filter(|(time, _)| *time < now) {
+                    take(OutcomeRow { time, request_id: None, key: Some(&visitor.key), name: "sign", value });
                 }
             }
             Ok(())
         },
     );
-    judge(spec, &counts.expect("both arms answer every day"))
+    Some(judge(spec, &counts.ok()?))
 }
 
 /// How many of the comparisons ended in each way.
@@ -94,7 +99,7 @@ fn run(spec: &CompareSpec, world: &World, comparisons: u64) -> Ends {
         let visitors = world.visitors(1_000 + number);
         let (mut misused, mut last) = (false, Verdict::MoreData);
         for day in 0..DAYS {
-            let found = look(spec, &visitors, day);
+            let Some(found) = look(spec, &visitors, day) else { continue };
             misused |= found.arms[0].primary.fixed.p < spec.alpha;
             last = found.verdict;
             if last != Verdict::MoreData {
@@ -121,7 +126,7 @@ fn spec(more: &str) -> CompareSpec {
 fn equal_arms_that_are_looked_at_every_day_are_hardly_ever_told_apart() {
     for rate in [1000, 300] {
         // Without a least improvement, so that nothing but the test keeps a challenger from being promoted.
-        let world = World { per_day: 60, share: 300, rates: [rate, rate] };
+        let world = World { per_day: 60, share: 300, rates: [rate, rate], worth: ONE };
         let ends = run(&spec("least_improvement: 0"), &world, 1000);
         // α is 0.05 for both directions together.
         assert!(ends.promoted + ends.kept <= 50, "{ends:?}");
@@ -133,8 +138,30 @@ fn equal_arms_that_are_looked_at_every_day_are_hardly_ever_told_apart() {
 }
 
 #[test]
+fn equal_arms_are_hardly_ever_told_apart_by_sums_that_few_visitors_have() {
+    // Of a thousand visitors the smaller arm gets a hundred, of whom one or two buy something: often none for days.
+    let text = "arms: {production: 0.9, staging: 0.1}\nprimary: {outcome: sign, measure: mean}\nleast_improvement: 0\n";
+    let spec = spec::parse(text, std::path::Path::new("release.yaml"), &Default::default()).expect("a spec").spec;
+    for (rate, worth) in [(100, ONE), (200, &[5.0, 8.0, 10.0, 12.0, 20.0, 40.0, 90.0, 400.0][..])] {
+        let world = World { per_day: 100, share: 100, rates: [rate, rate], worth };
+        let ends = run(&spec, &world, 200);
+        assert!(ends.promoted + ends.kept <= 10, "{rate}: {ends:?}");
+        assert!(ends.misused > 24, "{rate}: {ends:?}");
+    }
+}
+
+#[test]
+fn equal_arms_of_few_visitors_are_hardly_ever_told_apart() {
+    let text = "arms: {production: 0.5, staging: 0.5}\nprimary: {outcome: sign, measure: mean}\nleast_keys: 2\nleast_improvement: 0\n";
+    let spec = spec::parse(text, std::path::Path::new("release.yaml"), &Default::default()).expect("a spec").spec;
+    let world = World { per_day: 4, share: 500, rates: [10_000; 2], worth: &[1.0, 2.0, 2.0, 3.0, 3.0, 3.0, 4.0, 9.0] };
+    let ends = run(&spec, &world, 400);
+    assert!(ends.promoted + ends.kept <= 20, "{ends:?}");
+}
+
+#[test]
 fn a_better_version_is_found() {
-    let world = World { per_day: 60, share: 300, rates: [1000, 2000] };
+    let world = World { per_day: 60, share: 300, rates: [1000, 2000], worth: ONE };
     let ends = run(&spec(""), &world, 200);
     assert!(ends.promoted >= 180 && ends.kept == 0, "{ends:?}");
 }
@@ -142,7 +169,7 @@ fn a_better_version_is_found() {
 #[test]
 fn a_small_lift_is_found_with_the_traffic_that_the_docs_name() {
     // Of 100 visitors 10 sign, with the better version 12: docs/releasing.md names the visitors that this takes.
-    let world = World { per_day: 17_000 / DAYS as u64, share: 500, rates: [1000, 1200] };
+    let world = World { per_day: 17_000 / DAYS as u64, share: 500, rates: [1000, 1200], worth: ONE };
     let text = "arms: {production: 0.5, staging: 0.5}\nprimary: {outcome: sign}\n";
     let spec = spec::parse(text, std::path::Path::new("release.yaml"), &Default::default()).expect("a spec").spec;
     let ends = run(&spec, &world, 40);

@@ -37,8 +37,8 @@ impl Given for Pipeline<'_> {
 
     fn runs(&self, most: usize) -> Result<Vec<RunLine>> {
         let path = Path::new("data/runs").join(format!("{}.jsonl", self.job.pipeline));
-        let log = match std::fs::read_to_string(self.job.root.join(&path)) {
-            Ok(log) => log,
+        let log = match std::fs::read(self.job.root.join(&path)) {
+            Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
             Err(error) => return Err(Error::io("read", &path, &error)),
         };

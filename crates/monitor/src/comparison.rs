@@ -4,7 +4,7 @@ use alert::Priority;
 use artifact::{CheckResult, Verdict as Checked};
 use compare::{Counts, Judgement, Verdict, table};
 use schemars::JsonSchema;
-use score::{Log, Registry};
+use score::{Action, Log, ModelStage, Registry, Version};
 use serde::Deserialize;
 use spec::{Class, Result, Severity, Tool};
 use stage::Job;
@@ -67,10 +67,12 @@ fn check(spec: &ComparisonSpec, verdict: Checked, found: String) -> CheckResult 
 fn is_over(job: &Job<Monitor>, found: &Judgement) -> Result<Option<String>> {
     let folder = Tool::Train.folder(&job.pipeline);
     job.mirror.read_journal(&folder, Log::FILE)?;
-    let production = Registry::at(job.root.join(&folder)).production()?.map(|version| version.to_string());
-    let over = |version: &str| format!("the last comparison is over: {version} is in production");
-    Ok(match production {
-        Some(version) if found.control_version != version => Some(over(&version)),
-        _ => None,
-    })
+    let registry = Registry::at(job.root.join(&folder));
+    if let Some(version) = registry.production()?.filter(|version| found.control_version != version.to_string()) {
+        return Ok(Some(format!("the last comparison is over: {version} is in production")));
+    }
+    let challenger: Version = found.challenger_version.parse()?;
+    let entries = registry.decisions()?;
+    let is_archived = ModelStage::decided(challenger, &entries).is_some_and(|entry| entry.action == Action::Archive);
+    Ok(is_archived.then(|| format!("the last comparison is over: {challenger} is archived")))
 }

@@ -1,6 +1,6 @@
 //! What the columns of a feature table are compared with: the rows of the production model, or an earlier snapshot.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use artifact::{ColumnSummary, Evidence, PolarsResultExt, history};
@@ -144,8 +144,9 @@ fn of_snapshot(job: &Job<Monitor>, spec: &DriftSpec) -> Result<Vec<(String, Prof
     Ok(columns.map(|column| (column.name.clone(), Profile::of_snapshot(&column))).collect())
 }
 
-/// Which columns moved in earlier looks, the newest first: each at other files of `folder` than the one after it and than
-/// this one, which looks at `paths`, and compared with the same version. `table`: where looks are written down.
+/// Which columns moved in earlier looks, the newest first, compared with the same version. The look after each of them, or this
+/// one, which looks at `paths`, has read a file of `folder` that it has not: a window that moves on and only loses its oldest
+/// files shows nothing new. `table`: where looks are written down.
 pub fn earlier_looks(
     job: &Job<Monitor>,
     table: &str,
@@ -153,16 +154,12 @@ pub fn earlier_looks(
     paths: Vec<String>,
     version: Option<&str>,
 ) -> Result<Vec<Look>> {
-    let sorted = |mut paths: Vec<String>| {
-        paths.sort();
-        paths
-    };
-    let mut newer = sorted(paths);
+    let mut newer: BTreeSet<String> = paths.into_iter().collect();
     let mut looks = Vec::new();
     for (file, evidence) in history::files_of_table(&job.folder(), table, HISTORY) {
         let inputs = evidence.inputs.iter().map(|input| input.path.clone());
-        let paths = sorted(inputs.filter(|path| Path::new(path).starts_with(folder)).collect());
-        if evidence.notes.version.as_deref() != version || paths == newer {
+        let paths: BTreeSet<String> = inputs.filter(|path| Path::new(path).starts_with(folder)).collect();
+        if evidence.notes.version.as_deref() != version || newer.is_subset(&paths) {
             continue;
         }
         newer = paths;

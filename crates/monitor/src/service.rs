@@ -1,7 +1,7 @@
 //! The requests that the server has sealed, read for the tables `service` and `levels`.
 
 use artifact::Artifact;
-use chrono::DateTime;
+use chrono::{DateTime, TimeDelta, Utc};
 use compare::REQUESTS;
 use score::{Action, Log, Registry};
 use spec::{Name, Result, Tool};
@@ -32,8 +32,10 @@ pub fn requests_since(artifacts: Vec<Artifact>, since: i64) -> Vec<Artifact> {
 /// Counts the requests of the window.
 pub fn look(job: &Job<Monitor>, spec: &ServiceSpec) -> Result<ServiceReport> {
     let production = production(job)?;
-    let mut log = ServiceLog::new(spec, &production, job.stamp.time().timestamp_micros());
+    let now = job.stamp.time();
+    let log = ServiceLog::new(spec, &production, now.timestamp_micros());
     let artifacts = requests_since(sealed(job, spec.served.as_ref())?, log.since());
+    let mut log = log.known_until(known_until(&artifacts, now));
     if !artifacts.is_empty() {
         compare::each_request(&artifacts, &mut |row| {
             log.see(&LoggedRequest {
@@ -47,6 +49,13 @@ pub fn look(job: &Job<Monitor>, spec: &ServiceSpec) -> Result<ServiceReport> {
         })?;
     }
     Ok(log.finish())
+}
+
+/// Up to when requests are known, in microseconds since 1970: the server seals them from time to time. Without any of the last day
+/// there were none since.
+fn known_until(artifacts: &[Artifact], now: DateTime<Utc>) -> i64 {
+    let sealed = artifacts.iter().filter_map(|artifact| Some(artifact.evidence.as_ref()?.time)).max();
+    sealed.filter(|sealed| now - sealed < TimeDelta::days(1)).unwrap_or(now).timestamp_micros()
 }
 
 /// Which version was in production from when on, by the log of decisions. After a rollback there is no fallback.

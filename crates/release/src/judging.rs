@@ -2,7 +2,7 @@
 
 use alert::EventClass;
 use artifact::Artifact;
-use compare::{ArmJudgement, CompareSpec, Counts, Judgement, PromoteWhen, Verdict, judge as look};
+use compare::{ArmJudgement, CompareSpec, Counts, Judgement, PromoteWhen, Test, Verdict, judge as look};
 use score::{Action, Decision, Entry, ModelStage, Signature, Version};
 use serde_json::json;
 use spec::text::{number, percent};
@@ -47,6 +47,10 @@ fn judged(context: &Context, named: &[String], format: Format, dry_run: bool, qu
         let found = look(&spec, &counts);
         if let Some(over) = is_over(context, &found, champion)? {
             tool::say(format!("{}: {over}", context.who));
+            return Ok(None);
+        }
+        if let Some(taken) = only_look(context, &spec, &found)?.filter(|_| !dry_run) {
+            tool::say(format!("{}: the only look of a fixed test was taken; {}", context.who, in_words(&taken)));
             return Ok(None);
         }
         found.notes.iter().for_each(|note| tool::say(format!("{}: {note}", context.who)));
@@ -129,11 +133,26 @@ fn is_over(context: &Context, found: &Judgement, champion: Version) -> Result<Op
     }
     let challenger: Version = found.challenger_version.parse()?;
     let entries = context.registry.decisions()?;
-    Ok(match ModelStage::of(challenger, &entries) {
-        Some(ModelStage::Archived) => Some(format!("the comparison is over: {challenger} is archived")),
-        Some(ModelStage::Refused) => Some(format!("there is nothing to compare: {challenger} did not pass its gate")),
+    // One that a newer version took out of staging may be an arm by its name.
+    Ok(match ModelStage::decided(challenger, &entries).map(|entry| entry.action) {
+        Some(Action::Archive) => Some(format!("the comparison is over: {challenger} is archived")),
+        Some(Action::Refuse) => Some(format!("there is nothing to compare: {challenger} did not pass its gate")),
         _ => None,
     })
+}
+
+/// The verdict on this comparison that was logged as a proposal, where the spec allows a single look: a second one would
+/// tell apart more equal versions than it promises.
+fn only_look(context: &Context, spec: &CompareSpec, found: &Judgement) -> Result<Option<Entry>> {
+    if spec.test != Test::Fixed {
+        return Ok(None);
+    }
+    let is_of = |entry: &Entry| {
+        entry.action == Action::Propose
+            && entry.version.to_string() == found.challenger_version
+            && entry.champion.is_some_and(|champion| champion.to_string() == found.control_version)
+    };
+    Ok(context.registry.decisions()?.into_iter().rfind(is_of))
 }
 
 /// Logs the verdict, and carries it out where the spec says so.

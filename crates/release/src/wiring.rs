@@ -1,8 +1,8 @@
 //! The command line of `release`, and what each flag calls.
 
-use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
+use chrono::{DateTime, Utc};
 use clap::{Args, ValueEnum};
-use compare::CompareSpec;
+use compare::{CompareSpec, PointInTime};
 use spec::{Error, Exit, Result, Tool};
 use tool::{About, Common, Program};
 
@@ -146,14 +146,9 @@ impl Program for Release {
 
 /// A time as people write it: a day, or a day and a time, UTC unless it says otherwise.
 fn point_in_time(text: &str) -> Result<DateTime<Utc>> {
-    let plain = ["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S"];
-    let of_clock = || plain.iter().find_map(|format| NaiveDateTime::parse_from_str(text, format).ok());
-    let of_day = || NaiveDate::parse_from_str(text, "%Y-%m-%d").ok().map(|day| day.and_time(chrono::NaiveTime::MIN));
-    let with_offset = || DateTime::parse_from_rfc3339(text).ok().map(|time| time.to_utc());
-    of_clock().or_else(of_day).map(|time| time.and_utc()).or_else(with_offset).ok_or_else(|| {
-        Error::cannot_run(format!("--at: '{text}' is not a time"))
-            .hint("write a day such as 2026-01-01, or a time such as 2026-01-01T08:30 (UTC)")
-    })
+    let micros = text.parse::<PointInTime>().map_err(|error| error.context("--at"))?.micros;
+    DateTime::from_timestamp_micros(micros)
+        .ok_or_else(|| Error::cannot_run(format!("--at: '{text}' is beyond the times that can be looked up")))
 }
 
 #[cfg(test)]
@@ -167,23 +162,11 @@ mod tests {
 
     #[test]
     fn times_are_read_as_people_write_them() {
-        for (text, time) in [
-            ("2026-01-02", "2026-01-02T00:00:00+00:00"),
-            ("2026-01-02T03:04", "2026-01-02T03:04:00+00:00"),
-            ("2026-01-02 03:04:05", "2026-01-02T03:04:05+00:00"),
-            ("2026-01-02T03:04:05Z", "2026-01-02T03:04:05+00:00"),
-            ("2026-01-02T03:04:05+09:00", "2026-01-01T18:04:05+00:00"),
-        ] {
-            assert_eq!(point_in_time(text).unwrap().to_rfc3339(), time);
-        }
-        for text in ["", "yesterday", "2026-13-01", "02.01.2026", "2026-01-02T25:00"] {
-            assert_eq!(
-                point_in_time(text).unwrap_err().to_string(),
-                format!(
-                    "--at: '{text}' is not a time; write a day such as 2026-01-01, or a time such as 2026-01-01T08:30 (UTC)"
-                )
-            );
-        }
+        assert_eq!(point_in_time("2026-01-02T03:04:05+09:00").unwrap().to_rfc3339(), "2026-01-01T18:04:05+00:00");
+        assert_eq!(
+            point_in_time("2026-13-01").unwrap_err().to_string(),
+            "--at: '2026-13-01' is not a time; write a day such as 2026-01-01, or a time such as 2026-01-01T08:30 (UTC)"
+        );
     }
 
     #[test]

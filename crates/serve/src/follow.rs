@@ -155,8 +155,11 @@ impl Follower {
     /// in the same second.
     fn sent(&self, folder: &Path) -> Result<Snapshot> {
         let file = self.root.join(folder).join(SENT);
-        match std::fs::read_to_string(&file) {
-            Ok(text) => Ok(Snapshot::parse(&text)),
+        match std::fs::read(&file) {
+            Ok(bytes) => match spec::utf8(bytes, &folder.join(SENT)) {
+                Ok(text) => Ok(Snapshot::parse(&text)),
+                Err(error) => Err(error.hint("restore the file from a backup")),
+            },
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Snapshot::default()),
             Err(error) => Err(Error::io("read", &folder.join(SENT), &error)),
         }

@@ -17,7 +17,7 @@ use crate::jobs::Jobs;
 use crate::metrics::Metrics;
 use crate::options::Options;
 use crate::pipeline::Pipeline;
-use crate::problems::{LOG, MODEL, RESULTS, ROWS};
+use crate::problems::{LOG, MASK, MODEL, RESULTS, ROWS};
 use crate::refusal::Refusal;
 use crate::sessions::Sessions;
 use crate::tls::Certificates;
@@ -112,6 +112,7 @@ impl App {
             self.look(pipeline, MODEL, || pipeline.refresh(&self.root, &self.metrics));
             self.look(pipeline, LOG, || takeover::log(pipeline));
             self.look(pipeline, RESULTS, || pipeline.refresh_results(&self.root));
+            self.look(pipeline, MASK, || pipeline.check_masks());
         }
     }
 
@@ -184,12 +185,18 @@ impl App {
     }
 }
 
-/// The pipelines named, or all that have a `serve.yaml`.
+/// The pipelines named, each once, or all that have a `serve.yaml`.
 pub fn named_or_all(root: &Root, named: &[Name]) -> Result<Vec<Name>> {
-    match named {
-        [] => served(root),
-        named => Ok(named.to_vec()),
+    if named.is_empty() {
+        return served(root);
     }
+    let mut names: Vec<Name> = Vec::with_capacity(named.len());
+    for name in named {
+        if !names.contains(name) {
+            names.push(name.clone());
+        }
+    }
+    Ok(names)
 }
 
 /// The pipelines that have a `serve.yaml`.

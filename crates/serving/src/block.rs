@@ -53,7 +53,7 @@ impl Rows<'_> {
             json::list(out, self.places, |out, place| {
                 out.push(b'{');
                 for (name, cell) in &inputs[*place].0 {
-                    json::field(out, name, &columns.masking.value(name, cell.json()));
+                    json::field(out, name, &columns.masking.input(self.entity, name, cell.json()));
                 }
                 out.push(b'}');
             });

@@ -96,6 +96,11 @@ impl Deployment {
         Some(&self.arms[self.production?].arm)
     }
 
+    /// The version that takes over from another one.
+    pub fn taking_over(&self) -> Option<&Arc<Arm>> {
+        Some(&self.arms[self.rollout.as_ref()?.arm].arm)
+    }
+
     /// The arms that only score for the log.
     pub fn shadows(&self) -> &[NamedArm] {
         &self.arms[self.answering..]

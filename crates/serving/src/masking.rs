@@ -45,6 +45,16 @@ impl Masking {
         }
     }
 
+    /// The value of a column of a row whose key is in the column `entity`, as the journal keeps it.
+    pub fn input(&self, entity: &str, column: &str, value: Value) -> Value {
+        if column == entity { self.key(entity, value) } else { self.value(column, value) }
+    }
+
+    /// Whether keys are kept as they are, or not, depends on the column that they are of.
+    pub fn depends_on_entity(&self) -> bool {
+        !self.masks.is_empty() && self.of("key").is_none()
+    }
+
     fn masked(&self, mask: Mask, value: Value) -> Value {
         match mask {
             _ if value.is_null() => value,
@@ -75,5 +85,11 @@ mod tests {
         assert_eq!(hash, blake3::keyed_hash(&key, b"a@b.de").to_hex()[..32]);
         assert_eq!(masking.key("email", "a@b.de".into()), hash);
         assert_eq!(masking.key("id", 7.into()), 7);
+        // What is masked as a key is masked in its own column, too.
+        let spec =
+            ServeSpec::parse("mask: {key: remove, phone: remove}\n", Path::new("s"), &Default::default()).unwrap();
+        let masking = Masking::new(&spec);
+        let inputs = ["id", "phone", "city"].map(|column| masking.input("id", column, "x".into()));
+        assert_eq!(inputs, [Value::Null, Value::Null, "x".into()]);
     }
 }

@@ -81,7 +81,7 @@ impl Default for Metrics {
         registry.register(
             "problem",
             "1 for each part of a pipeline whose newest state cannot be used, so that an older one answers: model, results, \
-             rows, log",
+             rows, log, rollback; 1 for masks of columns that there are not",
             problem.clone(),
         );
         let certificate: Family<Labels, Number> = Family::default();

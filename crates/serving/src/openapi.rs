@@ -194,7 +194,7 @@ fn schemas() -> Value {
             "description": "One of key, keys, features, row and rows",
             "properties": {
                 "key": key,
-                "keys": {"type": "array", "items": key},
+                "keys": {"type": "array", "minItems": 1, "items": key},
                 "features": {"anyOf": [row, {"type": "array", "items": row}]},
                 "row": row,
                 "rows": {"type": "array", "items": row},

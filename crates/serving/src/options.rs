@@ -1,6 +1,6 @@
 //! What a server does whatever it serves: addresses, limits, time-outs.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -55,15 +55,51 @@ impl Options {
         self.tls.is_some() || self.public.as_ref().is_some_and(|public| public.is_https)
     }
 
-    /// Without tokens clients cannot be distinguished, so only this machine is answered.
+    /// Without tokens clients cannot be distinguished, so only this machine is answered, by its own names.
     pub fn check(&self, has_tokens: bool) -> Result<()> {
-        let address: IpAddr = self.listen.ip();
-        match has_tokens || address.is_loopback() {
-            true => Ok(()),
-            false => {
-                Err(Error::cannot_run(format!("{}: without tokens the server answers this machine only", self.listen))
-                    .hint("set SERVE_TOKEN_VIEWER, SERVE_TOKEN_OPERATOR or SERVE_TOKEN_ADMIN, or listen on 127.0.0.1"))
+        const WAY_OUT: &str = "set SERVE_TOKEN_VIEWER, SERVE_TOKEN_OPERATOR or SERVE_TOKEN_ADMIN, or";
+        if has_tokens {
+            return Ok(());
+        }
+        if !self.listen.ip().is_loopback() {
+            let listen = self.listen;
+            return Err(Error::cannot_run(format!("{listen}: without tokens the server answers this machine only"))
+                .hint(format!("{WAY_OUT} listen on 127.0.0.1")));
+        }
+        match self.public.as_ref().filter(|public| !public.is_loopback()) {
+            None => Ok(()),
+            Some(public) => {
+                let found = format!("--public-url: without tokens everybody who finds {} may do all", public.authority);
+                Err(Error::cannot_run(found).hint(format!("{WAY_OUT} leave out --public-url")))
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_tokens_the_server_is_that_of_this_machine() {
+        let of = |listen: &str, public: Option<&str>, has_tokens: bool| {
+            let options = Options::on(listen.parse().unwrap());
+            let options = Options { public: public.map(|public| public.parse().unwrap()), ..options };
+            options.check(has_tokens).map_err(|error| error.to_string())
+        };
+        let public = Some("https://m.example");
+        assert_eq!(of("127.0.0.1:8080", None, false), Ok(()));
+        assert_eq!(of("[::1]:8080", Some("http://localhost:3000"), false), Ok(()));
+        assert_eq!((of("0.0.0.0:8080", None, true), of("127.0.0.1:8080", public, true)), (Ok(()), Ok(())));
+        assert_eq!(
+            of("0.0.0.0:8080", None, false).unwrap_err(),
+            "0.0.0.0:8080: without tokens the server answers this machine only; set SERVE_TOKEN_VIEWER, SERVE_TOKEN_OPERATOR or \
+             SERVE_TOKEN_ADMIN, or listen on 127.0.0.1"
+        );
+        assert_eq!(
+            of("127.0.0.1:8080", public, false).unwrap_err(),
+            "--public-url: without tokens everybody who finds m.example may do all; set SERVE_TOKEN_VIEWER, \
+             SERVE_TOKEN_OPERATOR or SERVE_TOKEN_ADMIN, or leave out --public-url"
+        );
     }
 }

@@ -37,6 +37,13 @@ impl std::str::FromStr for PublicUrl {
     }
 }
 
+impl PublicUrl {
+    /// Whether it is a name of this machine alone.
+    pub fn is_loopback(&self) -> bool {
+        is_loopback(&self.authority)
+    }
+}
+
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// Host and port that the request was sent to, in lower case.
@@ -72,17 +79,15 @@ pub fn check(
     public: Option<&PublicUrl>,
 ) -> std::result::Result<(), Refusal> {
     let authority = authority(request);
-    let is_public = |authority: &str| public.is_some_and(|public| public.authority == authority);
     // Where there are tokens, another name is no danger: a browser sends it no session, and monitoring systems
     // (Prometheus, Kubernetes) calls it by its number.
     if let Some(authority) = authority.as_deref().filter(|_| !has_tokens)
         && !is_loopback(authority)
-        && !is_public(authority)
     {
         let shown = spec::text::cut(authority, 100);
         let refusal =
             Refusal::new(StatusCode::MISDIRECTED_REQUEST, "host", format!("this server does not answer for '{shown}'"));
-        return Err(refusal.way_out("ask for localhost, or start the server with --public-url"));
+        return Err(refusal.way_out("ask for localhost, or give the server tokens"));
     }
     if matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS) {
         return Ok(());
@@ -155,7 +160,7 @@ mod tests {
         assert_eq!(status("GET", &[("host", "evil.example")], true, None), None);
         let public = Some("https://m.example");
         assert_eq!(status("GET", &[("host", "evil.example")], false, public), Some(421));
-        assert_eq!(status("GET", &[("host", "m.example")], false, public), None);
+        assert_eq!(status("GET", &[("host", "m.example")], false, public), Some(421));
         assert_eq!(status("GET", &[("host", "m.example:8080")], false, public), Some(421));
         assert_eq!(status("GET", &[("host", "10.0.0.7:8080")], true, public), None);
     }

@@ -16,10 +16,12 @@ const LONGEST: usize = 1000;
 
 const FIELDS: [&str; 6] = ["request_id", "key", "unit", "name", "value", "time"];
 
-/// Reads one outcome, or a list of them under `outcomes`, whose keys are of the column `entity`: their number, and their lines for the journal.
+/// Reads one outcome, or a list of them under `outcomes`: their number, and their lines for the journal. `entity`: the column that
+/// keys are of; `None` if that is not known.
 ///
-/// Errors: no JSON (400); an outcome that lacks its name or value, or whatever it is about (422).
-pub fn read(body: &[u8], masking: &Masking, entity: &str, most: usize) -> Result<(usize, Vec<u8>), Refusal> {
+/// Errors: no JSON (400); an outcome that lacks its name or value, or whatever it is about (422); a key of which is not known
+/// whether it is masked (503).
+pub fn read(body: &[u8], masking: &Masking, entity: Option<&str>, most: usize) -> Result<(usize, Vec<u8>), Refusal> {
     let Strict(body) = serde_json::from_slice(body).map_err(|error| match error.is_data() {
         // Of two values of one field, the other one may have been meant.
         true => {
@@ -118,7 +120,7 @@ impl<'de> Deserialize<'de> for Strict {
 fn line(
     outcome: &Map<String, Value>,
     now: &str,
-    (masking, entity): (&Masking, &str),
+    (masking, entity): (&Masking, Option<&str>),
     lines: &mut Vec<u8>,
 ) -> Result<(), Refusal> {
     let wrong = |code, field: &str, message: String| Refusal::wrong(code, field, message);
@@ -175,14 +177,23 @@ fn line(
         let message = "an outcome is about a request, a key or a unit".to_owned();
         return Err(wrong("missing_field", "request_id", message).way_out(EXAMPLE));
     }
+    let key = match (given("key"), entity) {
+        (None, _) => None,
+        (Some(key), Some(entity)) => Some(masking.key(entity, key.clone())),
+        (Some(_), None) if masking.depends_on_entity() => {
+            let message = "no model is loaded, so it is not known whether keys are personal data";
+            return Err(Refusal::unavailable("no_model", message).way_out("send the outcome again later"));
+        }
+        (Some(key), None) => Some(masking.key("key", key.clone())),
+    };
     lines.push(b'{');
     json::field(lines, "received", now);
     json::field(lines, "time", &time);
     if let Some(request) = given("request_id") {
         json::field(lines, "request_id", request);
     }
-    if let Some(key) = given("key") {
-        json::field(lines, "key", &masking.key(entity, key.clone()));
+    if let Some(key) = key {
+        json::field(lines, "key", &key);
     }
     if let Some(unit) = given("unit") {
         json::field(lines, "unit", &masking.value("unit", unit.clone()));
@@ -208,7 +219,7 @@ mod tests {
     fn outcomes_become_lines() {
         let body = br#"{"outcomes": [{"request_id": "r1", "name": "signed", "value": true, "time": "2026-01-31T12:00:00+01:00"},
             {"key": 7, "unit": "u", "name": "amount", "value": 0.1}]}"#;
-        let (count, lines) = read(body, &masking(), "id", 10).unwrap();
+        let (count, lines) = read(body, &masking(), Some("id"), 10).unwrap();
         let lines: Vec<Value> = lines
             .split(|byte| *byte == b'\n')
             .filter(|line| !line.is_empty())
@@ -218,6 +229,23 @@ mod tests {
         assert_eq!(lines[0]["time"], "2026-01-31T11:00:00.000000Z");
         assert_eq!((&lines[0]["request_id"], &lines[0]["value"]), (&"r1".into(), &true.into()));
         assert_eq!((&lines[1]["key"], &lines[1]["unit"], &lines[1]["value"]), (&7.into(), &Value::Null, &0.1.into()));
+    }
+
+    #[test]
+    fn a_key_is_not_kept_before_it_is_known_whether_it_is_masked() {
+        let body = br#"{"key": "ann@example.org", "name": "signed", "value": true}"#;
+        let of = |masks: &str, entity: Option<&str>| {
+            let spec = ServeSpec::parse(masks, Path::new("s"), &Default::default()).unwrap();
+            read(body, &Masking::new(&spec), entity, 10).map(|(_, lines)| String::from_utf8(lines).unwrap())
+        };
+        let refusal = of("mask: {email: remove}\n", None).unwrap_err();
+        assert_eq!((refusal.status.as_u16(), refusal.code), (503, "no_model"));
+        assert!(of("mask: {email: remove}\n", Some("email")).unwrap().contains("\"key\":null"));
+        assert!(of("mask: {key: remove}\n", None).unwrap().contains("\"key\":null"));
+        for masks in ["table: scoring\n", "mask: {email: remove}\n"] {
+            assert!(of(masks, Some("id")).unwrap().contains("ann@example.org"), "{masks}");
+        }
+        assert!(of("table: scoring\n", None).unwrap().contains("ann@example.org"));
     }
 
     #[test]
@@ -236,13 +264,13 @@ mod tests {
             (r#"{"outcomes": []}"#, 422, "too_many_rows"),
             (r#"{"outcomes": [{"key": "x", "name": "a", "value": 1}], "key": 1}"#, 422, "several_ways"),
         ] {
-            let refusal = read(body.as_bytes(), &masking(), "id", 10).unwrap_err();
+            let refusal = read(body.as_bytes(), &masking(), Some("id"), 10).unwrap_err();
             assert_eq!((refusal.status.as_u16(), refusal.code), (status, code), "{body}");
         }
         let long = format!("{{\"key\": 1, \"name\": \"a\", \"value\": \"{}\"}}", "é".repeat(1001));
-        let refusal = read(long.as_bytes(), &masking(), "id", 10).unwrap_err();
+        let refusal = read(long.as_bytes(), &masking(), Some("id"), 10).unwrap_err();
         assert_eq!(refusal.message, "'value' is a text of at most 1000 characters");
-        let twice = read(br#"{"key": 1, "key": 2, "name": "a", "value": 1}"#, &masking(), "id", 10).unwrap_err();
+        let twice = read(br#"{"key": 1, "key": 2, "name": "a", "value": 1}"#, &masking(), Some("id"), 10).unwrap_err();
         assert_eq!(twice.message, "'key' is given twice");
     }
 }

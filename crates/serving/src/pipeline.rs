@@ -3,20 +3,20 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use artifact::{LATEST, Snapshot};
 use journal::Journal;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::histogram::Histogram;
 use score::{Log, Registry};
-use spec::{Environment, Error, Name, Result, Root, Tool};
+use spec::{Environment, Error, Name, Result, Root, Tool, did_you_mean};
 
 use crate::arm::Arm;
 use crate::deployment::{self, Deployment};
 use crate::masking::Masking;
 use crate::metrics::{ArmMetrics, Metrics};
-use crate::problems::{MODEL, Problems, RESULTS, ROWS};
+use crate::problems::{MASK, MODEL, Problems, RESULTS, ROWS};
 use crate::raw::{MadeOf, Raw};
 use crate::refusal::Refusal;
 use crate::results::{Relation, Results, Source};
@@ -180,6 +180,33 @@ impl Pipeline {
         }
     }
 
+    /// Looks whether each mask hides a column: one whose name no column has leaves what was meant as it is. Returns what is wrong
+    /// for the first time.
+    pub fn check_masks(&self) -> Option<Error> {
+        let (current, raw) = (self.current()?, self.raw());
+        // Which columns rows have is not known yet.
+        if self.spec.mask.is_empty() || self.has_rows() && raw.is_none() {
+            return None;
+        }
+        let of_requests = ["key", "unit"].into_iter();
+        let of_versions = current.deployment.versions().flat_map(|arm| {
+            let manifest = arm.manifest();
+            let features = manifest.features.iter().map(|feature| &feature.name);
+            [Some(&manifest.entity), manifest.time.as_ref()].into_iter().flatten().chain(features).map(String::as_str)
+        });
+        let known: Vec<&str> = of_requests.chain(of_versions).chain(raw.iter().flat_map(|raw| raw.columns())).collect();
+        match self.spec.mask.names().find(|name| !known.contains(name)) {
+            None => {
+                self.problems.solved(MASK);
+                None
+            }
+            Some(name) => {
+                let error = Error::cannot_run(format!("mask: no column '{name}', so it hides nothing"));
+                self.failed(MASK, error.hint(did_you_mean(name, known)))
+            }
+        }
+    }
+
     /// The newest results that could be read.
     pub fn results(&self) -> Option<Arc<Results>> {
         self.results.read().unwrap_or_else(PoisonError::into_inner).clone()
@@ -270,6 +297,11 @@ impl Pipeline {
                 None
             }
             Ok(Some(current)) => {
+                let before = now.as_ref().and_then(|now| Some(now.deployment.taking_over()?.version));
+                // It may have answered in another arm before.
+                if let Some(new) = current.deployment.taking_over().filter(|new| Some(new.version) != before) {
+                    new.speed.begin(Instant::now());
+                }
                 let arms = current.deployment.arms.iter();
                 let arms: Vec<String> = arms.map(|arm| format!("{} {}", arm.name, arm.arm.version)).collect();
                 *self.current.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(current));

@@ -171,8 +171,8 @@ async fn answer(
                 Ok(answered) => answered.and_then(|answered| answered.ok_or_else(|| panicked(&"it is large twice"))),
                 Err(failed) => {
                     // A version that is taking over must not continue if it is at fault.
-                    if let Some(takeover) = &current.deployment.rollout {
-                        current.deployment.arms[takeover.arm].arm.speed.answered(received.elapsed(), true);
+                    if let Some(new) = current.deployment.taking_over() {
+                        new.speed.answered(received.elapsed(), true);
                     }
                     match failed.try_into_panic() {
                         Ok(payload) => Err(panicked(payload.as_ref())),
@@ -197,7 +197,7 @@ pub async fn report(
     let answered = match body_of(&app, &headers, body, &[Format::Json]).await {
         Ok((_, body)) => {
             let current = pipeline.current();
-            let entity = current.as_ref().map_or("key", |current| &current.deployment.arms[0].arm.manifest().entity);
+            let entity = current.as_ref().map(|current| current.deployment.arms[0].arm.manifest().entity.as_str());
             outcomes::read(&body, &pipeline.masking, entity, pipeline.spec.max_rows)
         }
         Err(refusal) => Err(refusal),

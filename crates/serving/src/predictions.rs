@@ -16,7 +16,7 @@ use crate::masking::Masking;
 use crate::raw::Raw;
 use crate::record;
 use crate::refusal::{Failed, Refusal, panicked};
-use crate::request::{Request, Rows, Values, read};
+use crate::request::{Request, Rows, Values, no_rows, read};
 use crate::results::Format;
 use crate::spec::ServeSpec;
 use crate::tabular::{Parameters, Table};
@@ -123,6 +123,10 @@ pub fn answer(context: &Context<'_>, asked: &Asked<'_>, large: bool) -> Result<O
             table.request(&parameters, &deployment.arms[0].arm.manifest().entity)?
         }
     };
+    // An answer to nothing would leave no line in the log.
+    if request.rows.len() == 0 {
+        return Err(no_rows().way_out("give at least one"));
+    }
     if !large && (request.rows.len() > FEW_ROWS || request.reasons > 0 || matches!(request.rows, Rows::Raw(_))) {
         return Ok(None);
     }

@@ -17,8 +17,11 @@ pub const LOG: &str = "log";
 /// The way back from a version that fails while it takes over.
 pub const ROLLBACK: &str = "rollback";
 
+/// The columns whose values the journal does not keep as they are.
+pub const MASK: &str = "mask";
+
 /// All of them.
-pub const PARTS: [&str; 5] = [MODEL, RESULTS, ROWS, LOG, ROLLBACK];
+pub const PARTS: [&str; 6] = [MODEL, RESULTS, ROWS, LOG, ROLLBACK, MASK];
 
 /// The pause before the first new try; each further one is twice as long.
 const FIRST: Duration = Duration::from_secs(1);

@@ -85,6 +85,11 @@ impl Raw {
         self.prepared.inputs()
     }
 
+    /// The columns that a row may have.
+    pub fn columns(&self) -> impl Iterator<Item = &str> {
+        self.known.iter().map(String::as_str)
+    }
+
     /// Whether a row may lack this column.
     pub fn is_optional(&self, column: &str) -> bool {
         self.optional.iter().any(|name| name == column)

@@ -144,7 +144,7 @@ impl Line<'_> {
             json::key(out, "inputs");
             out.push(b'{');
             for (name, cell) in inputs {
-                json::field(out, name, &columns.masking.value(name, cell.json()));
+                json::field(out, name, &columns.masking.input(self.entity, name, cell.json()));
             }
             out.push(b'}');
         }

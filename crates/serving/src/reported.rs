@@ -63,6 +63,13 @@ pub struct Outcome {
     pub value: String,
 }
 
+impl Outcome {
+    /// Whether it was reported about this answer.
+    pub fn is_about(&self, answered: &Answered) -> bool {
+        self.request.as_ref() == Some(&answered.request) && self.key.as_ref().is_none_or(|key| *key == answered.key)
+    }
+}
+
 /// Both, the newest first.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Reported {
@@ -70,7 +77,7 @@ pub struct Reported {
     pub outcomes: Vec<Outcome>,
 }
 
-/// Finds what was answered and reported. An outcome belongs to a key if it names the key, or a request about it.
+/// Finds what was answered and reported. An outcome belongs to a key if it names the key, or a request about it and no other key.
 ///
 /// # Errors
 /// A table that cannot be read.
@@ -92,6 +99,10 @@ pub fn find(root: &Root, pipeline: &Name, masking: &Masking, subject: &Subject) 
     requests.dedup();
     let ids = Series::new("ids".into(), &requests);
     let by_request = col("request_id").is_in(lit(ids).implode(true), false);
+    let by_request = match subject {
+        Subject::Request(_) => by_request,
+        Subject::Key { .. } => by_request.and(col("entity").is_null()),
+    };
     let wanted = [wanted, requests].concat();
     let mut outcomes = source.rows(OUTCOMES, &wanted, by_subject.or(by_request), outcomes)?;
     newest(&mut outcomes, |outcome| outcome.time);

@@ -105,7 +105,7 @@ pub fn read(body: &[u8], most_rows: usize, most_reasons: usize) -> Result<Reques
     let ways = ["key", "keys", "features", "row", "rows"].map(|name| (name, take(name)));
     let mut given_ways = ways.into_iter().filter_map(|(name, part)| Some((name, part?)));
     let Some((way, part)) = given_ways.next() else {
-        return Err(shape("nothing_asked", "the request names no rows".to_owned()).way_out(EXAMPLE));
+        return Err(no_rows().way_out(EXAMPLE));
     };
     if let Some((other, _)) = given_ways.next() {
         return Err(shape("several_ways", format!("give one of '{way}' and '{other}', not both")));
@@ -158,6 +158,12 @@ pub fn read(body: &[u8], most_rows: usize, most_reasons: usize) -> Result<Reques
         Some(other) => return Err(wrong("reasons", "a whole number, true or false", &other)),
     };
     Ok(Request { rows, unit, reasons })
+}
+
+/// A request asks for nothing.
+pub fn no_rows() -> Refusal {
+    let status = axum::http::StatusCode::UNPROCESSABLE_ENTITY;
+    Refusal::new(status, "nothing_asked", "the request names no rows")
 }
 
 /// A request has more rows than it may.
@@ -379,7 +385,7 @@ mod tests {
                     _ => {}
                 }
             }
-            let refusals = [read(&body, 3, 5).err(), crate::outcomes::read(&body, &masking, "id", 3).err()];
+            let refusals = [read(&body, 3, 5).err(), crate::outcomes::read(&body, &masking, Some("id"), 3).err()];
             for refusal in refusals.into_iter().flatten() {
                 let theirs = ["invalid type", "expected value", "EOF", "missing field", "unknown field", "at line"];
                 let text = refusal.message.replace("at line ", "");

@@ -54,13 +54,21 @@ fn content_of(bytes: &[u8]) -> String {
     blake3::hash(bytes).to_hex()[..32].to_owned()
 }
 
-/// Whether the client has this very answer already.
-fn is_known(headers: &HeaderMap, tag: &str) -> bool {
+/// Whether the client has an answer with one of these tags already.
+fn has_one_of(headers: &HeaderMap, tags: &[&str]) -> bool {
     let known = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
-    known
-        .flat_map(|known| known.split(','))
-        .map(|one| one.trim().trim_start_matches("W/"))
-        .any(|one| one == tag || one == "*")
+    known.flat_map(|known| known.split(',')).any(|one| tags.contains(&one.trim().trim_start_matches("W/")))
+}
+
+/// Whether the client has this very answer already, which is known to exist.
+fn is_known(headers: &HeaderMap, tag: &str) -> bool {
+    has_one_of(headers, &[tag, "*"])
+}
+
+/// The tag by which the client has the answer already, before it is made. A client without it, which asks for any answer
+/// but one that exists, waits until it is known whether there is one.
+fn known_beforehand(headers: &HeaderMap, content: Option<&str>, asked: &str) -> Option<String> {
+    content.map(|content| tag(content, asked)).filter(|tag| has_one_of(headers, &[tag]))
 }
 
 fn tagged(tag: &str, mut response: Response) -> Response {
@@ -98,7 +106,7 @@ pub async fn list(State(app): Shared, asked: Asked, headers: HeaderMap) -> Resul
     let source = pipeline.source()?;
     let format = Format::accepted_by(&headers)?;
     let asked = format!("{parameters:?} {format:?}");
-    if let Some(tag) = source.content().map(|content| tag(content, &asked)).filter(|tag| is_known(&headers, tag)) {
+    if let Some(tag) = known_beforehand(&headers, source.content(), &asked) {
         return Ok(tagged(&tag, StatusCode::NOT_MODIFIED.into_response()));
     }
     let most = if format == Format::Json { results::MOST_ROWS } else { MOST_ROWS_OF_A_FILE };
@@ -166,7 +174,7 @@ pub async fn one(
     let source = pipeline.source()?;
     let format = Format::accepted_by(&headers)?;
     let asked = format!("{key} {parameters:?} {format:?}");
-    if let Some(tag) = source.content().map(|content| tag(content, &asked)).filter(|tag| is_known(&headers, tag)) {
+    if let Some(tag) = known_beforehand(&headers, source.content(), &asked) {
         return Ok(tagged(&tag, StatusCode::NOT_MODIFIED.into_response()));
     }
     let rows = source.of_known_key(&key).await?;

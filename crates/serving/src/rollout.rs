@@ -115,13 +115,25 @@ pub fn judge(counted: Counted, spec: &Rollout) -> Option<String> {
     })
 }
 
+/// Why a version must not continue by what it did lately: after hours without a failure all its answers together would hide for long
+/// that it has begun to fail.
+fn judge_recent(recent: Counted, spec: &Rollout) -> Option<String> {
+    // Of so many a few may fail, so that a single one that happens to is not too much.
+    let enough = (5.0 / spec.max_errors).ceil() as u64;
+    let spec = Rollout { min_answers: spec.min_answers.max(enough), ..*spec };
+    judge(recent, &spec).map(|why| format!("in the last minutes {why}"))
+}
+
 /// Puts the version before back if the new one fails. Returns the error to alert of.
 pub fn watch(pipeline: &Pipeline) -> Option<Error> {
     let current = pipeline.current()?;
-    let takeover = current.deployment.rollout.as_ref()?;
-    let new = &current.deployment.arms[takeover.arm].arm;
-    let counted = new.speed.counted();
-    let why = judge(counted, &pipeline.spec.rollout)?;
+    let (takeover, new) = (current.deployment.rollout.as_ref()?, current.deployment.taking_over()?);
+    let (counted, recent) = (new.speed.counted(), new.speed.recent(Instant::now()));
+    let spec = &pipeline.spec.rollout;
+    let (why, counted) = match judge(counted, spec) {
+        Some(why) => (why, counted),
+        None => (judge_recent(recent, spec)?, recent),
+    };
     let (bad, good) = (new.version, takeover.before.version);
     let metrics = counted.evidence();
     let decide = || -> Result<bool> {
@@ -192,5 +204,14 @@ mod tests {
             judge(counted(1000, 0, 812.5), &spec).as_deref(),
             Some("95 of 100 answers took up to 812.5 ms, at most 500 ms allowed")
         );
+        assert_eq!(judge_recent(counted(499, 499, 9e9), &spec), None, "too few to judge by themselves");
+        assert_eq!(judge_recent(counted(500, 4, 1.0), &spec), None);
+        assert_eq!(
+            judge_recent(counted(600, 300, 1.0), &spec).as_deref(),
+            Some("in the last minutes 300 of 600 answers failed (50 %, fewer than 1 % allowed)")
+        );
+        let none_may_fail = Rollout { max_errors: 0.0, ..spec };
+        assert_eq!(judge_recent(counted(600, 0, 1.0), &none_may_fail), None);
+        assert!(judge(counted(600, 1, 1.0), &none_may_fail).is_some());
     }
 }

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use artifact::{Artifact, PolarsResultExt, column_type};
 use polars::prelude::{DataFrame, DataType};
 use score::{Encoder, Feature};
+use serde_json::Value;
 use spec::{Error, Result};
 
 use crate::cell::Cell;
@@ -89,6 +90,13 @@ impl Stored {
         self.rows.len()
     }
 
+    /// A key as clients send it, of a text that people typed in: a number where keys are numbers.
+    pub fn key_of(&self, text: &str) -> Value {
+        let number = text.parse::<i64>().map(Value::from).or_else(|_| text.parse::<u64>().map(Value::from));
+        // `007` is no number of ours.
+        number.ok().filter(|number| !self.keys_are_texts && number.to_string() == text).unwrap_or_else(|| text.into())
+    }
+
     /// The row of a key.
     ///
     /// Errors: a key of another type (422), one that the snapshot does not have (404).
@@ -160,5 +168,12 @@ mod tests {
         let stored = Stored::new(&table, &[Feature::numeric("x")], "id", None).unwrap();
         assert_eq!(stored.values(stored.find(&Cell::Int(8)).unwrap()), [2.0]);
         assert_eq!(stored.find(&key("8")).unwrap_err().message, "a key of 'id' is a whole number, not a text");
+        let typed = ["8", "-8", "18446744073709551615", "007", "a", ""].map(|text| stored.key_of(text));
+        let expected: [Value; 6] = [8.into(), (-8).into(), u64::MAX.into(), "007".into(), "a".into(), "".into()];
+        assert_eq!(typed, expected);
+        let table = df!("id" => ["7", "8"], "x" => [1.0, 2.0]).unwrap();
+        let texts = Stored::new(&table, &[Feature::numeric("x")], "id", None).unwrap();
+        assert_eq!(texts.key_of("8"), "8");
+        assert_eq!(texts.values(texts.find(&key("8")).unwrap()), [2.0]);
     }
 }

@@ -17,8 +17,11 @@ impl Environment {
     pub fn of_process(root: &Path) -> Result<Environment> {
         let mut variables = BTreeMap::new();
         let file = root.join(".env");
-        match std::fs::read_to_string(&file) {
-            Ok(text) => read_dotenv(&text, &file, &mut variables)?,
+        match std::fs::read(&file) {
+            Ok(bytes) => {
+                let text = crate::utf8(bytes, &file).map_err(|error| error.hint("save the file as UTF-8"))?;
+                read_dotenv(&text, &file, &mut variables)?;
+            }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             Err(error) => return Err(Error::io("read", &file, &error)),
         }

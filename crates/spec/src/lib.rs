@@ -29,7 +29,7 @@ pub use column_type::ColumnType;
 pub use env::{Environment, Redactor, host_name, sounds_secret, who};
 pub use error::{Class, Error, Result, ResultExt};
 pub use exit::Exit;
-pub use load::{Loaded, parse, parse_with, text_of};
+pub use load::{Loaded, parse, parse_with, text_of, utf8};
 pub use map::Map;
 pub use name::Name;
 pub use paths::{Root, Tool};

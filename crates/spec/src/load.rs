@@ -25,10 +25,18 @@ pub fn text_of(root: &Root, path: &Path) -> Result<String> {
             .hint("correct the path; it counts from the project root"),
         _ => Error::io("read", path, &error),
     })?;
+    utf8(bytes, path).map_err(|error| error.hint("save the file as UTF-8"))
+}
+
+/// The content of the file at `path` as text. The caller knows the way out.
+///
+/// # Errors
+/// Cannot run: bytes that are not UTF-8, with their place.
+pub fn utf8(bytes: Vec<u8>, path: &Path) -> Result<String> {
     String::from_utf8(bytes).map_err(|error| {
         let valid = String::from_utf8_lossy(&error.as_bytes()[..error.utf8_error().valid_up_to()]).into_owned();
         let (line, column) = place_of(&valid, valid.len());
-        Error::cannot_run(format!("{}:{line}:{column}: not UTF-8", path.display())).hint("save the file as UTF-8")
+        Error::cannot_run(format!("{}:{line}:{column}: not UTF-8", path.display()))
     })
 }
 

@@ -5,13 +5,12 @@ use std::path::Path;
 
 use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use crate::{Error, Result, Root};
+use crate::{Result, Root};
 
 /// `file:line:column` of what `at` leads to in the spec at `path`, which is relative to `root`: keys of maps and, as
 /// numbers from 0, items of lists. The file alone if it does not lead anywhere.
 pub fn place(root: &Root, path: &Path, at: &[&str]) -> Result<String> {
-    let text = std::fs::read_to_string(root.join(path)).map_err(|error| Error::io("read", path, &error))?;
-    Ok(place_in(&text, path, at))
+    Ok(place_in(&crate::text_of(root, path)?, path, at))
 }
 
 /// As [`place`], in the text of the file.

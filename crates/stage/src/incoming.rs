@@ -132,8 +132,8 @@ fn settle(temporary: Temporary, target: &Path) -> Result<()> {
 }
 
 fn read(file: &Path, url: &Url) -> Result<Evidence> {
-    let text =
-        std::fs::read_to_string(file).map_err(|_| Error::cannot_run(format!("{url}: its evidence is missing")))?;
+    let bytes = std::fs::read(file).map_err(|_| Error::cannot_run(format!("{url}: its evidence is missing")))?;
+    let text = String::from_utf8(bytes).map_err(|_| damaged(url))?;
     Evidence::from_json(&text, url)
 }
 

@@ -67,7 +67,9 @@ fn watch(job: &Job<Train>, trained: &str) -> Result<Option<MonitorFindings>> {
     for evidence in found.into_iter().filter(|evidence| Some(&evidence.run) == newest.as_ref()) {
         if let Some(watch) = evidence.notes.watch {
             let all = all.get_or_insert_default();
-            all.drifted.extend(watch.drifted);
+            // A column may have drifted among the features and among the requests.
+            let new: Vec<String> = watch.drifted.into_iter().filter(|name| !all.drifted.contains(name)).collect();
+            all.drifted.extend(new);
             all.error_up = all.error_up.or(watch.error_up);
         }
     }

@@ -1,7 +1,6 @@
 //! Predictions that a server answered, read from its request log into the shape of those that `predict` wrote.
 
 use artifact::{Artifact, PolarsResultExt};
-use chrono::{NaiveDate, NaiveDateTime};
 use polars::prelude::{
     BooleanChunked, ChunkFull, Column, DataFrame, DataType, IntoColumn, NamedFrom, Schema, Series, TimeUnit, col,
 };
@@ -94,6 +93,8 @@ fn of_rows(rows: &DataFrame, doing: &str, keys: &Keys, scores: &[String], since:
     let (mut row_times, mut is_known) = (Vec::with_capacity(chosen.len()), Vec::with_capacity(chosen.len()));
     for row in &chosen {
         let given = object(inputs.get(*row))?;
+        // As the server reads it: a date, or a timestamp with its distance from UTC or without.
+        let micros = |text: &str| values::iso_datetime(text.as_bytes()).map(values::Moment::micros);
         let given = keys.time.as_ref().and_then(|time| given?.get(time)?.as_str().and_then(micros));
         is_known.push(keys.time.is_none() || given.is_some());
         row_times.push(given.or(times.get(*row)));
@@ -164,15 +165,6 @@ pub fn below(
     }
     let names = predicted.get_column_names_owned();
     predicted.vstack(&answers.select(names).during(doing)?).during(doing)
-}
-
-/// Microseconds since 1970 of a date or a timestamp as clients write it.
-fn micros(text: &str) -> Option<i64> {
-    if let Ok(day) = text.parse::<NaiveDate>() {
-        return Some(day.and_time(chrono::NaiveTime::MIN).and_utc().timestamp_micros());
-    }
-    let text = text.strip_suffix('Z').unwrap_or(text).replacen(' ', "T", 1);
-    Some(text.parse::<NaiveDateTime>().ok()?.and_utc().timestamp_micros())
 }
 
 #[cfg(test)]

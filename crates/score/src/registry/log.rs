@@ -108,30 +108,35 @@ impl Log {
     /// The entries, and the hash that the next one must carry. A line that is only half there may be one that is just being
     /// written, so the log is read once more when no one writes.
     fn read_chain(&self) -> Result<(Vec<Entry>, String)> {
-        let text = self.text()?;
-        if text.is_empty() || text.ends_with('\n') {
-            return self.chain(&text);
+        let bytes = self.bytes()?;
+        if bytes.is_empty() || bytes.ends_with(b"\n") {
+            return self.chain(bytes);
         }
         let _lock = artifact::lock_journal(&self.path)?;
-        self.chain(&self.text()?)
+        self.chain(self.bytes()?)
     }
 
-    fn text(&self) -> Result<String> {
-        match std::fs::read_to_string(&self.path) {
-            Ok(text) => Ok(text),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),
+    /// As bytes: half a line may end within a character.
+    fn bytes(&self) -> Result<Vec<u8>> {
+        match std::fs::read(&self.path) {
+            Ok(bytes) => Ok(bytes),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
             Err(error) => Err(Error::io("read", &self.path, &error)),
         }
     }
 
-    fn chain(&self, text: &str) -> Result<(Vec<Entry>, String)> {
+    fn chain(&self, bytes: Vec<u8>) -> Result<(Vec<Entry>, String)> {
+        const WAY_OUT: &str = "restore the file from a backup; the tools only ever append to it";
+        let broken = |line: usize, cause: &str| {
+            Error::cannot_run(format!("{}:{line}: {cause}", self.path.display())).hint(WAY_OUT)
+        };
+        if bytes.last().is_some_and(|last| *last != b'\n') {
+            return Err(broken(bytes.split(|byte| *byte == b'\n').count(), "the last line is cut off"));
+        }
+        let text = spec::utf8(bytes, &self.path).map_err(|error| error.hint(WAY_OUT))?;
         let (mut entries, mut previous) = (Vec::new(), String::new());
-        for (number, line) in text.split_inclusive('\n').enumerate() {
-            let broken = |cause: &str| {
-                Error::cannot_run(format!("{}:{}: {cause}", self.path.display(), number + 1))
-                    .hint("restore the file from a backup; the tools only ever append to it")
-            };
-            let line = line.strip_suffix('\n').ok_or_else(|| broken("the last line is cut off"))?;
+        for (number, line) in text.split_terminator('\n').enumerate() {
+            let broken = |cause: &str| broken(number + 1, cause);
             let entry: Entry =
                 serde_json::from_str(line).map_err(|error| broken(&format!("not a decision: {error}")))?;
             if entry.previous != previous {
@@ -151,7 +156,7 @@ impl Log {
     pub fn append(&self, mut entry: Entry, check: impl FnOnce(&[Entry]) -> Result<()>) -> Result<Entry> {
         let failed = |error: std::io::Error| Error::io("append to", &self.path, &error);
         let _lock = artifact::lock_journal(&self.path)?;
-        let (entries, previous) = self.chain(&self.text()?)?;
+        let (entries, previous) = self.chain(self.bytes()?)?;
         check(&entries)?;
         entry.previous = previous;
         let mut line = serde_json::to_string(&entry)

@@ -50,9 +50,13 @@ impl ModelStage {
         if waiting == Some(version) {
             return Some(ModelStage::Staging);
         }
-        let is_about = |entry: &&Entry| entry.version == version && !entry.action.is_remark();
-        let last = entries.iter().rfind(is_about)?;
+        let last = ModelStage::decided(version, entries)?;
         Some(if last.action == Action::Refuse { ModelStage::Refused } else { ModelStage::Archived })
+    }
+
+    /// The last decision about `version` among these, oldest first, remarks aside; `None` if none was ever made.
+    pub fn decided(version: Version, entries: &[Entry]) -> Option<&Entry> {
+        entries.iter().rfind(|entry| entry.version == version && !entry.action.is_remark())
     }
 }
 

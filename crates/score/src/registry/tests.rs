@@ -96,6 +96,14 @@ fn a_changed_line_is_named_by_every_reader() {
     assert!(failure(&format!("{}\n", lines[1])).starts_with(&(place(1) + broken)));
     assert!(failure(&text[..text.len() - 9]).starts_with(&(place(3) + "the last line is cut off")));
     assert!(failure("{}\n").starts_with(&(place(1) + "not a decision: missing field")));
+    std::fs::write(&path, [text.as_bytes(), b"{\xff\n"].concat()).unwrap();
+    assert_eq!(
+        registry.production().unwrap_err().to_string(),
+        format!("{}:4:2: not UTF-8; restore the file from a backup; the tools only ever append to it", path.display())
+    );
+    // Half a line may end within a character.
+    std::fs::write(&path, [text.as_bytes(), &"{\"why\":\"ü".as_bytes()[..9]].concat()).unwrap();
+    assert!(registry.production().unwrap_err().to_string().starts_with(&(place(4) + "the last line is cut off")));
     assert!(registry.promote(v(1), None, "x", signature()).is_err());
 }
 

@@ -61,7 +61,10 @@ impl Format {
         let range = |part: &str| {
             let mut parameters = part.split(';').map(str::trim);
             let name = parameters.next().unwrap_or_default().to_ascii_lowercase();
-            let weight = parameters.find_map(|parameter| parameter.strip_prefix("q=")?.parse().ok()).unwrap_or(1.0f32);
+            let weight = parameters.filter_map(|parameter| parameter.split_once('='));
+            let weight =
+                weight.filter(|(name, _)| name.eq_ignore_ascii_case("q")).find_map(|(_, weight)| weight.parse().ok());
+            let weight = weight.unwrap_or(1.0f32);
             (name, weight)
         };
         let ranges: Vec<(String, f32)> = accept.split(',').map(range).collect();
@@ -192,6 +195,8 @@ mod tests {
         assert_eq!(accepted("text/csv;q=0.2, application/vnd.apache.arrow.stream"), Ok(Format::Arrow));
         assert_eq!(accepted("image/png"), Err(406));
         assert_eq!(accepted("text/csv;q=0"), Err(406));
+        assert_eq!(accepted("text/csv; Q=0.0"), Err(406));
+        assert_eq!(accepted("text/csv;Q=0.1, application/json"), Ok(Format::Json));
         assert_eq!(accepted("application/json;q=0, */*"), Ok(Format::Csv));
         assert_eq!(accepted("*/*;q=0.9, application/json;q=0.1, text/*;q=0.2"), Ok(Format::Arrow));
         assert_eq!(accepted("text/csv, */*"), Ok(Format::Csv));

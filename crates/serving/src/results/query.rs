@@ -57,6 +57,8 @@ const DEFAULT_ROWS: usize = 100;
 
 /// Most rows of a page.
 pub const MOST_ROWS: usize = 10_000;
+/// All rows of a key: no key has more.
+const ROWS_OF_KEY: usize = 10_000_000;
 
 fn wrong(column: &str, message: String) -> Refusal {
     Refusal::wrong("bad_parameter", column, message)
@@ -118,12 +120,21 @@ impl Query {
 
     /// All rows of one key, whose column is `entity`.
     ///
-    /// Errors (404): the column has a type that the key is not a value of.
+    /// Errors (404): the column has a type that the key is not a value of. A whole number is a key as it is shown: in other
+    /// systems `0042` is somebody else than `42`.
     pub fn of_key(entity: &str, key: &str, schema: &Schema) -> Result<Query, Refusal> {
         let filter = Filter { column: entity.to_owned(), test: Test::Eq, value: key.to_owned() };
-        filter.bound(schema).map_err(|_| super::relation::none_of(entity, key))?;
+        let none = || super::relation::none_of(entity, key);
+        let shown = match filter.bound(schema).map_err(|_| none())? {
+            Bound::Int(number) => number.to_string(),
+            Bound::Unsigned(number) => number.to_string(),
+            _ => key.to_owned(),
+        };
+        if shown != key {
+            return Err(none().among(key, [shown.as_str()]));
+        }
         let fields = schema.iter_names().map(|name| name.to_string()).collect();
-        Ok(Query { page: 1, per_page: MOST_ROWS, sort: None, fields, filters: vec![filter] })
+        Ok(Query { page: 1, per_page: ROWS_OF_KEY, sort: None, fields, filters: vec![filter] })
     }
 
     /// Rows that pass all filters.

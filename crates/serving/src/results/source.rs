@@ -75,6 +75,8 @@ impl Source {
     }
 
     /// The rows of a key, none if it has none, and the column of the key.
+    ///
+    /// Errors (404): the column has a type that the key is not a value of.
     pub async fn of_key(&self, key: &str) -> Result<(DataFrame, String), Refusal> {
         match self {
             Source::Files(results) => Ok((results.of_key(key)?, results.entity.clone())),

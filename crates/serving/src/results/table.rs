@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use artifact::{Artifact, Kind, PolarsResultExt, Snapshot};
 use polars::prelude::{
-    BooleanChunked, DataFrame, DataType, Expr, IdxCa, IntoLazy, LazyFrame, Schema, SortOptions, col, lit,
+    BooleanChunked, DataFrame, DataType, Expr, IdxCa, IntoLazy, LazyFrame, Schema, SortOptions, col,
 };
 use spec::{Error, Name, Result, Root, Tool};
 
@@ -124,10 +124,10 @@ impl Results {
     }
 
     /// The rows of a key; empty if it has none.
-    pub fn of_key(&self, key: &str) -> Result<DataFrame> {
-        let places = self.by_key.get(key).cloned().unwrap_or_default();
-        let all: Vec<String> = self.schema().iter_names().map(|name| name.to_string()).collect();
-        self.take(places, &all)
+    ///
+    /// Errors (404): the column of keys has a type that the key is not a value of.
+    pub fn of_key(&self, key: &str) -> std::result::Result<DataFrame, Refusal> {
+        Ok(self.page(&Query::of_key(&self.entity, key, self.schema())?)?.rows)
     }
 
     fn take(&self, places: Vec<u32>, fields: &[String]) -> Result<DataFrame> {
@@ -206,10 +206,14 @@ fn rows_of_key(root: &Root, path: &Path, table: &str, entity: &str, key: &str) -
     verify_once(&artifact)?;
     let mut plan: LazyFrame = artifact::scan_files(&[&artifact.file])?;
     // An earlier run may have had another key.
-    if !plan.collect_schema().during("history")?.contains(entity) {
+    let schema = plan.collect_schema().during("history")?;
+    if !schema.contains(entity) {
         return Ok(None);
     }
-    let is_meant = col(entity).cast(DataType::String).eq(lit(key.to_owned()));
+    // A key of another type then: this one had no row.
+    let Ok(Some(is_meant)) = Query::of_key(entity, key, &schema).and_then(|query| query.condition(&schema)) else {
+        return Ok(None);
+    };
     let rows = artifact::collect(plan.filter(is_meant), "history")?;
     let time = evidence.time.format("%Y-%m-%dT%H:%M:%SZ").to_string();
     Ok((rows.height() > 0).then_some((time, rows)))

@@ -2,6 +2,7 @@
 
 use axum::response::Response;
 use pages::{Column, Html, Table, el, link, note, section, words};
+use score::Action;
 use serde_json::Value;
 
 use super::frame::{self, Part};
@@ -23,7 +24,7 @@ pub async fn page(Visit { app, visitor, name, .. }: Visit) -> Result<Response, W
         Some(described) => arms(described),
         None => note(format!("The pipeline is not served: resources/{name}/serve.yaml makes it so.")).into(),
     }));
-    let verdicts: Vec<_> = versions.entries.iter().rev().filter(|entry| entry.action.is_remark()).collect();
+    let verdicts: Vec<_> = versions.entries.iter().rev().filter(|entry| is_verdict(entry.action)).collect();
     let mut verdict = Html::new();
     if verdicts.is_empty() {
         verdict.push(note(format!(
@@ -32,8 +33,8 @@ pub async fn page(Visit { app, visitor, name, .. }: Visit) -> Result<Response, W
     }
     if let Some(newest) = verdicts.first() {
         let state = match newest.action {
-            score::Action::Propose => pages::State::Good,
-            score::Action::Stop => pages::State::Bad,
+            Action::Propose => pages::State::Good,
+            Action::Stop => pages::State::Bad,
             _ => pages::State::Running,
         };
         let about = el("p").add(el("strong").text(format_args!("{} of ", newest.action.word())));
@@ -51,6 +52,11 @@ pub async fn page(Visit { app, visitor, name, .. }: Visit) -> Result<Response, W
         page.push(section("Earlier verdicts").add(models::decided(&name, verdicts.into_iter().skip(1).take(50))));
     }
     Ok(frame::answer(page))
+}
+
+/// Whether a decision is a verdict on a comparison. The steps of a takeover are none.
+fn is_verdict(action: Action) -> bool {
+    matches!(action, Action::Propose | Action::Wait | Action::Stop)
 }
 
 /// The numbers that a verdict rests on.

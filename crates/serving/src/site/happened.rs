@@ -130,7 +130,7 @@ fn table(name: &Name, found: &Reported) -> Html {
         .with_caption()
         .or_else("The log holds no prediction of it.");
     for answered in &found.answered {
-        let about = found.outcomes.iter().filter(|outcome| outcome.request.as_ref() == Some(&answered.request));
+        let about = found.outcomes.iter().filter(|outcome| outcome.is_about(answered));
         let reported: Vec<Html> = about.map(in_words).collect();
         let request = Part::Try.address(name).with("request", &answered.request);
         table.row([
@@ -143,8 +143,7 @@ fn table(name: &Name, found: &Reported) -> Html {
         ]);
     }
     let mut html: Html = table.into();
-    let is_listed =
-        |outcome: &&Outcome| found.answered.iter().any(|answer| Some(&answer.request) == outcome.request.as_ref());
+    let is_listed = |outcome: &&Outcome| found.answered.iter().any(|answered| outcome.is_about(answered));
     let others: Vec<&Outcome> = found.outcomes.iter().filter(|outcome| !is_listed(outcome)).collect();
     if !others.is_empty() {
         let columns = ["When", "What", "Value"].map(Column::text);

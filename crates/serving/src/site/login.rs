@@ -53,6 +53,7 @@ pub struct Given {
 
 pub async fn log_in(
     State(app): State<Arc<App>>,
+    headers: HeaderMap,
     given: Result<Form<Given>, axum::extract::rejection::FormRejection>,
 ) -> Result<Response, Wrong> {
     let Form(given) = given.map_err(|_| Refusal::malformed("the form cannot be read"))?;
@@ -77,6 +78,8 @@ pub async fn log_in(
         return Ok(response);
     };
     let id = app.sessions.begin(role, who)?;
+    // The browser forgets the one before, and nobody else shall have it.
+    app.sessions.end(&headers);
     app.audit.happened(&act, "logged in").await;
     Ok(with_cookie(&app, &id, Redirect::to(local(&given.next)).into_response()))
 }

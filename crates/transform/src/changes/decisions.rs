@@ -47,8 +47,9 @@ impl Decisions {
     /// The decisions of `pipeline`; none if no change was ever undone. Errors name the line.
     pub fn read(root: &Root, pipeline: &Name) -> Result<Decisions> {
         let path = Path::new("resources").join(pipeline.as_str()).join("clean.undone.tsv");
-        let text = match std::fs::read_to_string(root.join(&path)) {
-            Ok(text) => text,
+        let text = match std::fs::read(root.join(&path)) {
+            Ok(bytes) => spec::utf8(bytes, &path)
+                .map_err(|error| error.hint("restore the line, or delete it; --undo and --redo write such lines"))?,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
             Err(error) => return Err(Error::io("read", &path, &error)),
         };

@@ -71,10 +71,24 @@ fn keys_get_the_types_of_the_table_that_they_are_joined_with() {
 
 #[test]
 fn times_are_read_as_clients_write_them() {
-    for text in ["2024-02-29T12:30:00", "2024-02-29 12:30:00", "2024-02-29T12:30:00.000000Z"] {
-        assert_eq!(micros(text), Some(1_709_209_800_000_000), "{text}");
+    let read = |day: &str| {
+        let mut log = log();
+        let inputs = format!("{{\"day\": \"{day}\"}}");
+        log.with_column(Column::new("inputs".into(), vec![Some(inputs.as_str()); log.height()])).unwrap();
+        let read = of_rows(&log, "the log", &keys(Some("day")), &["score".to_owned()], 100).unwrap();
+        (read.column("day").unwrap().get(0).unwrap().to_string(), unknown_rows(&read))
+    };
+    for text in [
+        "2024-02-29T12:30:00",
+        "2024-02-29 12:30:00",
+        "2024-02-29T12:30:00.000000Z",
+        "2024-02-29T21:30+09:00",
+        "2024-02-29T12:30",
+    ] {
+        assert_eq!(read(text), ("2024-02-29 12:30:00".to_owned(), 0), "{text}");
     }
-    assert_eq!((micros("1970-01-02"), micros("yesterday")), (Some(86_400_000_000), None));
+    assert_eq!(read("1970-01-02"), ("1970-01-02 00:00:00".to_owned(), 0));
+    assert_eq!(read("yesterday").1, 3);
 }
 
 #[test]

@@ -160,14 +160,19 @@ impl Profile {
         }
     }
 
-    /// Values of `now` in categories that the reference does not have, and how many values that rests on. `None` if either
-    /// side has more categories than a summary names.
+    /// Values of `now` in categories that the reference does not have, and how many values that rests on: at least, where the
+    /// column has more categories now than a summary names. `None` if the categories of the reference are not known.
     pub(super) fn unseen(&self, now: &ColumnSummary) -> Option<(f64, f64)> {
         let known = self.categories.as_ref()?;
-        if now.top.is_empty() {
+        if now.values() == 0 {
             return None;
         }
         let counted = at_most(now.values(), TEXTS_WHOLE, TEXTS_AT_LEAST);
+        if now.top.is_empty() {
+            // Each category that is not among those of the reference has a row.
+            let unseen = now.distinct.saturating_sub(known.len() as u64) as f64 / now.values() as f64;
+            return Some((unseen.min(1.0) * counted, counted));
+        }
         let unseen = now.top.iter().filter(|(name, _)| !known.contains(name)).map(|(_, share)| share);
         Some((unseen.sum::<f64>() * counted, counted))
     }

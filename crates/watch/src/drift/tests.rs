@@ -65,6 +65,16 @@ fn nulls_and_unseen_categories_move_too() {
     let found = judged(&spec(), &of("c"), &of("d"));
     assert_eq!((found.moved.len(), found.moved[1].as_str()), (2, "33.33 % in categories never seen"), "{found:?}");
     assert_eq!(found.unseen.map(|share| (share * 3000.0).round()), Some(1000.0));
+    // More categories than a summary names: of each that is new there is a row.
+    let many: Vec<String> =
+        (0..3000).map(|row| if row % 2 == 0 { "a".to_owned() } else { format!("typo {row}") }).collect();
+    let found = judged(&spec(), &of("c"), &texts("c", many.iter().map(|text| Some(text.as_str())).collect()));
+    assert_eq!(found.moved, ["49.93 % in categories never seen"], "{found:?}");
+    let few: Vec<String> = (0..3000).map(|row| format!("kind {}", row % 60)).collect();
+    let few = texts("c", few.iter().map(|text| Some(text.as_str())).collect());
+    let found = judged(&spec(), &few, &few);
+    assert_eq!((found.unseen, found.moved.len()), (None, 0), "{found:?}");
+    assert_eq!(judged(&spec(), &of("c"), &texts("c", vec![None; 100])).unseen, None);
     // All null now: nothing to compare but that.
     let found = judged(&spec(), &with_nulls(100), &numbers("x", vec![None; 500]));
     assert_eq!((found.psi, found.moved.as_slice()), (None, &["100 % nulls, were 1 %".to_owned()][..]));

@@ -358,17 +358,19 @@ impl Expected {
                 Ok((scored.with_weights(Some(&weights)), of_entity))
             }
             By::Loss(losses) => {
-                // A label that is off by just what is expected.
-                let label = |score: f64| {
-                    let loss = losses.at(score);
-                    match self.metric {
-                        Metric::Rmse => score - loss.sqrt(),
-                        Metric::Mape => score / (1.0 + loss),
-                        _ => score - loss,
-                    }
-                };
-                scores.extend(rows.iter().flat_map(|row| row.scores.iter().copied()));
-                labels.extend(scores.iter().copied().map(label));
+                for score in rows.iter().flat_map(|row| &row.scores) {
+                    // A row that loses just what is expected. Its label is not that of the prediction: from a prediction of 0 no
+                    // label is some percent away.
+                    let (label, score) = match (self.metric, losses.at(*score)) {
+                        // Undefined, as it is among these rows of the test part.
+                        (Metric::Mape, loss) if !loss.is_finite() => (0.0, 1.0),
+                        (Metric::Mape, loss) => (1.0, 1.0 + loss),
+                        (Metric::Rmse, loss) => (0.0, loss.sqrt()),
+                        (_, loss) => (0.0, loss),
+                    };
+                    labels.push(label);
+                    scores.push(score);
+                }
                 Ok((Scored::new(self.task, labels, scores, "estimate")?, entities))
             }
         }

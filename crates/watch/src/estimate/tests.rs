@@ -201,6 +201,27 @@ fn of_a_regression_errors_are_those_of_predictions_of_this_size() {
 }
 
 #[test]
+fn a_prediction_of_0_has_an_expected_error_and_a_label_of_0_leaves_a_percentage_undefined() {
+    // All predictions are of one size: 0, where the label was 2 or 4, or 1, where it was 1 or 2.
+    let scores: Vec<f64> = (0..400).map(|row| f64::from(row % 2)).collect();
+    let labels: Vec<f64> = (0..400).map(|row| [2.0, 1.0, 4.0, 2.0][row % 4]).collect();
+    let of = |metric, labels: Vec<f64>, predicted: f64| {
+        let reference = Reference { scores: scores.clone(), labels };
+        let expected = Expected::of(Task::Regression, metric, &reference, None);
+        expected.of_rows(&[&outcome(predicted), &outcome(predicted)]).unwrap().0.value(metric, None)
+    };
+    let close =
+        |found: Option<f64>, value: f64| assert!((found.unwrap() - value).abs() < 1e-12, "{found:?}, not {value}");
+    close(of(Metric::Mape, labels.clone(), 0.0), 1.0);
+    close(of(Metric::Mape, labels.clone(), 1.0), 0.25);
+    close(of(Metric::Mae, labels.clone(), 0.0), 3.0);
+    close(of(Metric::Rmse, labels.clone(), 0.0), 10f64.sqrt());
+    let zero: Vec<f64> = labels.iter().map(|label| if *label == 4.0 { 0.0 } else { *label }).collect();
+    assert_eq!(of(Metric::Mape, zero.clone(), 0.0), None);
+    close(of(Metric::Mae, zero, 0.0), 1.0);
+}
+
+#[test]
 fn what_cannot_be_estimated_is_named() {
     let of = |metric| EstimateSpec { metric: Some(metric), ..EstimateSpec::default() };
     for metric in [Metric::Wape, Metric::Bias, Metric::Mase, Metric::Coverage] {

@@ -39,7 +39,7 @@ pub struct Levelled {
     pub alert: Option<f64>,
     pub state: LevelState,
     pub priority: Option<Priority>,
-    /// Over the last hour, six hours and three days; `None` without requests.
+    /// Over the last hour, six hours and three days of the log; `None` without requests.
     pub burn: [Option<f64>; 3],
     /// The share of the window's budget that is left; below 0 if more than all of it is used.
     pub budget_left: Option<f64>,
@@ -66,8 +66,8 @@ static BURNING: [Burning; 3] = [
 /// Bad ones and all.
 type Count = (u64, u64);
 
-/// The levels of a window. `now` in microseconds since 1970.
-pub(super) fn levels(spec: &ServiceSpec, whole: &Tally, minutes: &BTreeMap<i64, Minute>, now: i64) -> Vec<Levelled> {
+/// The levels of a window. `until`: when the log ends, in microseconds since 1970.
+pub(super) fn levels(spec: &ServiceSpec, whole: &Tally, minutes: &BTreeMap<i64, Minute>, until: i64) -> Vec<Levelled> {
     let p95 = whole.quantile_ms(0.95);
     let down = minutes.values().filter(|minute| minute.is_down()).count();
     let available = (!minutes.is_empty()).then(|| 1.0 - down as f64 / minutes.len() as f64);
@@ -79,7 +79,7 @@ pub(super) fn levels(spec: &ServiceSpec, whole: &Tally, minutes: &BTreeMap<i64, 
                  count: fn(Minute) -> Count,
                  budget: f64| {
         let window = |length: i64| {
-            let from = now.div_euclid(MINUTE) - length + 1;
+            let from = until.div_euclid(MINUTE) - length + 1;
             let (mut all, mut requests) = ((0, 0), 0);
             for minute in minutes.range(from..).map(|(_, minute)| *minute) {
                 let (bad, of): Count = count(minute);

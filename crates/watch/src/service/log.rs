@@ -94,7 +94,8 @@ pub struct ServiceLog<'a> {
     spec: &'a ServiceSpec,
     /// In the order of time.
     production: &'a [InProduction],
-    now: i64,
+    /// Up to when requests are in the log.
+    until: i64,
     since: i64,
     whole: Tally,
     days: BTreeMap<i32, Tally>,
@@ -111,7 +112,7 @@ impl<'a> ServiceLog<'a> {
         ServiceLog {
             spec,
             production,
-            now,
+            until: now,
             since: now - i64::from(spec.days) * DAY,
             whole: Tally::default(),
             days: BTreeMap::new(),
@@ -120,6 +121,12 @@ impl<'a> ServiceLog<'a> {
             last: None,
             last_of: BTreeMap::new(),
         }
+    }
+
+    /// Says that requests are in the log up to this time, in microseconds since 1970, and not up to now: a server seals them from
+    /// time to time. The last hour and the last minutes are those before it.
+    pub fn known_until(self, until: i64) -> ServiceLog<'a> {
+        ServiceLog { until: until.min(self.until), ..self }
     }
 
     /// The oldest time that counts, in microseconds since 1970.
@@ -165,7 +172,7 @@ impl<'a> ServiceLog<'a> {
     /// The report on all that was seen.
     pub fn finish(self) -> ServiceReport {
         let whole = self.whole.sorted();
-        let levels = levels(self.spec, &whole, &self.minutes, self.now);
+        let levels = levels(self.spec, &whole, &self.minutes, self.until);
         let line = |day, version, arm, tally: Tally| ServiceLine { day, version, arm, tally: tally.sorted() };
         let days = self.days.into_iter().map(|(day, tally)| line(Some(day), None, None, tally));
         let arms = self.arms.into_iter().map(|((version, arm), tally)| line(None, version, arm, tally));

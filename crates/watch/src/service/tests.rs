@@ -180,6 +180,30 @@ fn a_budget_that_burns_now_wakes_people_and_one_that_burnt_does_not() {
 }
 
 #[test]
+fn the_last_minutes_are_those_of_the_log() {
+    // Down for the last ten minutes until the log was sealed, half an hour ago.
+    let of = |until: Option<i64>| {
+        let spec = ServiceSpec::default();
+        let mut log = ServiceLog::new(&spec, &[], NOW + 30 * MINUTE);
+        for minute in (0..2000).rev() {
+            for number in 0..10 {
+                let id = format!("{minute}-{number}");
+                let status = if minute < 10 { 500 } else { 200 };
+                log.see(&asked(NOW - minute * MINUTE, &id, "v1", "production", status, 10));
+            }
+        }
+        let log = if let Some(until) = until { log.known_until(until) } else { log };
+        let report = log.finish();
+        let errors = level(&report, "errors");
+        (errors.state, errors.priority)
+    };
+    assert_eq!(of(Some(NOW)), (LevelState::Alert, Some(Priority::P0)));
+    // A clock that was set back since: nothing is known of the future.
+    assert_eq!(of(Some(NOW + 90 * MINUTE)), of(None));
+    assert_ne!(of(None).1, Some(Priority::P0), "nothing is known of the last five minutes");
+}
+
+#[test]
 fn limits_out_of_their_range_are_named() {
     let fault = |spec: ServiceSpec| spec.fault().map(|error| error.to_string());
     let of = ServiceSpec::default;
