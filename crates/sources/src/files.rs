@@ -233,6 +233,9 @@ impl Files {
         let Some(header) = reader.first_record(true)? else {
             return self.emptiness.none(reader.shown(), "there is no header").map(|()| None);
         };
+        if header.len() == 1 {
+            reader.take_empty_lines();
+        }
         // Whatever the header says, a file without rows says nothing of the columns.
         let Some(row) = reader.first_record(false)? else {
             return self.emptiness.none(reader.shown(), "there is a header, but no rows").map(|()| None);
@@ -266,6 +269,9 @@ impl Files {
         if widths > 0 && widths != width {
             return Err(Error::cannot_run(format!("{}: {widths} 'widths' for {width} columns", reader.shown()))
                 .hint("give each column its width"));
+        }
+        if width == 1 {
+            reader.take_empty_lines();
         }
         Ok(Some(Wanted::Fields { width, of_columns: (0..width).map(Some).collect() }))
     }
