@@ -93,7 +93,8 @@ pub(crate) fn opened(
     }
     // The rows come in their order: those of the bookmark's own value, if they are requested, are the first.
     let greatest = past.as_ref().and_then(|past| past.value.as_ref()).map(|_| 0);
-    let known = Arc::new(Mutex::new(Memory::new(past.as_ref(), greatest, plan.is_unique)));
+    let key = selection.incremental.as_deref().unwrap_or_default();
+    let known = Arc::new(Mutex::new(Memory::new(past.as_ref(), greatest, plan.is_unique, key)));
     if plan.fields.iter().any(|field| matches!(field, Field::Key(_))) {
         let of_rows = Arc::clone(&known);
         bookmark.finish_by(move |value| of_rows.lock().unwrap_or_else(PoisonError::into_inner).bookmark(value));

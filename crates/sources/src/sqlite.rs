@@ -245,7 +245,7 @@ impl Sqlite {
             _ => None,
         };
         let is_unique = order.is_that_of_storage(offered) && connection.is_unique(&self.selection, key)?;
-        let memory = Memory::new(past.as_ref(), greatest, is_unique);
+        let memory = Memory::new(past.as_ref(), greatest, is_unique, key);
         let (new, parameters) = self.narrowed(connection, &order, &within, offered)?;
         let known = Arc::new(Mutex::new(memory));
         Ok(Reading {

@@ -151,6 +151,7 @@ pub(super) fn plan(connection: &mut Connection, question: &Question) -> Result<P
         return Err(selection.without_value(key));
     }
     if let Reach::After(value) = &question.reach {
+        Past::of(value).check_column(key)?;
         check_count(connection, selection, &by, &Past::of(value))?;
     }
     let new = condition(&by, key, kind, &question.reach)?;

@@ -77,6 +77,7 @@ pub(crate) async fn plan(client: &Client, question: &Question) -> Result<Plan> {
     }
     let server = offered.iter().find(|column| column.name() == key).map_or(&Type::TEXT, Column::type_);
     if let Reach::After(value) = &question.reach {
+        Past::of(value).check_column(key)?;
         check_count(client, selection, &by, &Past::of(value)).await?;
     }
     let new = condition(&by, key, server, &question.reach)?;

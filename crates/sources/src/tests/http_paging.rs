@@ -410,6 +410,24 @@ fn doubts_about_the_end_are_reported() {
         HttpServer::start(|_, _| HttpAnswer::ok("[{\"id\": 1}]").with_header("link", "</orders?page=2>; rel=\"next\""));
     let read = Project::new().read(&spec(&server, "pages: none")).unwrap();
     assert!(read.doubts[0].contains("the answer names a next page in its 'Link' header, but 'pages' is none"));
+    for (answer, place) in [
+        (json!({"data": [{"id": 1}], "next": "/orders?page=2"}), Some("next")),
+        (json!({"data": [{"id": 1}], "meta": {"next_cursor": 17}}), Some("meta.next_cursor")),
+        (json!({"data": [{"id": 1}], "@odata.nextLink": "https://h/orders?page=2"}), Some("@odata.nextLink")),
+        (json!({"data": [{"id": 1}], "_links": {"next": {"href": "/orders?page=2"}}}), Some("_links.next")),
+        (json!({"data": [{"id": 1}], "hasMore": true}), Some("hasMore")),
+        (json!({"data": [{"id": 1}], "next": null, "has_more": false, "next_page": ""}), None),
+        (json!({"data": [{"id": 1, "next": "2"}], "paging": {"next": false}}), None),
+    ] {
+        let server = service(move |_| answer.clone());
+        let read = Project::new().read(&spec(&server, "items: data")).unwrap();
+        let told = place.map(|place| format!("the answer names a next page in '{place}', but 'pages' is none, so one page was read"));
+        assert_eq!(read.doubts.len(), usize::from(told.is_some()), "{:?}", read.doubts);
+        assert!(read.doubts.iter().zip(&told).all(|(doubt, told)| doubt.ends_with(told.as_str())), "{:?}", read.doubts);
+    }
+    // A total proves that there is no more.
+    let server = service(|_| json!({"data": [{"id": 1}], "next": "/orders?page=2", "total": 1}));
+    assert_eq!(Project::new().read(&spec(&server, "items: data, total: total")).unwrap().doubts, [""; 0]);
 }
 
 #[test]

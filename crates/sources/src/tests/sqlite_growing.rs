@@ -239,8 +239,25 @@ fn rows_with_the_bookmarks_own_value_may_come_later() {
     for unique in ["id INTEGER PRIMARY KEY", "id INTEGER UNIQUE", "id INTEGER, UNIQUE (id)"] {
         let project = shop(&format!("CREATE TABLE t ({unique}); INSERT INTO t VALUES (7), (9)"));
         let read = project.read("source: {sqlite: {path: shop.db, table: t, incremental: id}}").unwrap();
-        assert_eq!(read.bookmark, Some(json!(9)), "{unique}");
+        assert_eq!(read.bookmark, Some(json!({"of": "id", "after": 9, "known": []})), "{unique}");
     }
+}
+
+#[test]
+fn the_bookmark_of_another_column_is_refused() {
+    let project = shop("CREATE TABLE t (id INTEGER PRIMARY KEY, version INTEGER); INSERT INTO t VALUES (1000, 1)");
+    let by = |column: &str| format!("source: {{sqlite: {{path: shop.db, table: t, incremental: {column}}}}}");
+    let bookmark = project.read(&by("id")).unwrap().bookmark.unwrap();
+    change(&project, "INSERT INTO t VALUES (1001, 2)");
+    let read = |column: &str, bookmark: &serde_json::Value| project.read_part(&by(column), &Reach::After(bookmark.clone()));
+    assert_eq!(ids(&read("id", &bookmark).unwrap()), [1001]);
+    assert_eq!(
+        read("version", &bookmark).map(|read| read.rows_in).unwrap_err().to_string(),
+        "table 't': shop.db: incremental: the bookmark of the last run is one of 'id', not of 'version'; go back to 'id', or \
+         read all again with 'ingest --full', which resets it"
+    );
+    // One of an earlier version does not say of which column it is.
+    assert_eq!(ids(&read("id", &json!(1000)).unwrap()), [1001]);
 }
 
 #[test]
