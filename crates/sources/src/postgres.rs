@@ -326,9 +326,14 @@ fn take<const N: usize>(rest: &mut &[u8]) -> Result<[u8; N]> {
 fn bookmark(key: &[u8], kind: KeyKind) -> Result<(Value, When)> {
     let text = check_end(key)?;
     match kind {
-        KeyKind::Whole(last) => match text.parse::<i64>().map_err(|_| garbled())? {
-            number if number == last => Err(nothing_after(text)),
-            number => Ok((number.into(), When::Past)),
+        KeyKind::Whole(last) => match text.parse::<i64>() {
+            Ok(number) if number == last => Err(nothing_after(text)),
+            Ok(number) => Ok((number.into(), When::Past)),
+            Err(_) if text.parse::<u64>().is_ok() => {
+                Err(Error::cannot_run(format!("incremental: the greatest value is {text}, and {} is the last that is kept", i64::MAX))
+                    .hint("take another column"))
+            }
+            Err(_) => Err(garbled()),
         },
         KeyKind::Moment => Ok((text.into(), when_of(text)?)),
         KeyKind::Other => Ok((text.into(), When::Past)),
@@ -348,7 +353,7 @@ fn check_end(key: &[u8]) -> Result<&str> {
 fn when_of(text: &str) -> Result<When> {
     let day = text.split(' ').next().unwrap_or_default();
     match day.parse::<NaiveDate>() {
-        _ if text.ends_with("BC") => Ok(When::Past),
+        _ if text.ends_with("BC") || text == "-infinity" => Ok(When::Past),
         Ok(day) => when(day.and_time(NaiveTime::MIN).and_utc(), text),
         // The server knows years of more than four digits.
         Err(_) => Err(nothing_after(text)),
@@ -368,7 +373,14 @@ mod tests {
         assert_eq!(of("2147483646", KeyKind::Whole(i32::MAX.into())), Ok(2_147_483_646_i64.into()));
         assert_eq!(of("2147483647", KeyKind::Whole(i32::MAX.into())), nothing("2147483647"));
         assert_eq!(of("2024-01-05 00:00:00+00", KeyKind::Moment), Ok("2024-01-05 00:00:00+00".into()));
-        assert_eq!(of("0044-03-15 BC", KeyKind::Moment), Ok("0044-03-15 BC".into()));
+        for first in ["0044-03-15 BC", "-infinity"] {
+            assert_eq!(of(first, KeyKind::Moment), Ok(first.into()));
+        }
+        let unsigned = of("18446744073709551615", KeyKind::Whole(i64::MAX)).unwrap_err();
+        assert_eq!(
+            unsigned,
+            "incremental: the greatest value is 18446744073709551615, and 9223372036854775807 is the last that is kept"
+        );
         for end in ["9999-12-31", "9999-12-31 23:59:59.999999", "2999-01-01", "20240-01-01", "infinity"] {
             assert_eq!(of(end, KeyKind::Moment), nothing(end));
         }

@@ -5,6 +5,9 @@ use std::fmt;
 use serde::{Deserialize, Deserializer};
 use spec::did_you_mean;
 
+/// What the text of an element of XML is called that has attributes or children beside it.
+pub(crate) const TEXT: &str = "#text";
+
 /// Most levels of an answer.
 pub(crate) const DEEPEST: usize = 100;
 
@@ -138,6 +141,8 @@ impl Path {
                 (_, Some((member, count))) => (member, &names[count..]),
                 (Node::Null, None) => return Found::Nothing,
                 (Node::Text(text), None) if text.is_empty() => return Found::Nothing,
+                // One that has nothing else is its text.
+                (Node::Text(_), None) if names.len() == 1 && name == TEXT => return Found::Node(node),
                 (Node::Map(members), None) => {
                     return Found::Missing(did_you_mean(name, members.iter().map(|(name, _)| name.as_str())));
                 }

@@ -44,7 +44,7 @@ impl Builder {
             Wire::Uint32 => Values::Uint32(Vec::with_capacity(rows)),
             Wire::Float32 => Values::Float32(Vec::with_capacity(rows)),
             Wire::Float64 => Values::Float64(Vec::with_capacity(rows)),
-            Wire::Numeric | Wire::Text | Wire::Jsonb | Wire::Uuid => {
+            Wire::Numeric | Wire::Text | Wire::Char | Wire::Jsonb | Wire::Uuid => {
                 Values::Text(MutableBinaryViewArray::with_capacity(rows))
             }
         };
@@ -116,6 +116,7 @@ impl Builder {
                 match wire {
                     Wire::Numeric => values.push_value(numeric(field).ok_or_else(garbled)?.as_bytes()),
                     Wire::Uuid => values.push_value(uuid(fixed(field)?).as_bytes()),
+                    Wire::Char => values.push_value(character(fixed(field)?).as_bytes()),
                     Wire::Jsonb => values.push_value(field.strip_prefix(&[1]).ok_or_else(garbled)?),
                     _ => values.push_value(field),
                 }
@@ -209,6 +210,15 @@ fn infinity(positive: bool) -> String {
     if positive { "infinity" } else { "-infinity" }.to_owned()
 }
 
+/// A `"char"` as the server writes it as text: a zero is none, and what is not ASCII stands in octal digits.
+fn character([byte]: [u8; 1]) -> String {
+    match byte {
+        0 => String::new(),
+        1..=127 => char::from(byte).to_string(),
+        _ => format!("\\{byte:03o}"),
+    }
+}
+
 /// A `numeric` as text: groups of four digits, of which the first `weight + 1` stand before the point, and `scale`
 /// digits behind it.
 fn numeric(field: &[u8]) -> Option<String> {
@@ -280,6 +290,11 @@ mod tests {
         assert_eq!(text(3, 1, 0, 3, &[1, 2, 5000]), "10002.500");
         assert_eq!(text(0, 0, 0xC000, 0, &[]), "NaN");
         assert_eq!(numeric(&sent(2, 0, 0, 0, &[1])), None);
+    }
+
+    #[test]
+    fn a_byte_of_the_server_is_the_text_that_it_shows() {
+        assert_eq!([b'd', 0, 0xC3].map(|byte| character([byte])), ["d", "", "\\303"]);
     }
 
     #[test]

@@ -22,6 +22,8 @@ pub(crate) enum Wire {
     /// As text, with every digit.
     Numeric,
     Text,
+    /// One byte, of the server's own type `"char"`.
+    Char,
     /// Text after a byte that says how it is written.
     Jsonb,
     Uuid,
@@ -41,7 +43,7 @@ impl Wire {
             Wire::Date => DataType::Date,
             Wire::Timestamp => DataType::Datetime(TimeUnit::Microseconds, None),
             Wire::Time => DataType::Time,
-            Wire::Numeric | Wire::Text | Wire::Jsonb | Wire::Uuid => DataType::String,
+            Wire::Numeric | Wire::Text | Wire::Char | Wire::Jsonb | Wire::Uuid => DataType::String,
         }
     }
 }
@@ -64,10 +66,10 @@ pub(crate) fn of(server: &Type, modifier: i32) -> Option<(Wire, ColumnType)> {
         | Type::VARCHAR
         | Type::BPCHAR
         | Type::NAME
-        | Type::CHAR
         | Type::JSON
         | Type::XML
         | Type::UNKNOWN => (Wire::Text, ColumnType::String),
+        Type::CHAR => (Wire::Char, ColumnType::String),
         Type::JSONB => (Wire::Jsonb, ColumnType::String),
         Type::UUID => (Wire::Uuid, ColumnType::String),
         _ => match server.kind() {

@@ -425,6 +425,9 @@ fn doubts_about_the_end_are_reported() {
         assert_eq!(read.doubts.len(), usize::from(told.is_some()), "{:?}", read.doubts);
         assert!(read.doubts.iter().zip(&told).all(|(doubt, told)| doubt.ends_with(told.as_str())), "{:?}", read.doubts);
     }
+    let server = service(|_| json!({"data": [{"id": 1}], "next": "/orders?page=2"}));
+    let read = Project::new().read(&spec(&server, "items: data, for: {day: [1, 2, 3, 4, 5]}")).unwrap();
+    assert_eq!((read.doubts.len(), read.doubts[3].as_str()), (4, "there are 2 more doubts of this kind"));
     // A total proves that there is no more.
     let server = service(|_| json!({"data": [{"id": 1}], "next": "/orders?page=2", "total": 1}));
     assert_eq!(Project::new().read(&spec(&server, "items: data, total: total")).unwrap().doubts, [""; 0]);
