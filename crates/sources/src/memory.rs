@@ -207,14 +207,14 @@ impl<K: PartialOrd> Memory<K> {
         let is_kept = |place: &Option<K>| self.wants(place.as_ref()) && !is_counted(place);
         let known = self.rows.iter().filter(|(place, _)| is_kept(place)).map(|(_, Mark(mark))| format!("{mark:016x}"));
         let known: Vec<String> = known.collect();
+        let of = &self.of;
         let mut bookmark = match (value, edge) {
             (None, _) if known.is_empty() => return None,
-            (None, _) => json!({ AFTER: null }),
-            (Some(value), Edge::Closed) => json!({ AFTER: value }),
-            (Some(value), Edge::Open) => json!({ FROM: value }),
-            (Some(value), Edge::Counted(rows)) => json!({ FROM: value, ROWS: rows }),
+            (None, _) => json!({ OF: of, AFTER: null }),
+            (Some(value), Edge::Closed) => json!({ OF: of, AFTER: value }),
+            (Some(value), Edge::Open) => json!({ OF: of, FROM: value }),
+            (Some(value), Edge::Counted(rows)) => json!({ OF: of, FROM: value, ROWS: rows }),
         };
-        bookmark[OF] = self.of.as_str().into();
         bookmark[KNOWN] = known.into();
         Some(bookmark)
     }

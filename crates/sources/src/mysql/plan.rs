@@ -152,7 +152,7 @@ pub(super) fn plan(connection: &mut Connection, question: &Question) -> Result<P
     }
     if let Reach::After(value) = &question.reach {
         Past::of(value).check_column(key)?;
-        check_count(connection, selection, &by, &Past::of(value))?;
+        check_count(connection, selection, &by, kind, &Past::of(value))?;
     }
     let new = condition(&by, key, kind, &question.reach)?;
     let is_unique = match &selection.rows {
@@ -192,7 +192,7 @@ fn key_kind(column: &Column) -> Option<KeyKind> {
     })
 }
 
-/// A value of the bookmark in SQL.
+/// A value of the bookmark in SQL: a number as such, since the server would compare a text with numbers as floats.
 fn value_of(text: &str, kind: KeyKind) -> String {
     match kind {
         KeyKind::Whole(_) if text.parse::<i64>().is_ok() => text.to_owned(),
@@ -225,9 +225,15 @@ fn condition(by: &str, key: &str, kind: KeyKind, reach: &Reach) -> Result<String
 }
 
 /// Fails if rows of the bookmark's value came or went that are known only by how many they were.
-fn check_count(connection: &mut Connection, selection: &Selection, by: &str, past: &Past) -> Result<()> {
+fn check_count(
+    connection: &mut Connection,
+    selection: &Selection,
+    by: &str,
+    kind: KeyKind,
+    past: &Past,
+) -> Result<()> {
     let (Edge::Counted(before), Some(text)) = (past.edge, past.text()) else { return Ok(()) };
-    let sql = format!("SELECT COUNT(*) FROM {} WHERE {by} = {}", selection.from(table), literal(&text));
+    let sql = format!("SELECT COUNT(*) FROM {} WHERE {by} = {}", selection.from(table), value_of(&text, kind));
     match connection.value(&sql)?.and_then(|count| count.parse().ok()).unwrap_or_default() {
         now if now == before => Ok(()),
         now => Err(miscounted(&text, before, now)),
