@@ -5,7 +5,7 @@ use spec::{ColumnType, Error, Result};
 
 use crate::column_spec::ColumnSpec;
 use crate::database::server::{Field, KeyKind, Listed, Plan, Question};
-use crate::database::{Rows, Selection, chosen};
+use crate::database::{Rows, Selection, chosen, in_query};
 use crate::incremental::Reach;
 use crate::memory::{Edge, Past, miscounted};
 use crate::postgres::types::Wire;
@@ -75,13 +75,13 @@ fn decimal(column: &Column, unsigned: bool) -> ColumnType {
 }
 
 fn unsupported(column: &Column) -> Error {
-    let name = &column.name;
+    let name = in_query(&column.name, quoted);
     let (of, way_out) = match column.kind {
         kind::BIT => ("bits", format!("{name} + 0 AS {name}")),
         15 | 249..=254 => ("bytes that are not text", format!("HEX({name}) AS {name}")),
         _ => ("a type that is not supported", format!("CAST({name} AS CHAR) AS {name}")),
     };
-    Error::cannot_run(format!("the column '{name}' holds {of}"))
+    Error::cannot_run(format!("the column '{}' holds {of}", column.name))
         .hint(format!("name the other columns under 'columns', or read it by a query: {way_out}"))
 }
 
@@ -128,7 +128,7 @@ pub(super) fn plan(connection: &mut Connection, question: &Question) -> Result<P
                     "the column '{0}' is a FLOAT, of which a query shows six digits only",
                     of.name
                 ))
-                .hint(format!("write {0} + 0e0 AS {0} in the query", of.name)));
+                .hint(format!("write {0} + 0e0 AS {0} in the query", in_query(&of.name, quoted))));
             }
             (kind::FLOAT, Rows::Query(_)) => format!("{name} + 0e0 AS {name}"),
             _ => name,

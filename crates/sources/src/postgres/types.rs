@@ -4,6 +4,8 @@ use polars::prelude::{DataType, TimeUnit};
 use spec::ColumnType;
 use tokio_postgres::types::{Kind, Type};
 
+use crate::database::{in_query, quoted};
+
 /// How the server writes a value (PostgreSQL 15, binary format of COPY), and as what it is taken up.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Wire {
@@ -99,8 +101,11 @@ fn numeric(modifier: i32) -> ColumnType {
 
 /// How to read a column whose type has no column type here, for errors.
 pub(crate) fn way_out(column: &str, server: &Type) -> String {
+    let column = in_query(column, quoted);
     match *server {
         Type::BYTEA => format!("read it by a query: encode({column}, 'hex') AS {column}"),
+        // As text it would be written as the server's country writes money.
+        Type::MONEY => format!("read it by a query: {column}::numeric AS {column}"),
         _ => format!("read it by a query: {column}::text AS {column}"),
     }
 }
@@ -108,6 +113,13 @@ pub(crate) fn way_out(column: &str, server: &Type) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn types_without_a_column_type_name_a_query_that_reads_them() {
+        assert_eq!(way_out("tags", &Type::TEXT_ARRAY), "read it by a query: tags::text AS tags");
+        assert_eq!(way_out("Price", &Type::MONEY), "read it by a query: \"Price\"::numeric AS \"Price\"");
+        assert_eq!(way_out("photo", &Type::BYTEA), "read it by a query: encode(photo, 'hex') AS photo");
+    }
 
     #[test]
     fn numerics_take_a_type_that_keeps_their_digits() {

@@ -9,6 +9,7 @@ use rusqlite::{Row, params_from_iter};
 use serde_json::Value;
 use spec::{Error, Result, ResultExt};
 
+use crate::database::{in_query, quoted};
 use crate::flow::panicked;
 use crate::memory::{Mark, miscounted};
 use crate::reader::{BATCH_BYTES, BATCH_ROWS};
@@ -190,7 +191,7 @@ impl Gathering {
             }
             let what = if matches!(value, ValueRef::Blob(_)) { "bytes (a BLOB)" } else { "no UTF-8" };
             let name = row.as_ref().column_name(*place).unwrap_or_default();
-            let why = format!("{name} holds {what}; read it by a query, as hex({name})");
+            let why = format!("{name} holds {what}; read it by a query, as hex({})", in_query(name, quoted));
             batch.broken.push(Broken { line: number, text: whole(row, &self.reading.places), why });
             batch.columns.iter_mut().for_each(|cells| cells.truncate(batch.lines.len()));
             batch.bytes.truncate(before);
