@@ -220,6 +220,14 @@ impl<K: PartialOrd> Memory<K> {
     }
 }
 
+/// What people should hear if the rows of the bookmark are gone, and none lies beyond it.
+pub(crate) fn gone(place: &str, shown: &str) -> String {
+    format!(
+        "{place}: no row has the value of the bookmark, {shown}, or a greater one any more; if the table was emptied, restored or \
+         replaced, read all again with 'ingest --full': rows below the bookmark are never read"
+    )
+}
+
 /// The error for rows of the bookmark's value that came or went after they were counted.
 pub(crate) fn miscounted(shown: &str, before: u64, now: u64) -> Error {
     Error::cannot_run(format!(

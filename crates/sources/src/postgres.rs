@@ -25,7 +25,7 @@ use crate::database::Selection;
 use crate::database::server::{Field, KeyKind, Plan, ServerSpec};
 use crate::ending::Ending;
 use crate::incremental::{Bookmark, Reach, When, nothing_after, when};
-use crate::memory::{Mark, Memory, Past};
+use crate::memory::{Edge, Mark, Memory, Past, gone};
 use crate::reading::{Settings, Target};
 use crate::recast::{Unconvertible, recast};
 use crate::source::{Located, Opened, Request, Source};
@@ -89,6 +89,10 @@ pub(crate) fn opened(
     if let Reach::After(value) = reach {
         let of_last_run = Past::of(value);
         of_last_run.value.iter().for_each(|value| bookmark.set(value.clone()));
+        let is_behind = plan.is_behind || of_last_run.edge == Edge::Open && first.is_none();
+        if let Some(shown) = of_last_run.text().filter(|_| is_behind) {
+            ending.doubts.add(gone(&who, &shown));
+        }
         past = Some(of_last_run);
     }
     // The rows come in their order: those of the bookmark's own value, if they are requested, are the first.

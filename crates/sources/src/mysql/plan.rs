@@ -150,9 +150,12 @@ pub(super) fn plan(connection: &mut Connection, question: &Question) -> Result<P
     if connection.value(&format!("SELECT EXISTS (SELECT 1 FROM {from} WHERE {by} IS NULL)"))?.as_deref() == Some("1") {
         return Err(selection.without_value(key));
     }
+    let mut is_behind = false;
     if let Reach::After(value) = &question.reach {
-        Past::of(value).check_column(key)?;
-        check_count(connection, selection, &by, kind, &Past::of(value))?;
+        let past = Past::of(value);
+        past.check_column(key)?;
+        check_count(connection, selection, &by, kind, &past)?;
+        is_behind = is_gone(connection, selection, &by, kind, &past)?;
     }
     let new = condition(&by, key, kind, &question.reach)?;
     let is_unique = match &selection.rows {
@@ -171,7 +174,22 @@ pub(super) fn plan(connection: &mut Connection, question: &Question) -> Result<P
         columns,
         is_unique,
         left_out,
+        is_behind,
     })
+}
+
+/// Whether the row of a bookmark of unique values is gone, and no other lies beyond it. Where values may come again, the rows of the
+/// bookmark are read again, which shows it.
+fn is_gone(
+    connection: &mut Connection,
+    selection: &Selection,
+    by: &str,
+    kind: KeyKind,
+    past: &Past,
+) -> Result<bool> {
+    let (Edge::Closed, Some(text)) = (past.edge, past.text()) else { return Ok(false) };
+    let rows = format!("SELECT 1 FROM {} WHERE {by} >= {}", selection.from(table), value_of(&text, kind));
+    Ok(connection.value(&format!("SELECT EXISTS ({rows})"))?.as_deref() == Some("0"))
 }
 
 fn key_kind(column: &Column) -> Option<KeyKind> {

@@ -76,9 +76,12 @@ pub(crate) async fn plan(client: &Client, question: &Question) -> Result<Plan> {
         return Err(selection.without_value(key));
     }
     let server = offered.iter().find(|column| column.name() == key).map_or(&Type::TEXT, Column::type_);
+    let mut is_behind = false;
     if let Reach::After(value) = &question.reach {
-        Past::of(value).check_column(key)?;
-        check_count(client, selection, &by, &Past::of(value)).await?;
+        let past = Past::of(value);
+        past.check_column(key)?;
+        check_count(client, selection, &by, &past).await?;
+        is_behind = is_gone(client, selection, &by, &past).await?;
     }
     let new = condition(&by, key, server, &question.reach)?;
     if matches!(*server, Type::TEXT | Type::VARCHAR | Type::BPCHAR | Type::NAME) {
@@ -112,7 +115,17 @@ pub(crate) async fn plan(client: &Client, question: &Question) -> Result<Plan> {
         columns,
         is_unique,
         left_out,
+        is_behind,
     })
+}
+
+/// Whether the row of a bookmark of unique values is gone, and no other lies beyond it. Where values may come again, the rows of the
+/// bookmark are read again, which shows it.
+async fn is_gone(client: &Client, selection: &Selection, by: &str, past: &Past) -> Result<bool> {
+    let (Edge::Closed, Some(text)) = (past.edge, past.text()) else { return Ok(false) };
+    let rows = format!("SELECT 1 FROM {} WHERE {by} >= {}", selection.from(table), literal(&text));
+    let row = client.query_one(&format!("SELECT NOT EXISTS ({rows})"), &[]).await;
+    Ok(row.map_err(|error| in_words(&error, selection.key()))?.get(0))
 }
 
 /// Fails if rows of the bookmark's value came or went that are known only by how many they were.

@@ -11,7 +11,8 @@ use spec::{Error, Result, ResultExt};
 
 use crate::database::{in_query, quoted};
 use crate::flow::panicked;
-use crate::memory::{Mark, miscounted};
+use crate::ending::Doubts;
+use crate::memory::{Mark, gone, miscounted};
 use crate::reader::{BATCH_BYTES, BATCH_ROWS};
 use crate::text::{Broken, Cell, TextBatch, TextSource, readable};
 
@@ -43,6 +44,17 @@ pub(crate) struct Keyed {
     pub known: Known,
     /// Rows of this value were read, and are known by how many they were.
     pub counted: Option<Counted>,
+    pub past: Option<Reached>,
+}
+
+/// How far the last run came.
+pub(crate) struct Reached {
+    pub key: Key,
+    /// The value, for people.
+    pub shown: String,
+    /// A row of this value or a greater one is there.
+    pub is_there: bool,
+    pub doubts: Doubts,
 }
 
 /// Rows with the value of the bookmark.
@@ -126,6 +138,11 @@ impl Gathering {
             }
         }
         let goes_on = self.hand_out(gathered)?;
+        if let Some(past) = self.reading.keyed.as_ref().and_then(|keyed| keyed.past.as_ref())
+            && !past.is_there
+        {
+            past.doubts.add(gone(&self.reading.shown, &past.shown));
+        }
         match self.reading.keyed.as_ref().and_then(|keyed| keyed.counted.as_ref()) {
             Some(Counted { shown, before, now, .. }) if goes_on && before != now => {
                 Err(miscounted(shown, *before, *now))
@@ -277,6 +294,9 @@ impl Keyed {
 
     /// Whether a row is to be read: one that no earlier run read. A value that cannot be read belongs to no day.
     fn asks_for(&mut self, key: Option<&Key>, mark: impl FnOnce() -> Mark) -> bool {
+        if let (Some(past), Some(key)) = (&mut self.past, key) {
+            past.is_there |= *key >= past.key;
+        }
         let is_within = match key {
             Some(key) => self.within.has(key),
             None => !matches!(self.within, Within::Between(..)),

@@ -244,6 +244,27 @@ fn nothing_is_lost_and_nothing_counted_twice() {
 }
 
 #[test]
+fn a_table_that_lost_the_rows_of_the_bookmark_is_doubted() {
+    let Some(shop) = Shop::with("CREATE TABLE t (id BIGINT PRIMARY KEY, at DATETIME)") else { return };
+    for by in ["id", "at"] {
+        shop.server.sql("DELETE FROM t; INSERT INTO t VALUES (1, '2024-01-01'), (2, '2024-01-02'); COMMIT");
+        let yaml = format!("{}\ncolumns: {{id: int64}}", of_table(&format!("table: t, incremental: {by}")));
+        let after = Reach::After(shop.read(&yaml).bookmark.unwrap());
+        let read = || shop.open(&yaml, &after).and_then(read_all).unwrap();
+        assert_eq!((read().rows_in, read().doubts), (0, vec![]), "{by}");
+        shop.server.sql("DELETE FROM t; INSERT INTO t VALUES (1, '2023-01-01'); COMMIT");
+        let read = read();
+        assert_eq!((read.rows_in, read.doubts.len()), (0, 1), "{by}");
+        assert!(read.doubts[0].contains("no row has the value of the bookmark, 2"), "{:?}", read.doubts);
+    }
+    // Another column has other values.
+    let by = |column: &str| of_table(&format!("table: t, incremental: {column}"));
+    let after = Reach::After(shop.read(&by("id")).bookmark.unwrap());
+    let error = shop.open(&by("at"), &after).map(drop).unwrap_err().to_string();
+    assert!(error.contains("the bookmark of the last run is one of 'id', not of 'at'; go back to 'id'"), "{error}");
+}
+
+#[test]
 fn servers_that_cannot_be_used_are_named_without_the_password() {
     let Some(mut shop) = Shop::with("CREATE TABLE t (id INT); INSERT INTO t VALUES (1)") else { return };
     let wrong = of_table("table: t")

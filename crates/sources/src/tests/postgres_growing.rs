@@ -127,3 +127,19 @@ fn texts_in_an_order_of_their_own_are_not_bookmarks() {
         assert_eq!(shop.read(&of_table(&format!("table: t, incremental: {column}"))).rows_in, 2);
     }
 }
+
+#[test]
+fn a_table_that_lost_the_rows_of_the_bookmark_is_doubted() {
+    let Some(shop) = Shop::with("CREATE TABLE t (id int8 PRIMARY KEY, at date)") else { return };
+    for by in ["id", "at"] {
+        shop.server.psql("TRUNCATE t; INSERT INTO t VALUES (1, '2024-01-01'), (2, '2024-01-02')");
+        let yaml = format!("{}\ncolumns: {{id: int64}}", of_table(&format!("table: t, incremental: {by}")));
+        let after = Reach::After(shop.read(&yaml).bookmark.unwrap());
+        let read = || shop.read_part(&yaml, &after).unwrap();
+        assert_eq!((read().rows_in, read().doubts), (0, vec![]), "{by}");
+        shop.server.psql("TRUNCATE t; INSERT INTO t VALUES (1, '2023-01-01')");
+        let read = read();
+        assert_eq!((read.rows_in, read.doubts.len()), (0, 1), "{by}");
+        assert!(read.doubts[0].contains("no row has the value of the bookmark, 2"), "{:?}", read.doubts);
+    }
+}

@@ -244,6 +244,38 @@ fn rows_with_the_bookmarks_own_value_may_come_later() {
 }
 
 #[test]
+fn a_table_that_lost_the_rows_of_the_bookmark_is_doubted() {
+    for (sql, by) in [("id INTEGER PRIMARY KEY", "id"), ("id INTEGER", "id"), ("id REAL", "id"), ("id INTEGER", "at")] {
+        let project =
+            shop(&format!("CREATE TABLE t ({sql}, at TEXT); INSERT INTO t VALUES (1, '2024-01-01'), (2, '2024-01-02')"));
+        let yaml = format!(
+            "source: {{sqlite: {{path: shop.db, table: t, incremental: {by}}}}}\ncolumns: {{id: int64}}"
+        );
+        let mut bookmark = None;
+        for expected in [2, 0] {
+            let read = run(&project, &yaml, &mut bookmark).unwrap();
+            assert_eq!((read.rows_in, read.doubts), (expected, vec![]), "{sql} {by}");
+        }
+        change(&project, "DELETE FROM t; INSERT INTO t VALUES (1, '2023-01-01')");
+        let read = run(&project, &yaml, &mut bookmark).unwrap();
+        assert_eq!((read.rows_in, read.doubts.len()), (0, 1), "{sql} {by}");
+        let shown = match (sql, by) {
+            (_, "at") => "2024-01-02",
+            ("id REAL", _) => "2.0",
+            _ => "2",
+        };
+        let told = format!(
+            "shop.db: no row has the value of the bookmark, {shown}, or a greater one any more; if the table was emptied, restored \
+             or replaced, read all again with 'ingest --full': rows below the bookmark are never read"
+        );
+        assert_eq!(read.doubts[0], told);
+        change(&project, "INSERT INTO t VALUES (9, '2024-06-01')");
+        let read = run(&project, &yaml, &mut bookmark).unwrap();
+        assert_eq!((ids(&read), read.doubts), (vec![9], vec![]), "{sql} {by}");
+    }
+}
+
+#[test]
 fn the_bookmark_of_another_column_is_refused() {
     let project = shop("CREATE TABLE t (id INTEGER PRIMARY KEY, version INTEGER); INSERT INTO t VALUES (1000, 1)");
     let by = |column: &str| format!("source: {{sqlite: {{path: shop.db, table: t, incremental: {column}}}}}");
