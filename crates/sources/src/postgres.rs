@@ -12,9 +12,9 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use artifact::{Batch, PolarsResultExt};
+use artifact::Batch;
 use chrono::{NaiveDate, NaiveTime};
-use polars::prelude::{PolarsResult, Series};
+use polars::prelude::Series;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
@@ -269,8 +269,15 @@ impl PostgresBatches {
         }
         drop(known);
         self.rows_in.fetch_sub((chunk.rows - number as usize) as u64, Ordering::Relaxed);
-        let finish = |builder: Option<Builder>| builder.map(Builder::finish).transpose();
-        let sources = builders.into_iter().map(finish).collect::<PolarsResult<_>>().during("a column of text")?;
+        let mut sources = Vec::with_capacity(builders.len());
+        for (place, builder) in builders.into_iter().enumerate() {
+            let (source, garbled) = builder.map(Builder::finish).unzip();
+            for (row, text) in garbled.unwrap_or_default() {
+                let columns = self.plan.places.iter().enumerate().filter(|(_, of)| **of == place);
+                columns.for_each(|(column, _)| drop(unconvertible.insert((column, row), text.clone())));
+            }
+            sources.push(source);
+        }
         Ok(Taken { sources, unconvertible, count: number, rows })
     }
 }

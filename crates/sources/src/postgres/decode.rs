@@ -7,7 +7,7 @@ use polars_arrow::array::{BinaryViewArray, MutableBinaryViewArray};
 use polars_arrow::bitmap::{Bitmap, MutableBitmap};
 use spec::{Error, Result};
 
-use crate::text::uuid;
+use crate::text::{readable, uuid};
 
 use super::types::Wire;
 
@@ -158,8 +158,8 @@ impl Builder {
         }
     }
 
-    /// The column; fails if the server's text is not UTF-8.
-    pub(crate) fn finish(self) -> PolarsResult<Series> {
+    /// The column, and the rows whose text is not UTF-8, with what it holds: a server may keep bytes without knowing what they mean.
+    pub(crate) fn finish(self) -> (Series, Vec<(u32, String)>) {
         let validity: Option<Bitmap> = (!self.absent.is_empty()).then(|| {
             let mut validity = MutableBitmap::new();
             validity.extend_constant(self.rows as usize, true);
@@ -167,7 +167,8 @@ impl Builder {
             validity.into()
         });
         let name = PlSmallStr::EMPTY;
-        Ok(match (self.values, self.wire) {
+        let mut garbled = Vec::new();
+        let series = match (self.values, self.wire) {
             (Values::Bool(values), _) => {
                 let array = polars_arrow::array::BooleanArray::new(ArrowDataType::Boolean, values.into(), validity);
                 BooleanChunked::with_chunk(name, array).into_series()
@@ -190,9 +191,23 @@ impl Builder {
             (Values::Float64(values), _) => Float64Chunked::from_vec_validity(name, values, validity).into_series(),
             (Values::Text(values), _) => {
                 let array: BinaryViewArray = values.into();
-                StringChunked::with_chunk(name, array.to_utf8view()?).into_series()
+                match array.to_utf8view() {
+                    Ok(array) => StringChunked::with_chunk(name, array),
+                    Err(_) => {
+                        let text = |(row, bytes): (usize, Option<&[u8]>)| {
+                            let text = std::str::from_utf8(bytes?);
+                            if text.is_err() {
+                                garbled.push((row as u32, readable(bytes?)));
+                            }
+                            text.ok().map(str::to_owned)
+                        };
+                        array.iter().enumerate().map(text).collect()
+                    }
+                }
+                .into_series()
             }
-        })
+        };
+        (series, garbled)
     }
 }
 
@@ -293,6 +308,18 @@ mod tests {
     }
 
     #[test]
+    fn text_that_is_not_utf_8_comes_back_as_text() {
+        let mut texts = Builder::new(Wire::Text, 3);
+        for text in [&b"K\xC3\xB6ln"[..], b"K\xF6ln", b""] {
+            assert_eq!(texts.push(text).unwrap(), None);
+        }
+        texts.push_null();
+        let (texts, garbled) = texts.finish();
+        assert_eq!(texts.str().unwrap().iter().collect::<Vec<_>>(), [Some("Köln"), None, Some(""), None]);
+        assert_eq!(garbled, [(1, "K\\xF6ln".to_owned())]);
+    }
+
+    #[test]
     fn a_byte_of_the_server_is_the_text_that_it_shows() {
         assert_eq!([b'd', 0, 0xC3].map(|byte| character([byte])), ["d", "", "\\303"]);
     }
@@ -304,7 +331,8 @@ mod tests {
         assert_eq!(dates.push(&i32::MAX.to_be_bytes()).unwrap().as_deref(), Some("infinity"));
         dates.push_null();
         assert_eq!(dates.push(&i32::MIN.to_be_bytes()).unwrap().as_deref(), Some("-infinity"));
-        let dates = dates.finish().unwrap();
+        let (dates, garbled) = dates.finish();
+        assert_eq!(garbled, []);
         assert_eq!((dates.len(), dates.null_count()), (4, 3));
         assert_eq!(dates.get(0).unwrap().to_string(), "2000-01-01");
         assert!(Builder::new(Wire::Int64, 1).push(&[1, 2]).is_err());
@@ -348,7 +376,7 @@ mod tests {
             }
             let mut builder = Builder::new(wire, 1);
             let unconvertible = builder.push(&sent).unwrap();
-            let source = builder.finish().unwrap();
+            let (source, _) = builder.finish();
             prop_assert_eq!(source.dtype(), &wire.dtype());
             let unconvertible: Unconvertible = unconvertible.into_iter().map(|text| ((0, 0), text)).collect();
             let batch = recast(&[column], &[&source], &unconvertible, &Missing::new(&[]), "t", &[1]).unwrap();
