@@ -214,6 +214,9 @@ impl Files {
             let what = if place.shown() == "-" { "standard input is empty" } else { "the file is empty" };
             return self.emptiness.none(place.shown(), what).map(|()| None);
         };
+        if let (None, Some(encoding)) = (encoding, self.spec.encoding) {
+            reader.was_decoded_from(encoding.0);
+        }
         if let Place::Program(_) = place {
             reader.refuse_cut_short();
         }

@@ -108,6 +108,11 @@ impl TextReader {
         self.whole = true;
     }
 
+    /// What was read before it came here was in this encoding, which is what people know it by.
+    pub(crate) fn was_decoded_from(&mut self, encoding: &'static Encoding) {
+        self.encoding = encoding;
+    }
+
     /// From now on an empty line is a record of one cell.
     pub(crate) fn take_empty_lines(&mut self) {
         self.takes_empty = true;

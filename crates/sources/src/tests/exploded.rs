@@ -101,6 +101,17 @@ fn bytes_that_are_no_text_are_refused_and_not_replaced() {
     }
 }
 
+#[test]
+fn bytes_that_are_no_text_in_the_encoding_that_was_named_say_so() {
+    let text = b"{\"id\": 1, \"l\": [\"\xB0\xA1\"]}\n{\"id\": 2, \"l\": [\"\xB0\"]}\n";
+    let read = read("a.jsonl", text, "explode: l, encoding: cp949", "columns: {id: int64, l: string}").unwrap();
+    assert_eq!(read.table(), ["1|가|1"]);
+    assert_eq!(
+        read.refusals(),
+        [r#"-|-|2|{"id": 2, "l": ["\xB0"]}|line 2: character 18 is not EUC-KR (check 'encoding')"#]
+    );
+}
+
 /// Records of any size, so that they cross the ends of buffers, beside a plain walk through the same values.
 #[test]
 fn random_records_are_taken_apart_as_they_are_written() {
