@@ -141,6 +141,11 @@ impl Json {
         match value.first() {
             Some(b'{') => self.descend(value, start, paths, depth, fields),
             Some(b'[') => Ok(()),
+            // What would stand in it cannot be known.
+            Some(b'n') if self.unknown == Unknown::Ignore => {
+                paths.iter().for_each(|(column, _)| self.absent.found(*column));
+                Ok(())
+            }
             _ => paths
                 .iter()
                 .filter(|(_, path)| path == TEXT)

@@ -36,6 +36,11 @@ impl Wanted {
             Found::Nothing | Found::Missing(_) => None,
         })
     }
+
+    /// Whether the path leads to a null before its end: what would stand in it cannot be known.
+    fn ends_early(&self, item: &Node) -> bool {
+        self.path.find(item) == Found::Nothing
+    }
 }
 
 /// The columns of a table, and what becomes of other members.
@@ -109,7 +114,7 @@ impl Layout {
             for (column, wanted) in self.columns.iter().chain(&self.followed).enumerate() {
                 let start = batch.bytes.len();
                 let found = wanted.of(item);
-                if found.is_some() && self.known.is_none() && column < own {
+                if self.known.is_none() && column < own && (found.is_some() || wanted.ends_early(item)) {
                     self.absent.found(column);
                 }
                 match found {

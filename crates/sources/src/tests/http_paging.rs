@@ -203,6 +203,10 @@ fn a_name_that_no_item_has_is_refused() {
         spec(&server, "pages: none")
     );
     assert_eq!(Project::new().read(&yaml).unwrap().table(), ["-|-|1"]);
+    // Of an object that is null in all items nobody knows what it holds.
+    let server = service(|_| json!([{"id": 1, "address": null}]));
+    let yaml = format!("{}\ncolumns: {{id: int64, town: {{type: string, from: address.city}}}}", spec(&server, "pages: none"));
+    assert_eq!(Project::new().read(&yaml).unwrap().table(), ["1|-|1"]);
 }
 
 /// How a service that was made up for one round leads on.
