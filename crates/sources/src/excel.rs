@@ -205,14 +205,17 @@ impl Current {
 }
 
 /// The rows with something in them, with their numbers in the sheet, after the first `skip` rows of the sheet; and how many columns they
-/// have. In a sheet of one column an empty cell below others is a row without a value.
+/// have. In a sheet of one column an empty cell between others is a row without a value.
 fn used_rows(sheet: &Range<Data>, skip: u64) -> (VecDeque<(u32, Vec<Data>)>, usize) {
     let first = sheet.start().map_or(0, |(row, _)| row) + 1;
     let numbered = || (first..).zip(sheet.rows()).filter(|(line, _)| u64::from(*line) > skip);
     let last_of = |row: &[Data]| row.iter().rposition(|cell| *cell != Data::Empty);
     let width = numbered().filter_map(|(_, row)| last_of(row)).max().map_or(0, |last| last + 1);
-    let rows = numbered().skip_while(|(_, row)| last_of(row).is_none());
-    let used = rows.filter(|(_, row)| width == 1 || last_of(row).is_some());
+    let is_used = |(_, row): &(u32, &[Data])| last_of(row).is_some();
+    // Cells below the last value are only painted.
+    let end = numbered().filter(is_used).map(|(line, _)| line).last().unwrap_or_default();
+    let rows = numbered().skip_while(|row| !is_used(row)).take_while(|(line, _)| *line <= end);
+    let used = rows.filter(|row| width == 1 || is_used(row));
     (used.map(|(line, row)| (line, row.to_vec())).collect(), width)
 }
 
