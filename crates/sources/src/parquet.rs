@@ -16,7 +16,7 @@ use crate::column_spec::ColumnSpec;
 use crate::http::tree::Explode;
 use crate::passed::Emptiness;
 use crate::places::Place;
-use crate::recast::{Recast, Unconvertible, recast};
+use crate::recast::{Recast, Texts, Unconvertible, recast};
 use crate::table_spec::{RESERVED, reserved};
 use crate::text::{readable, uuid};
 use crate::typed::{Missing, refused_schema, with_origin};
@@ -228,7 +228,7 @@ impl Parquet {
                         from: from.to_owned(),
                         dtype: dtype(spec.column_type),
                         spec: Some(spec.clone()),
-                        decimal: false,
+                        texts: Texts::Plain,
                     };
                     column.check(&as_read(&column, found), &shown)?;
                     Ok(column)
@@ -242,7 +242,7 @@ impl Parquet {
                     from: name.to_string(),
                     dtype: dtype.clone(),
                     spec: None,
-                    decimal: false,
+                    texts: Texts::Plain,
                 })
                 .collect(),
         };

@@ -9,7 +9,7 @@ use crate::database::{Rows, Selection, chosen, in_query};
 use crate::incremental::Reach;
 use crate::memory::{Edge, Past, miscounted};
 use crate::postgres::types::Wire;
-use crate::recast::Recast;
+use crate::recast::{Recast, Texts};
 use crate::table_spec::reserved;
 
 /// Numbers of types in the protocol.
@@ -116,7 +116,11 @@ pub(super) fn plan(connection: &mut Connection, question: &Question) -> Result<P
             from: names[column.place].clone(),
             dtype: artifact::dtype(spec.column_type),
             spec: Some(spec),
-            decimal: matches!(of.kind, kind::DECIMAL | kind::NEWDECIMAL),
+            texts: match of.kind {
+                kind::DECIMAL | kind::NEWDECIMAL => Texts::Decimals,
+                kind::DATETIME | kind::TIMESTAMP => Texts::Moments,
+                _ => Texts::Plain,
+            },
         };
         recast.check(&wire.dtype(), &selection.named())?;
         let name = quoted(&recast.from);

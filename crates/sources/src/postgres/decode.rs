@@ -284,7 +284,7 @@ mod tests {
 
     use super::*;
     use crate::column_spec::{ColumnSpec, TYPES};
-    use crate::recast::{Recast, Unconvertible, recast};
+    use crate::recast::{Recast, Texts, Unconvertible, recast};
     use crate::typed::Missing;
 
     fn sent(count: i16, weight: i16, sign: u16, scale: u16, groups: &[u16]) -> Vec<u8> {
@@ -369,7 +369,7 @@ mod tests {
         #[test]
         fn every_value_is_kept_or_its_row_refused((wire, sent, digits) in field(), to in prop::sample::select(TYPES.to_vec())) {
             let column = Recast {
-                name: "v".to_owned(), from: "v".to_owned(), dtype: artifact::dtype(to), spec: Some(ColumnSpec::from(to)), decimal: wire == Wire::Numeric,
+                name: "v".to_owned(), from: "v".to_owned(), dtype: artifact::dtype(to), spec: Some(ColumnSpec::from(to)), texts: if wire == Wire::Numeric { Texts::Decimals } else { Texts::Plain },
             };
             if column.check(&wire.dtype(), "t").is_err() {
                 return Ok(());

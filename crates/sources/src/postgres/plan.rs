@@ -9,7 +9,7 @@ use crate::database::server::{Field, KeyKind, Listed, Plan, Question};
 use crate::database::{Rows, Selection, chosen, quoted};
 use crate::incremental::Reach;
 use crate::memory::{Edge, Past, miscounted};
-use crate::recast::Recast;
+use crate::recast::{Recast, Texts};
 use crate::table_spec::reserved;
 
 use super::types::{self, Wire};
@@ -58,7 +58,7 @@ pub(crate) async fn plan(client: &Client, question: &Question) -> Result<Plan> {
             from: names[column.place].clone(),
             dtype: artifact::dtype(spec.column_type),
             spec: Some(spec),
-            decimal: wire == Wire::Numeric,
+            texts: if wire == Wire::Numeric { Texts::Decimals } else { Texts::Plain },
         });
         if let Some(column) = columns.last() {
             column.check(&wire.dtype(), &selection.named())?;

@@ -244,6 +244,24 @@ fn nothing_is_lost_and_nothing_counted_twice() {
 }
 
 #[test]
+fn a_datetime_at_midnight_is_a_day() {
+    let Some(shop) = Shop::with(
+        "CREATE TABLE t (id INT, at DATETIME, ts TIMESTAMP NULL); INSERT INTO t VALUES (1, '2024-01-31', NULL), (2, '2024-01-31 10:00', \
+         NULL), (3, NULL, NULL)",
+    ) else {
+        return;
+    };
+    let read = shop.read(&format!("{}\ncolumns: {{id: int64, at: date, ts: date}}", of_table("table: t")));
+    assert_eq!(read.table(), ["1|2024-01-31|-|1", "3|-|-|3"]);
+    assert_eq!(read.refusals(), ["2|2024-01-31 10:00:00|-|2|-|at: '2024-01-31 10:00:00' is not a date"]);
+    let read = shop.read(&format!(
+        "{}\ncolumns: {{at: {{type: date, format: '%Y-%m-%d %H:%M:%S'}}}}",
+        of_table("query: SELECT at FROM t WHERE id = 2")
+    ));
+    assert_eq!(read.table(), ["2024-01-31|1"]);
+}
+
+#[test]
 fn a_table_that_lost_the_rows_of_the_bookmark_is_doubted() {
     let Some(shop) = Shop::with("CREATE TABLE t (id BIGINT PRIMARY KEY, at DATETIME)") else { return };
     for by in ["id", "at"] {
