@@ -291,7 +291,7 @@ impl Walk<'_> {
         let pointer = match spec.pages.pointer() {
             None => page.next.clone().filter(|_| matches!(spec.pages, Pages::Link)),
             Some((at, optional)) => match self.look(Lead::Pointer, at, &page.root, optional) {
-                Some(node @ (Node::List(_) | Node::Map(_))) => {
+                Some(node @ (Node::List(_) | Node::Map(_) | Node::NoText(_))) => {
                     let what = format!("'{at}' is {} instead of a text", node.kind());
                     return Err(Error::cannot_run(what).hint("check 'pages': 'at' is a dotted path"));
                 }

@@ -107,6 +107,12 @@ impl Layout {
                 batch.broken.push(Broken { line, text: item.json(), why });
                 continue;
             }
+            let mut read = self.columns.iter().chain(&self.followed).filter_map(|wanted| wanted.of(item));
+            if let Some(written) = read.find_map(Node::no_text) {
+                let why = format!("the text {} is not valid", spec::text::cut(written, 60));
+                batch.broken.push(Broken { line, text: item.json(), why });
+                continue;
+            }
             batch.lines.push(line);
             if self.known.is_none() {
                 self.note(item);

@@ -209,6 +209,21 @@ fn a_name_that_no_item_has_is_refused() {
     assert_eq!(Project::new().read(&yaml).unwrap().table(), ["1|-|1"]);
 }
 
+#[test]
+fn half_a_character_refuses_its_item_alone() {
+    let server = HttpServer::start(|_, _| {
+        let answer = r#"[{"id": 1, "t": "a"}, {"id": 2, "t": "x\ud83d"}, {"id": 3, "t": "b", "u": "\ud83d"}]"#;
+        HttpAnswer::ok(answer).with_header("content-type", "application/json")
+    });
+    let read = Project::new().read(&format!("{}\ncolumns: {{id: int64, t: string}}", spec(&server, "pages: none"))).unwrap();
+    assert_eq!(read.table(), ["1|a|1", "3|b|3"]);
+    assert_eq!(read.refusals(), [r#"-|-|2|{"id":2,"t":"x\ud83d"}|the text "x\ud83d" is not valid"#]);
+    let columns = "columns: {id: int64, t: {type: string, from: l}}";
+    let project = Project::with("a.jsonl", "{\"id\": 1, \"l\": [\"a\", \"\\ud83d\"]}\n");
+    let read = project.read(&format!("source: {{file: {{path: a.jsonl, explode: l}}}}\n{columns}")).unwrap();
+    assert_eq!((read.table(), read.refused.height()), (vec!["1|a|1".to_owned()], 1));
+}
+
 /// How a service that was made up for one round leads on.
 #[derive(Clone, Debug)]
 struct Made {
