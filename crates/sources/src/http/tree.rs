@@ -20,7 +20,7 @@ pub(crate) enum Node {
     Text(String),
     /// A number or a boolean of JSON, as written.
     Plain(String),
-    /// A text of JSON that is none, such as `"\\ud83d"`, half of a character: as written.
+    /// A text of JSON that is none, such as `"\ud83d"`, half of a character: as written.
     NoText(String),
     List(Vec<Node>),
     /// Members in the order of the answer. An XML element with children or attributes: each child by its name
