@@ -105,7 +105,11 @@ impl ArrowNote {
         }
         let children = self.slot(column, 5).and_then(|field| self.vector(field)).filter(|_| depth < DEEPEST);
         let children = children.map(|(_, children)| children).unwrap_or_default();
-        children.into_iter().filter_map(|child| self.follow(child)).flat_map(|child| self.zones(child, depth + 1)).collect()
+        children
+            .into_iter()
+            .filter_map(|child| self.follow(child))
+            .flat_map(|child| self.zones(child, depth + 1))
+            .collect()
     }
 
     fn unknown_type(&self, column: usize, depth: usize) -> Option<&'static str> {
@@ -218,7 +222,8 @@ mod tests {
     fn zones_that_are_not_known_become_utc() {
         let at = |zone: Option<&str>| ArrowDataType::Timestamp(TimeUnit::Millisecond, zone.map(Into::into));
         let of = |dtype: ArrowDataType| list(dtype);
-        let columns = [("a", at(Some("+05:30"))), ("b", at(None)), ("c", at(Some("Asia/Seoul"))), ("d", of(at(Some("Z"))))];
+        let columns =
+            [("a", at(Some("+05:30"))), ("b", at(None)), ("c", at(Some("Asia/Seoul"))), ("d", of(at(Some("Z"))))];
         let schema: ArrowSchema =
             columns.into_iter().map(|(name, dtype)| (name.into(), Field::new(name.into(), dtype, true))).collect();
         let mut note = ArrowNote::read(&schema_to_metadata_key(&schema).value.unwrap()).unwrap();

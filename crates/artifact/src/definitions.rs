@@ -342,7 +342,9 @@ mod tests {
         };
         assert_eq!(
             reading(&short).changed(&reading(&long), names.iter().map(String::as_str)),
-            ["26 columns are computed from columns or rows that are defined differently now: 'f0', 'f1', 'f2' and 23 more"]
+            [
+                "26 columns are computed from columns or rows that are defined differently now: 'f0', 'f1', 'f2' and 23 more"
+            ]
         );
         assert_eq!(
             reading(&short).changed(&reading(&long), ["f3", "f4", "f5", "f6"]),

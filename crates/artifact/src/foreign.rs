@@ -50,19 +50,15 @@ pub(crate) fn unreadable_column(
 
 /// If the engine cannot read the file at `path` because of columns other than `columns`, or because of time zones that it does
 /// not know: a copy of the file in `folder`, without these columns, and in UTC. The pages are copied as they are.
-pub fn readable_copy(
-    path: &Path,
-    shown: &str,
-    columns: Option<&[String]>,
-    folder: &Path,
-) -> Result<Option<Temporary>> {
+pub fn readable_copy(path: &Path, shown: &str, columns: Option<&[String]>, folder: &Path) -> Result<Option<Temporary>> {
     let is_wanted = |column: &String| columns.is_none_or(|columns| columns.contains(column));
     let spoiling = unreadable(path, shown, Reads::Copy)?.into_iter().filter(|found| found.spoils_file);
     let left_out: HashSet<String> = spoiling.map(|found| found.column).filter(|column| !is_wanted(column)).collect();
     let metadata = metadata(path)?;
     let fields = metadata.file_metadata().schema_descr().root_schema().get_fields();
     // A column that is missing is reported with the names of those that are, so then they are kept.
-    let complete = columns.filter(|columns| columns.iter().all(|column| fields.iter().any(|field| field.name() == column)));
+    let complete =
+        columns.filter(|columns| columns.iter().all(|column| fields.iter().any(|field| field.name() == column)));
     let is_kept = |name: &str| match complete {
         Some(columns) => columns.iter().any(|column| column == name),
         None => !left_out.contains(name),

@@ -191,7 +191,10 @@ fn incremental(
         let words = if changes.is_empty() { "they come in another order".to_owned() } else { changes.join("; ") };
         let way_out = match table.columns {
             Some(_) => from_the_beginning(),
-            None => format!("if types were inferred, declare them under 'columns' as they were; else {}", from_the_beginning()),
+            None => format!(
+                "if types were inferred, declare them under 'columns' as they were; else {}",
+                from_the_beginning()
+            ),
         };
         return Err(Error::cannot_run(format!("table '{name}': its columns have changed since the last run: {words}"))
             .hint(way_out));

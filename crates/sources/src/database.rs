@@ -148,7 +148,8 @@ pub(crate) fn chosen(
 
 /// A name as people write it in a query: in quotes only where it needs them.
 pub(crate) fn in_query(name: &str, quoted: impl Fn(&str) -> String) -> String {
-    let is_plain = |(at, letter): (usize, char)| letter.is_ascii_lowercase() || letter == '_' || at > 0 && letter.is_ascii_digit();
+    let is_plain =
+        |(at, letter): (usize, char)| letter.is_ascii_lowercase() || letter == '_' || at > 0 && letter.is_ascii_digit();
     match !name.is_empty() && name.chars().enumerate().all(is_plain) {
         true => name.to_owned(),
         false => quoted(name),
@@ -164,7 +165,9 @@ mod tests {
 
     #[test]
     fn names_in_queries_have_the_quotes_that_they_need() {
-        for (name, written) in [("photo_1", "photo_1"), ("Photo", "\"Photo\""), ("a b", "\"a b\""), ("1a", "\"1a\""), ("é", "\"é\"")] {
+        for (name, written) in
+            [("photo_1", "photo_1"), ("Photo", "\"Photo\""), ("a b", "\"a b\""), ("1a", "\"1a\""), ("é", "\"é\"")]
+        {
             assert_eq!(in_query(name, quoted), written);
         }
     }

@@ -287,7 +287,8 @@ mod tests {
 
     #[test]
     fn a_bookmark_is_that_of_its_column() {
-        let of = |bookmark: Value, column: &str| Past::of(&bookmark).check_column(column).map_err(|error| error.to_string());
+        let of =
+            |bookmark: Value, column: &str| Past::of(&bookmark).check_column(column).map_err(|error| error.to_string());
         let bookmark = || json!({"of": "id", "after": 17, "known": []});
         assert_eq!(of(bookmark(), "id"), Ok(()));
         let error = "incremental: the bookmark of the last run is one of 'id', not of 'version'; go back to 'id', or read all again \
@@ -304,7 +305,10 @@ mod tests {
         (0..=MOST).for_each(|row| memory.keep(Some(1), mark(&row.to_string())));
         memory.move_to(1);
         memory.check().unwrap();
-        assert_eq!(memory.bookmark(Some(json!("d"))), Some(json!({"of": "c", "from": "d", "rows": MOST + 1, "known": []})));
+        assert_eq!(
+            memory.bookmark(Some(json!("d"))),
+            Some(json!({"of": "c", "from": "d", "rows": MOST + 1, "known": []}))
+        );
         (0..=MOST).for_each(|row| memory.keep(Some(2), mark(&row.to_string())));
         assert!(memory.check().is_err(), "rows beyond the bookmark cannot be counted");
     }

@@ -317,7 +317,9 @@ impl Parquet {
         }
         let batches = Box::new(stream(plan.select(columns), shown.clone())?);
         let int96 = artifact::with_int96(&file.file)?;
-        let is_within = |path: &str, root: &str| path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+        let is_within = |path: &str, root: &str| {
+            path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
         let take = |column: &Recast| Take {
             bytes: bytes.iter().find(|(name, _)| *name == column.from).map(|(_, of)| *of),
             is_int96: int96.iter().any(|root| is_within(&column.from, root)),

@@ -340,10 +340,11 @@ fn bookmark(key: &[u8], kind: KeyKind) -> Result<(Value, When)> {
         KeyKind::Whole(last) => match text.parse::<i64>() {
             Ok(number) if number == last => Err(nothing_after(text)),
             Ok(number) => Ok((number.into(), When::Past)),
-            Err(_) if text.parse::<u64>().is_ok() => {
-                Err(Error::cannot_run(format!("incremental: the greatest value is {text}, and {} is the last that is kept", i64::MAX))
-                    .hint("take another column"))
-            }
+            Err(_) if text.parse::<u64>().is_ok() => Err(Error::cannot_run(format!(
+                "incremental: the greatest value is {text}, and {} is the last that is kept",
+                i64::MAX
+            ))
+            .hint("take another column")),
             Err(_) => Err(garbled()),
         },
         KeyKind::Moment => Ok((text.into(), when_of(text)?)),

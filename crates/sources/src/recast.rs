@@ -137,9 +137,7 @@ impl Recast {
         match source.dtype() {
             DataType::String if same && missing.are_none() => as_it_is(),
             DataType::String
-                if self.texts == Texts::Moments
-                    && spec.column_type == ColumnType::Date
-                    && spec.format.is_none() =>
+                if self.texts == Texts::Moments && spec.column_type == ColumnType::Date && spec.format.is_none() =>
             {
                 let moments = self.read(source, &ColumnSpec::from(ColumnType::Datetime), missing)?;
                 let mut days = self.read(&moments.series, spec, missing)?;

@@ -217,7 +217,8 @@ impl Walk<'_> {
             self.proof.of(Lead::Link).found.store(true, Ordering::Relaxed);
         }
         if matches!(self.spec.pages, Pages::None) && self.total.is_none() {
-            let in_body = || Some(format!("'{}'", sign_of_more(&page.root, 3).filter(|_| !self.spec.items.is_empty())?));
+            let in_body =
+                || Some(format!("'{}'", sign_of_more(&page.root, 3).filter(|_| !self.spec.items.is_empty())?));
             if let Some(place) = page.next.as_ref().map(|_| "its 'Link' header".to_owned()).or_else(in_body) {
                 self.proof.doubt(format!(
                     "{}: the answer names a next page in {place}, but 'pages' is none, so one page was read",

@@ -267,8 +267,7 @@ pub(crate) fn combinations(
                     bookmark = Some(json!({ OF: name, PERIOD: period, FOR: lists }));
                 }
                 let first = if has_new && matches!(reach, Reach::After(_)) { range.from } else { from };
-                let part =
-                    |start| Part { pairs: range.written(name, start), is_new: false, is_read: start < from };
+                let part = |start| Part { pairs: range.written(name, start), is_new: false, is_read: start < from };
                 range.periods(first, to).into_iter().map(part).collect()
             }
         };

@@ -184,13 +184,7 @@ pub(super) fn plan(connection: &mut Connection, question: &Question) -> Result<P
 
 /// Whether the row of a bookmark of unique values is gone, and no other lies beyond it. Where values may come again, the rows of the
 /// bookmark are read again, which shows it.
-fn is_gone(
-    connection: &mut Connection,
-    selection: &Selection,
-    by: &str,
-    kind: KeyKind,
-    past: &Past,
-) -> Result<bool> {
+fn is_gone(connection: &mut Connection, selection: &Selection, by: &str, kind: KeyKind, past: &Past) -> Result<bool> {
     let (Edge::Closed, Some(text)) = (past.edge, past.text()) else { return Ok(false) };
     let rows = format!("SELECT 1 FROM {} WHERE {by} >= {}", selection.from(table), value_of(&text, kind));
     Ok(connection.value(&format!("SELECT EXISTS ({rows})"))?.as_deref() == Some("0"))
@@ -247,13 +241,7 @@ fn condition(by: &str, key: &str, kind: KeyKind, reach: &Reach) -> Result<String
 }
 
 /// Fails if rows of the bookmark's value came or went that are known only by how many they were.
-fn check_count(
-    connection: &mut Connection,
-    selection: &Selection,
-    by: &str,
-    kind: KeyKind,
-    past: &Past,
-) -> Result<()> {
+fn check_count(connection: &mut Connection, selection: &Selection, by: &str, kind: KeyKind, past: &Past) -> Result<()> {
     let (Edge::Counted(before), Some(text)) = (past.edge, past.text()) else { return Ok(()) };
     let sql = format!("SELECT COUNT(*) FROM {} WHERE {by} = {}", selection.from(table), value_of(&text, kind));
     match connection.value(&sql)?.and_then(|count| count.parse().ok()).unwrap_or_default() {

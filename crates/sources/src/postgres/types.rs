@@ -64,13 +64,9 @@ pub(crate) fn of(server: &Type, modifier: i32) -> Option<(Wire, ColumnType)> {
         Type::DATE => (Wire::Date, ColumnType::Date),
         Type::TIMESTAMP | Type::TIMESTAMPTZ => (Wire::Timestamp, ColumnType::Datetime),
         Type::TIME => (Wire::Time, ColumnType::Time),
-        Type::TEXT
-        | Type::VARCHAR
-        | Type::BPCHAR
-        | Type::NAME
-        | Type::JSON
-        | Type::XML
-        | Type::UNKNOWN => (Wire::Text, ColumnType::String),
+        Type::TEXT | Type::VARCHAR | Type::BPCHAR | Type::NAME | Type::JSON | Type::XML | Type::UNKNOWN => {
+            (Wire::Text, ColumnType::String)
+        }
         Type::CHAR => (Wire::Char, ColumnType::String),
         Type::JSONB => (Wire::Jsonb, ColumnType::String),
         Type::UUID => (Wire::Uuid, ColumnType::String),

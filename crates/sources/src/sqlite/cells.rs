@@ -10,8 +10,8 @@ use serde_json::Value;
 use spec::{Error, Result, ResultExt};
 
 use crate::database::{in_query, quoted};
-use crate::flow::panicked;
 use crate::ending::Doubts;
+use crate::flow::panicked;
 use crate::memory::{Mark, gone, miscounted};
 use crate::reader::{BATCH_BYTES, BATCH_ROWS};
 use crate::text::{Broken, Cell, TextBatch, TextSource, readable};

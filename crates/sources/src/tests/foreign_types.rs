@@ -184,7 +184,8 @@ fn timestamps_in_zones_that_the_engine_does_not_know_are_instants_in_utc() {
         let all = read("");
         let DataType::Datetime(unit, Some(found)) = all.schema.get("c").unwrap() else { panic!("{:?}", all.schema) };
         assert_eq!((*unit, found.as_str()), (TimeUnit::Milliseconds, known_as), "{zone}");
-        let ticks = all.rows.column("c").unwrap().to_physical_repr().i64().unwrap().iter().flatten().collect::<Vec<_>>();
+        let ticks =
+            all.rows.column("c").unwrap().to_physical_repr().i64().unwrap().iter().flatten().collect::<Vec<_>>();
         assert_eq!(ticks, [10, 20, 30, 40], "{zone}");
         let some = read("\ncolumns: {at: {type: datetime, from: c}, after: int64}").table();
         assert_eq!(some[0], "1970-01-01 00:00:00.010|10|1", "{zone}");

@@ -205,7 +205,8 @@ fn a_name_that_no_item_has_is_refused() {
     assert_eq!(Project::new().read(&yaml).unwrap().table(), ["-|-|1"]);
     // Of an object that is null in all items nobody knows what it holds.
     let server = service(|_| json!([{"id": 1, "address": null}]));
-    let yaml = format!("{}\ncolumns: {{id: int64, town: {{type: string, from: address.city}}}}", spec(&server, "pages: none"));
+    let yaml =
+        format!("{}\ncolumns: {{id: int64, town: {{type: string, from: address.city}}}}", spec(&server, "pages: none"));
     assert_eq!(Project::new().read(&yaml).unwrap().table(), ["1|-|1"]);
 }
 
@@ -215,7 +216,8 @@ fn half_a_character_refuses_its_item_alone() {
         let answer = r#"[{"id": 1, "t": "a"}, {"id": 2, "t": "x\ud83d"}, {"id": 3, "t": "b", "u": "\ud83d"}]"#;
         HttpAnswer::ok(answer).with_header("content-type", "application/json")
     });
-    let read = Project::new().read(&format!("{}\ncolumns: {{id: int64, t: string}}", spec(&server, "pages: none"))).unwrap();
+    let read =
+        Project::new().read(&format!("{}\ncolumns: {{id: int64, t: string}}", spec(&server, "pages: none"))).unwrap();
     assert_eq!(read.table(), ["1|a|1", "3|b|3"]);
     assert_eq!(read.refusals(), [r#"-|-|2|{"id":2,"t":"x\ud83d"}|the text "x\ud83d" is not valid"#]);
     let columns = "columns: {id: int64, t: {type: string, from: l}}";
@@ -440,7 +442,9 @@ fn doubts_about_the_end_are_reported() {
     ] {
         let server = service(move |_| answer.clone());
         let read = Project::new().read(&spec(&server, "items: data")).unwrap();
-        let told = place.map(|place| format!("the answer names a next page in '{place}', but 'pages' is none, so one page was read"));
+        let told = place.map(|place| {
+            format!("the answer names a next page in '{place}', but 'pages' is none, so one page was read")
+        });
         assert_eq!(read.doubts.len(), usize::from(told.is_some()), "{:?}", read.doubts);
         assert!(read.doubts.iter().zip(&told).all(|(doubt, told)| doubt.ends_with(told.as_str())), "{:?}", read.doubts);
     }

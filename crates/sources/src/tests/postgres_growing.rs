@@ -95,8 +95,12 @@ fn bookmarks_of_unique_columns_and_of_rows_ahead() {
     let mut bookmark = None;
     assert_eq!(run_checked(&shop, &yaml("id"), &mut bookmark), (vec![1, 2], 2));
     assert_eq!(bookmark, Some(json!({"of": "id", "after": 2, "known": []})));
-    let error = shop.read_part(&yaml("at"), &Reach::After(bookmark.unwrap())).map(|read| read.rows_in).unwrap_err().to_string();
-    assert!(error.contains("the bookmark of the last run is one of 'id', not of 'at'; go back to 'id', or read all"), "{error}");
+    let error =
+        shop.read_part(&yaml("at"), &Reach::After(bookmark.unwrap())).map(|read| read.rows_in).unwrap_err().to_string();
+    assert!(
+        error.contains("the bookmark of the last run is one of 'id', not of 'at'; go back to 'id', or read all"),
+        "{error}"
+    );
     let mut bookmark = None;
     assert_eq!(run_checked(&shop, &yaml("at"), &mut bookmark), (vec![1, 2], 2));
     assert_eq!(bookmark.as_ref().unwrap()["from"], json!("2024-01-01 00:00:00+00"));

@@ -246,11 +246,11 @@ fn rows_with_the_bookmarks_own_value_may_come_later() {
 #[test]
 fn a_table_that_lost_the_rows_of_the_bookmark_is_doubted() {
     for (sql, by) in [("id INTEGER PRIMARY KEY", "id"), ("id INTEGER", "id"), ("id REAL", "id"), ("id INTEGER", "at")] {
-        let project =
-            shop(&format!("CREATE TABLE t ({sql}, at TEXT); INSERT INTO t VALUES (1, '2024-01-01'), (2, '2024-01-02')"));
-        let yaml = format!(
-            "source: {{sqlite: {{path: shop.db, table: t, incremental: {by}}}}}\ncolumns: {{id: int64}}"
-        );
+        let project = shop(&format!(
+            "CREATE TABLE t ({sql}, at TEXT); INSERT INTO t VALUES (1, '2024-01-01'), (2, '2024-01-02')"
+        ));
+        let yaml =
+            format!("source: {{sqlite: {{path: shop.db, table: t, incremental: {by}}}}}\ncolumns: {{id: int64}}");
         let mut bookmark = None;
         for expected in [2, 0] {
             let read = run(&project, &yaml, &mut bookmark).unwrap();
@@ -281,7 +281,8 @@ fn the_bookmark_of_another_column_is_refused() {
     let by = |column: &str| format!("source: {{sqlite: {{path: shop.db, table: t, incremental: {column}}}}}");
     let bookmark = project.read(&by("id")).unwrap().bookmark.unwrap();
     change(&project, "INSERT INTO t VALUES (1001, 2)");
-    let read = |column: &str, bookmark: &serde_json::Value| project.read_part(&by(column), &Reach::After(bookmark.clone()));
+    let read =
+        |column: &str, bookmark: &serde_json::Value| project.read_part(&by(column), &Reach::After(bookmark.clone()));
     assert_eq!(ids(&read("id", &bookmark).unwrap()), [1001]);
     assert_eq!(
         read("version", &bookmark).map(|read| read.rows_in).unwrap_err().to_string(),

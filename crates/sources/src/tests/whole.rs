@@ -209,7 +209,8 @@ fn telephone_numbers_are_not_numbers() {
         .unwrap();
     assert_eq!(read.types()[..3], ["a string", "b string", "c float64"]);
     assert_eq!(read.table(), ["+491711234567|+5|1.5|2", "+491711234568|-3|-2.0|3"]);
-    let declared = Project::with("a.csv", "a\n+5\n").read("source: {file: {path: a.csv}}\ncolumns: {a: int64}").unwrap();
+    let declared =
+        Project::with("a.csv", "a\n+5\n").read("source: {file: {path: a.csv}}\ncolumns: {a: int64}").unwrap();
     assert_eq!(declared.table(), ["5|2"]);
 }
 
@@ -226,7 +227,10 @@ fn an_empty_line_of_one_column_is_a_row_without_a_value() {
     assert_eq!(read("a.csv", "a\n1\n\n", ", escape: '\\'", ""), ["1|2", "-|3"]);
     assert_eq!(read("a.tsv", "a\n1\n\n2", "", ""), ["1|2", "-|3", "2|4"]);
     assert_eq!(read("a.txt", "1\n\n2\n", ", format: whitespace", ""), ["1|1", "-|2", "2|3"]);
-    assert_eq!(read("a.txt", "  1\n   \n\n  2\n", ", format: fixed_width, widths: [3]", ""), ["1|1", "-|2", "-|3", "2|4"]);
+    assert_eq!(
+        read("a.txt", "  1\n   \n\n  2\n", ", format: fixed_width, widths: [3]", ""),
+        ["1|1", "-|2", "-|3", "2|4"]
+    );
     // Among several columns it says nothing of any of them.
     assert_eq!(read("a.csv", "a,b\n1,2\n\n3,4\n\n", "", ""), ["1|2|2", "3|4|4"]);
     assert_eq!(read("a.jsonl", "{\"a\": 1}\n\n{\"a\": 2}\n\n", "", ""), ["1|1", "2|3"]);
