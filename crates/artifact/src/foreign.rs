@@ -2,10 +2,11 @@
 
 use std::collections::HashSet;
 use std::fs::File;
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::sync::Arc;
 
-use parquet::basic::{ConvertedType, LogicalType, TimeUnit as Unit};
+use parquet::basic::{ColumnOrder, ConvertedType, LogicalType, TimeUnit as Unit};
 use parquet::column::writer::ColumnCloseResult;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{KeyValue, ParquetMetaData};
@@ -48,8 +49,8 @@ pub(crate) fn unreadable_column(
     Ok(unreadable(path, shown, reads)?.into_iter().find(|found| is_read(&found.column)).map(|found| found.error))
 }
 
-/// If the engine cannot read the file at `path` because of columns other than `columns`, or because of time zones that it does
-/// not know: a copy of the file in `folder`, without these columns, and in UTC. The pages are copied as they are.
+/// If the engine cannot read the file at `path` because of columns other than `columns`, or because of time zones or orders
+/// that it does not know: a copy of the file in `folder`, without these columns, and in UTC. The pages are copied as they are.
 pub fn readable_copy(path: &Path, shown: &str, columns: Option<&[String]>, folder: &Path) -> Result<Option<Temporary>> {
     let is_wanted = |column: &String| columns.is_none_or(|columns| columns.contains(column));
     let spoiling = unreadable(path, shown, Reads::Copy)?.into_iter().filter(|found| found.spoils_file);
@@ -64,7 +65,10 @@ pub fn readable_copy(path: &Path, shown: &str, columns: Option<&[String]>, folde
         None => !left_out.contains(name),
     };
     let mut types = arrow_note(&metadata, shown)?;
-    let has_changed = types.as_mut().is_some_and(|types| types.in_utc(crate::dtype::is_zone));
+    let in_utc = types.as_mut().is_some_and(|types| types.in_utc(crate::dtype::is_zone));
+    let orders = metadata.file_metadata().column_orders().into_iter().flatten();
+    let is_new = |order: &ColumnOrder| matches!(order, ColumnOrder::INT96_TIMESTAMP_ORDER | ColumnOrder::UNKNOWN);
+    let has_changed = in_utc || orders.into_iter().any(is_new);
     if left_out.is_empty() && !has_changed {
         return Ok(None);
     }
@@ -90,7 +94,7 @@ fn copy_columns(
     let root = Type::group_type_builder(schema.root_schema().name()).with_fields(fields).build()?;
     let types = types.map(|types| vec![KeyValue::new(ARROW_SCHEMA.to_owned(), types.to_text())]);
     let properties = WriterProperties::builder().set_key_value_metadata(types).build();
-    let mut writer = SerializedFileWriter::new(copy, Arc::new(root), Arc::new(properties))?;
+    let mut writer = SerializedFileWriter::new(&mut *copy, Arc::new(root), Arc::new(properties))?;
     for group in metadata.row_groups() {
         let mut into = writer.next_row_group()?;
         for column in group.columns() {
@@ -110,6 +114,26 @@ fn copy_columns(
         into.close()?;
     }
     writer.close()?;
+    let leaves = schema.columns().iter().filter(|column| is_kept(&column.path().parts()[0])).count();
+    without_new_orders(copy, leaves)
+}
+
+/// Puts the order of the type in the place of that of INT96, which the engine does not know, in the footer that was just written. It
+/// ends with the orders of the `leaves`, each in three bytes, and a zero (parquet.thrift, `ColumnOrder`, in the compact protocol).
+fn without_new_orders(copy: &mut File, leaves: usize) -> Result<(), ParquetError> {
+    const OF_TYPE: u8 = 0x1C;
+    const OF_INT96: u8 = 0x3C;
+    const TAIL: usize = 8;
+    let length = 3 * leaves;
+    copy.seek(SeekFrom::End(-((length + 1 + TAIL) as i64)))?;
+    let mut orders = vec![0; length];
+    copy.read_exact(&mut orders)?;
+    if !orders.chunks(3).all(|order| matches!(order, [OF_TYPE..=OF_INT96, 0, 0])) {
+        return Ok(());
+    }
+    orders.chunks_mut(3).filter(|order| order[0] == OF_INT96).for_each(|order| order[0] = OF_TYPE);
+    copy.seek(SeekFrom::End(-((length + 1 + TAIL) as i64)))?;
+    copy.write_all(&orders)?;
     Ok(())
 }
 

@@ -70,7 +70,7 @@ pub(crate) fn recast(
     };
     let misfits = misfits(&converted, |column, row| {
         let of = &columns[column];
-        let own = || ColumnSpec::from(of.own_type().unwrap_or(ColumnType::String));
+        let own = || ColumnSpec::from(column_type(&of.dtype).unwrap_or(ColumnType::String));
         let spec = of.spec.clone().unwrap_or_else(own);
         reason(&of.name, &text(column, row as u32).unwrap_or_default(), &spec)
     });
