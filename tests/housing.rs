@@ -48,7 +48,7 @@ fn a_second_run_adds_what_is_new() {
     let first = project.run("ingest", ["housing"]);
     first.exits(0);
     let first = of_table(&first.stdout(), "trades");
-    assert_eq!(project.evidence(&first[0])["bookmark"], "2024-06");
+    assert_eq!(project.evidence(&first[0])["bookmark"]["period"], "2024-06");
 
     let project = project.with_variable("HOUSING_TO", "2024-08");
     let second = project.run("ingest", ["housing"]);
@@ -56,7 +56,7 @@ fn a_second_run_adds_what_is_new() {
     let second = of_table(&second.stdout(), "trades");
     assert_eq!(second.len(), 2, "the earlier artifact stays, the new one is added: {second:?}");
     assert_eq!(second[0], first[0]);
-    assert_eq!(project.evidence(&second[1])["bookmark"], "2024-08");
+    assert_eq!(project.evidence(&second[1])["bookmark"]["period"], "2024-08");
     let months = project.table(&second[1]);
     let mut months: Vec<&str> = months.column("dealMonth");
     months.sort_unstable();

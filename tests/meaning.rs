@@ -98,7 +98,7 @@ fn what_a_feature_reads_is_part_of_it() {
         .run("predict", ["churn"])
         .exits(1)
         .says("'orders_90d' is {count: {window: 90d}} now, was {count: {where: \"NOT is_return\", window: 90d}}")
-        .says("'order_trend' is computed from columns that are defined differently now");
+        .says("'order_trend' is computed from columns or rows that are defined differently now");
     // Blanks, order and descriptions mean nothing.
     rewrite(
         &project,
@@ -125,7 +125,7 @@ fn what_clean_does_to_a_column_is_part_of_the_features_that_read_it() {
     project
         .run("predict", ["churn"])
         .exits(1)
-        .says("'pieces_365d' is computed from columns that are defined differently now;")
+        .says("'pieces_365d' is computed from columns or rows that are defined differently now;")
         .never_says("'recency_days'");
     // What the old model learned cannot be made from today's table, so nothing is promoted automatically.
     project.run("train", ["churn"]).exits(0);

@@ -52,6 +52,25 @@ impl ArrowNote {
         }
     }
 
+    /// Puts UTC in the place of the time zones that are not known: the instants are the same. Returns whether there were such.
+    pub fn in_utc(&mut self, is_known: impl Fn(&str) -> bool) -> bool {
+        let columns = self.columns().unwrap_or_default();
+        let mut zones: Vec<usize> = columns.into_iter().flat_map(|column| self.zones(column, 0)).collect();
+        zones.retain(|place| self.text(*place).is_some_and(|zone| !is_known(&zone)));
+        if zones.is_empty() {
+            return false;
+        }
+        // Offsets lead forwards, so the new text stands behind all else.
+        self.bytes.resize(self.bytes.len().next_multiple_of(4), 0);
+        let text = self.bytes.len();
+        self.bytes.extend_from_slice(b"\x03\0\0\0UTC\0");
+        zones.into_iter().for_each(|place| self.write(place, text - place));
+        if self.start == 8 {
+            self.write(4, self.bytes.len() - self.start);
+        }
+        true
+    }
+
     /// The tables of the columns.
     fn columns(&self) -> Option<Vec<usize>> {
         self.elements()?.1.into_iter().map(|place| self.follow(place)).collect()
@@ -65,10 +84,32 @@ impl ArrowNote {
     }
 
     fn name(&self, column: usize) -> Option<String> {
-        let text = self.follow(self.slot(column, 0)?)?;
+        self.text(self.slot(column, 0)?)
+    }
+
+    /// The text that a field refers to.
+    fn text(&self, field: usize) -> Option<String> {
+        let text = self.follow(field)?;
         let start = text + 4;
         let bytes = self.bytes.get(start..start.checked_add(self.u32(text)?)?)?;
         std::str::from_utf8(bytes).ok().map(str::to_owned)
+    }
+
+    /// The fields that refer to the time zones of a column and of those within it.
+    fn zones(&self, column: usize, depth: usize) -> Vec<usize> {
+        const TIMESTAMP: u8 = 10;
+        let kind = self.slot(column, 2).and_then(|place| self.bytes.get(place));
+        if kind == Some(&TIMESTAMP) {
+            let of = self.slot(column, 3).and_then(|place| self.follow(place));
+            return of.and_then(|of| self.slot(of, 1)).into_iter().collect();
+        }
+        let children = self.slot(column, 5).and_then(|field| self.vector(field)).filter(|_| depth < DEEPEST);
+        let children = children.map(|(_, children)| children).unwrap_or_default();
+        children
+            .into_iter()
+            .filter_map(|child| self.follow(child))
+            .flat_map(|child| self.zones(child, depth + 1))
+            .collect()
     }
 
     fn unknown_type(&self, column: usize, depth: usize) -> Option<&'static str> {
@@ -178,6 +219,26 @@ mod tests {
     }
 
     #[test]
+    fn zones_that_are_not_known_become_utc() {
+        let at = |zone: Option<&str>| ArrowDataType::Timestamp(TimeUnit::Millisecond, zone.map(Into::into));
+        let of = |dtype: ArrowDataType| list(dtype);
+        let columns =
+            [("a", at(Some("+05:30"))), ("b", at(None)), ("c", at(Some("Asia/Seoul"))), ("d", of(at(Some("Z"))))];
+        let schema: ArrowSchema =
+            columns.into_iter().map(|(name, dtype)| (name.into(), Field::new(name.into(), dtype, true))).collect();
+        let mut note = ArrowNote::read(&schema_to_metadata_key(&schema).value.unwrap()).unwrap();
+        let is_known = |zone: &str| zone.len() > 6;
+        assert!(note.in_utc(is_known));
+        let utc = || at(Some("UTC"));
+        let expected = [utc(), at(None), at(Some("Asia/Seoul")), of(utc())];
+        let (names, found): (Vec<String>, Vec<ArrowDataType>) = types(&note).into_iter().unzip();
+        assert_eq!((names.join(" "), found.as_slice()), ("a b c d".to_owned(), &expected[..]));
+        let length = note.bytes.len() - 8;
+        assert_eq!(note.u32(4), Some(length));
+        assert!(!note.in_utc(|zone| is_known(zone) || zone == "UTC"));
+    }
+
+    #[test]
     fn any_bytes_are_survived() {
         let whole = note().bytes;
         for place in 0..whole.len() {
@@ -187,6 +248,7 @@ mod tests {
                 for length in [bytes.len(), place] {
                     if let Some(mut note) = ArrowNote::read(&STANDARD.encode(&bytes[..length])) {
                         let _ = note.unknown();
+                        let _ = note.in_utc(|_| false);
                         note.retain(|name| name == "d");
                         let _ = note.to_text();
                     }

@@ -159,7 +159,7 @@ impl Definitions {
             [] => {}
             [name] => clauses.push(Difference::Reads.of(name)),
             names => clauses.push(format!(
-                "{} columns are computed from columns that are defined differently now: {}",
+                "{} columns are computed from columns or rows that are defined differently now: {}",
                 names.len(),
                 listed(names)
             )),
@@ -243,7 +243,7 @@ impl Difference {
     fn of(&self, name: &str) -> String {
         match self {
             Difference::Itself(words) => format!("'{name}' {words}"),
-            Difference::Reads => format!("'{name}' is computed from columns that are defined differently now"),
+            Difference::Reads => format!("'{name}' is computed from columns or rows that are defined differently now"),
         }
     }
 }
@@ -342,11 +342,13 @@ mod tests {
         };
         assert_eq!(
             reading(&short).changed(&reading(&long), names.iter().map(String::as_str)),
-            ["26 columns are computed from columns that are defined differently now: 'f0', 'f1', 'f2' and 23 more"]
+            [
+                "26 columns are computed from columns or rows that are defined differently now: 'f0', 'f1', 'f2' and 23 more"
+            ]
         );
         assert_eq!(
             reading(&short).changed(&reading(&long), ["f3", "f4", "f5", "f6"]),
-            ["4 columns are computed from columns that are defined differently now: 'f3', 'f4', 'f5', 'f6'"]
+            ["4 columns are computed from columns or rows that are defined differently now: 'f3', 'f4', 'f5', 'f6'"]
         );
         let with = |is: &str| Definitions {
             columns: names.iter().map(|name| Definition::new(name, is, is, [])).collect(),
@@ -370,7 +372,7 @@ mod tests {
             label: Some(Definition::new("y", "a", "a", [read])),
             ..Definitions::default()
         };
-        let clause = "is computed from columns that are defined differently now";
+        let clause = "is computed from columns or rows that are defined differently now";
         assert_eq!(of(&short).changed(&of(&long), ["b"]), [format!("'b' {clause}")]);
         assert_eq!(of(&short).changed(&of(&short), ["b"]), [""; 0]);
         assert_eq!(of(&short).changed_label(&of(&long), "y"), Some(format!("'y' {clause}")));

@@ -2,10 +2,11 @@
 
 use std::collections::HashSet;
 use std::fs::File;
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::sync::Arc;
 
-use parquet::basic::{ConvertedType, LogicalType, TimeUnit as Unit};
+use parquet::basic::{ColumnOrder, ConvertedType, LogicalType, TimeUnit as Unit};
 use parquet::column::writer::ColumnCloseResult;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{KeyValue, ParquetMetaData};
@@ -29,31 +30,48 @@ struct Unreadable {
     spoils_file: bool,
 }
 
-/// Why a column of the file at `path` cannot be read, if there is such a column: among all, or among `columns` if they are
-/// given. `shown`: what errors call the file.
-pub(crate) fn unreadable_column(path: &Path, shown: &str, columns: Option<&[String]>) -> Result<Option<Error>> {
-    let is_read = |column: &String| columns.is_none_or(|columns| columns.contains(column));
-    Ok(unreadable(path, shown)?.into_iter().find(|found| is_read(&found.column)).map(|found| found.error))
+/// What is read of a file: as it is, or the copy that [`readable_copy`] makes of it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reads {
+    Itself,
+    Copy,
 }
 
-/// If the engine cannot read the file at `path` because of columns other than `columns`: a copy of the file without them,
-/// in `folder`. The pages are copied as they are.
-pub fn without_unreadable(path: &Path, shown: &str, columns: &[String], folder: &Path) -> Result<Option<Temporary>> {
-    let mut left_out: HashSet<String> = HashSet::new();
-    left_out.extend(unreadable(path, shown)?.into_iter().filter(|found| found.spoils_file).map(|found| found.column));
-    left_out.retain(|column| !columns.contains(column));
-    if left_out.is_empty() {
-        return Ok(None);
-    }
+/// Why a column of the file at `path` cannot be read, if there is such a column: among all, or among `columns` if they are
+/// given. `shown`: what errors call the file.
+pub(crate) fn unreadable_column(
+    path: &Path,
+    shown: &str,
+    columns: Option<&[String]>,
+    reads: Reads,
+) -> Result<Option<Error>> {
+    let is_read = |column: &String| columns.is_none_or(|columns| columns.contains(column));
+    Ok(unreadable(path, shown, reads)?.into_iter().find(|found| is_read(&found.column)).map(|found| found.error))
+}
+
+/// If the engine cannot read the file at `path` because of columns other than `columns`, or because of time zones or orders
+/// that it does not know: a copy of the file in `folder`, without these columns, and in UTC. The pages are copied as they are.
+pub fn readable_copy(path: &Path, shown: &str, columns: Option<&[String]>, folder: &Path) -> Result<Option<Temporary>> {
+    let is_wanted = |column: &String| columns.is_none_or(|columns| columns.contains(column));
+    let spoiling = unreadable(path, shown, Reads::Copy)?.into_iter().filter(|found| found.spoils_file);
+    let left_out: HashSet<String> = spoiling.map(|found| found.column).filter(|column| !is_wanted(column)).collect();
     let metadata = metadata(path)?;
     let fields = metadata.file_metadata().schema_descr().root_schema().get_fields();
     // A column that is missing is reported with the names of those that are, so then they are kept.
-    let is_complete = columns.iter().all(|column| fields.iter().any(|field| field.name() == column));
-    let is_kept = |name: &str| match is_complete {
-        true => columns.iter().any(|column| column == name),
-        false => !left_out.contains(name),
+    let complete =
+        columns.filter(|columns| columns.iter().all(|column| fields.iter().any(|field| field.name() == column)));
+    let is_kept = |name: &str| match complete {
+        Some(columns) => columns.iter().any(|column| column == name),
+        None => !left_out.contains(name),
     };
     let mut types = arrow_note(&metadata, shown)?;
+    let in_utc = types.as_mut().is_some_and(|types| types.in_utc(crate::dtype::is_zone));
+    let orders = metadata.file_metadata().column_orders().into_iter().flatten();
+    let is_new = |order: &ColumnOrder| matches!(order, ColumnOrder::INT96_TIMESTAMP_ORDER | ColumnOrder::UNKNOWN);
+    let has_changed = in_utc || orders.into_iter().any(is_new);
+    if left_out.is_empty() && !has_changed {
+        return Ok(None);
+    }
     if let Some(types) = &mut types {
         types.retain(is_kept);
     }
@@ -76,7 +94,7 @@ fn copy_columns(
     let root = Type::group_type_builder(schema.root_schema().name()).with_fields(fields).build()?;
     let types = types.map(|types| vec![KeyValue::new(ARROW_SCHEMA.to_owned(), types.to_text())]);
     let properties = WriterProperties::builder().set_key_value_metadata(types).build();
-    let mut writer = SerializedFileWriter::new(copy, Arc::new(root), Arc::new(properties))?;
+    let mut writer = SerializedFileWriter::new(&mut *copy, Arc::new(root), Arc::new(properties))?;
     for group in metadata.row_groups() {
         let mut into = writer.next_row_group()?;
         for column in group.columns() {
@@ -96,6 +114,26 @@ fn copy_columns(
         into.close()?;
     }
     writer.close()?;
+    let leaves = schema.columns().iter().filter(|column| is_kept(&column.path().parts()[0])).count();
+    without_new_orders(copy, leaves)
+}
+
+/// Puts the order of the type in the place of that of INT96, which the engine does not know, in the footer that was just written. It
+/// ends with the orders of the `leaves`, each in three bytes, and a zero (parquet.thrift, `ColumnOrder`, in the compact protocol).
+fn without_new_orders(copy: &mut File, leaves: usize) -> Result<(), ParquetError> {
+    const OF_TYPE: u8 = 0x1C;
+    const OF_INT96: u8 = 0x3C;
+    const TAIL: usize = 8;
+    let length = 3 * leaves;
+    copy.seek(SeekFrom::End(-((length + 1 + TAIL) as i64)))?;
+    let mut orders = vec![0; length];
+    copy.read_exact(&mut orders)?;
+    if !orders.chunks(3).all(|order| matches!(order, [OF_TYPE..=OF_INT96, 0, 0])) {
+        return Ok(());
+    }
+    orders.chunks_mut(3).filter(|order| order[0] == OF_INT96).for_each(|order| order[0] = OF_TYPE);
+    copy.seek(SeekFrom::End(-((length + 1 + TAIL) as i64)))?;
+    copy.write_all(&orders)?;
     Ok(())
 }
 
@@ -115,14 +153,14 @@ fn no_types(shown: &str) -> Error {
 }
 
 /// All columns of the file at `path` that cannot be read.
-fn unreadable(path: &Path, shown: &str) -> Result<Vec<Unreadable>> {
+fn unreadable(path: &Path, shown: &str, reads: Reads) -> Result<Vec<Unreadable>> {
     let metadata = metadata(path)?;
     let mut all = named_twice(&metadata, shown);
     all.extend(of_unknown_type(&metadata, shown));
     if all.is_empty() {
         // Where the engine fails at the kinds above, it may fail at the note of their types, too.
-        all.extend(of_unknown_arrow_type(&metadata, shown)?);
-    } else if let Ok(more) = of_unknown_arrow_type(&metadata, shown) {
+        all.extend(of_unknown_arrow_type(&metadata, shown, reads)?);
+    } else if let Ok(more) = of_unknown_arrow_type(&metadata, shown, reads) {
         all.extend(more);
     }
     all.extend(late_times(&metadata, shown));
@@ -187,8 +225,11 @@ fn unknown_kind(field: &Type) -> Option<(&str, &'static str, &'static str)> {
 }
 
 /// Columns of types of Arrow that the engine would misread, or at which it panics.
-fn of_unknown_arrow_type(metadata: &ParquetMetaData, shown: &str) -> Result<Vec<Unreadable>> {
+fn of_unknown_arrow_type(metadata: &ParquetMetaData, shown: &str, reads: Reads) -> Result<Vec<Unreadable>> {
     let Some(mut note) = arrow_note(metadata, shown)? else { return Ok(Vec::new()) };
+    if reads == Reads::Copy {
+        note.in_utc(crate::dtype::is_zone);
+    }
     let of = |column: &str, what: &str, way_out: &str| Unreadable {
         column: column.to_owned(),
         error: Error::cannot_run(format!("{shown}: column '{column}' is {what}, which is not read")).hint(way_out),
@@ -265,6 +306,15 @@ pub fn bytes_of(path: &Path) -> Result<Vec<(String, BytesOf)>> {
     Ok(columns.filter_map(of).collect())
 }
 
+/// The columns of the file at `path` that hold timestamps of 96 bits (INT96), themselves or within them. Where one does not fit into
+/// 64 bits of nanoseconds, the engine reads the greatest number that does.
+pub fn with_int96(path: &Path) -> Result<Vec<String>> {
+    let metadata = metadata(path)?;
+    let columns = metadata.file_metadata().schema_descr().columns().iter();
+    let of_96 = columns.filter(|column| column.physical_type() == parquet::basic::Type::INT96);
+    Ok(of_96.map(|column| column.path().parts()[0].clone()).collect())
+}
+
 /// What cannot be read of a type, and how else to write it.
 fn unknown_arrow_type(dtype: &ArrowDataType) -> Option<(String, &'static str)> {
     use ArrowDataType as A;
@@ -274,7 +324,7 @@ fn unknown_arrow_type(dtype: &ArrowDataType) -> Option<(String, &'static str)> {
         A::Float32 | A::Float64 | A::Date32 | A::Date64 | A::Duration(_) | A::Time64(_) => None,
         A::Timestamp(_, Some(zone)) if !crate::dtype::is_zone(zone) => Some((
             format!("a timestamp in the time zone '{zone}'"),
-            "write it in UTC, or in a zone with a name, such as Europe/Berlin",
+            "let ingest read the file, which makes it UTC, or write it in UTC or in a zone with a name, such as Europe/Berlin",
         )),
         A::Timestamp(..) => None,
         A::Decimal(..) | A::Decimal32(..) | A::Decimal64(..) | A::Decimal256(..) => None,
@@ -364,16 +414,22 @@ mod tests {
     }
 
     #[test]
-    fn zones_that_the_engine_does_not_know_are_refused() {
+    fn zones_that_the_engine_does_not_know_are_refused_unless_the_file_is_copied() {
         let folder = tempfile::tempdir().unwrap();
         for (zone, is_read) in [("UTC", true), ("Asia/Seoul", true), ("+05:30", false), ("Z", false)] {
             let named = ArrowDataType::Timestamp(TimeUnit::Millisecond, Some(zone.into()));
             let path = file(folder.path(), "INT32 c (DATE)", named, 1);
-            let found = unreadable_column(&path, "c.parquet", None).unwrap();
+            let found = unreadable_column(&path, "c.parquet", None, Reads::Itself).unwrap();
             assert_eq!(found.is_none(), is_read, "{zone}");
             if let Some(error) = found {
                 let text = format!("c.parquet: column 'c' is a timestamp in the time zone '{zone}', which is not read");
                 assert!(error.to_string().starts_with(&text), "{error}");
+            }
+            assert!(unreadable_column(&path, "c.parquet", None, Reads::Copy).unwrap().is_none(), "{zone}");
+            let copy = readable_copy(&path, "c.parquet", None, folder.path()).unwrap();
+            assert_eq!(copy.is_none(), is_read, "{zone}");
+            if let Some(copy) = copy {
+                assert!(unreadable_column(copy.path(), "c.parquet", None, Reads::Itself).unwrap().is_none(), "{zone}");
             }
         }
     }

@@ -51,7 +51,7 @@ pub fn read_received(bytes: &[u8], shown: &str, most_rows: usize, most_bytes: u6
             return Err(Error::cannot_run(format!("{shown}: {rows} rows, but at most {most_rows} are read"))
                 .hint("divide it into several"));
         }
-        foreign::unreadable_column(&path, shown, None)?.map_or(Ok(()), Err)?;
+        foreign::unreadable_column(&path, shown, None, foreign::Reads::Itself)?.map_or(Ok(()), Err)?;
         let size = unpacked(&path, shown)?;
         if size > most_bytes {
             return Err(Error::cannot_run(format!(

@@ -8,6 +8,7 @@ use polars::prelude::{LazyFrame, PlRefPath, ScanArgsParquet, Schema};
 use spec::{Error, Result, Root, did_you_mean};
 
 use crate::footer::evidence_shown;
+use crate::foreign::{Reads, unreadable_column};
 use crate::pages::{check_heads, check_sums};
 use crate::{Evidence, Input, Kind, PolarsResultExt, fingerprint, rows_of};
 
@@ -46,12 +47,16 @@ impl Artifact {
 /// # Errors
 /// Cannot run: there is no such file, it is damaged, or it has a column of a type that is not read.
 pub fn open(root: &Root, path: &Path) -> Result<Artifact> {
-    open_columns(root, path, None)
+    opened(root, path, None, Reads::Itself)
 }
 
-/// As [`open`], for a reader of these columns only: other columns may be of types that cannot be read. Before such a
-/// file is scanned, [`crate::without_unreadable`] must copy what can be read.
+/// As [`open`], for a reader of these columns, or of all, that scans the copy if [`crate::readable_copy`] makes one: other columns may
+/// be of types that are not read.
 pub fn open_columns(root: &Root, path: &Path, columns: Option<&[String]>) -> Result<Artifact> {
+    opened(root, path, columns, Reads::Copy)
+}
+
+fn opened(root: &Root, path: &Path, columns: Option<&[String]>, reads: Reads) -> Result<Artifact> {
     let file = root.join(path);
     if !file.exists() {
         return Err(Error::cannot_run(format!("{}: no such file", path.display()))
@@ -60,7 +65,7 @@ pub fn open_columns(root: &Root, path: &Path, columns: Option<&[String]>) -> Res
     let shown = root.relative(&file).display().to_string();
     let evidence = evidence_shown(&file, &shown)?;
     if evidence.is_none() && file.extension().is_some_and(|extension| extension == "parquet") {
-        if let Some(error) = crate::foreign::unreadable_column(&file, &shown, columns)? {
+        if let Some(error) = unreadable_column(&file, &shown, columns, reads)? {
             let way_out = error.way_out().unwrap_or_default();
             let hint = format!("{way_out}, or leave it out under 'columns' in ingest.yaml");
             return Err(error.hint(hint));

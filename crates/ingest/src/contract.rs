@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use artifact::{Evidence, FILE, Kind, ROW, Snapshot, evidence_of, schema_changes, type_name, typed};
+use artifact::{Evidence, FILE, Kind, ROW, Snapshot, evidence_of, schema_changes, type_in_full, type_name, typed};
 use polars::prelude::{DataType, Schema, TimeZone};
 use sources::{SchemaContract, TableSpec};
 use spec::{Error, Result};
@@ -89,7 +89,16 @@ impl Contract {
     }
 }
 
-/// The note on times whose zone has changed: the same digits mean another time.
+/// How the columns of a source differ from those of earlier runs, in words: nothing if only their order does.
+pub fn changes(was: &Schema, is: &Schema) -> Vec<String> {
+    let own = |schema: &Schema| -> Vec<(String, String)> {
+        let columns = schema.iter().filter(|(name, _)| ![FILE, ROW].contains(&name.as_str()));
+        columns.map(|(name, dtype)| (name.to_string(), type_in_full(dtype))).collect()
+    };
+    schema_changes(&borrowed(&own(was)), &borrowed(&own(is)))
+}
+
+/// What is said of times that are of another zone than they were: the same digits mean another time.
 fn moved(name: &str, is: &DataType, was: &DataType) -> Option<String> {
     let (DataType::Datetime(_, new), DataType::Datetime(_, old)) = (is, was) else { return None };
     let shown = |zone: &Option<TimeZone>| match zone {
@@ -108,6 +117,22 @@ mod tests {
     use polars::prelude::{Field, TimeUnit};
 
     use super::*;
+
+    #[test]
+    fn changed_columns_are_named() {
+        let of = |columns: &[(&str, DataType)]| -> Schema {
+            columns.iter().map(|(name, dtype)| Field::new((*name).into(), dtype.clone())).collect()
+        };
+        let at = |unit| DataType::Datetime(unit, None);
+        let was = of(&[("a", DataType::Int64), ("b", DataType::String), ("at", at(TimeUnit::Milliseconds))]);
+        let is = of(&[("a", DataType::Float64), ("at", at(TimeUnit::Microseconds)), ("_file", DataType::String)]);
+        let told = changes(&was, &is).join("; ");
+        for words in ["'a' is float64", "'b'", "'at' is datetime (microseconds"] {
+            assert!(told.contains(words), "{told}");
+        }
+        let turned = of(&[("b", DataType::String), ("a", DataType::Int64), ("at", at(TimeUnit::Milliseconds))]);
+        assert_eq!(changes(&was, &turned), [""; 0]);
+    }
 
     #[test]
     fn another_time_zone_is_another_type() {

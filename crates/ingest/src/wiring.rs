@@ -15,7 +15,7 @@ use stage::{BooksOf, Empty, Facts, Job, Mirror, Output, Stage, TableOutput, data
 use tool::About;
 
 use crate::backfill::Window;
-use crate::contract::Contract;
+use crate::contract::{self, Contract};
 use crate::earlier::{self, Earlier};
 
 /// `resources/<pipeline>/ingest.yaml`: where each raw table comes from.
@@ -186,9 +186,18 @@ fn incremental(
     let read = read(job, name, table, &reach)?;
     let adds = reach != Reach::All && !earlier.is_empty();
     let from_the_beginning = || format!("read it from the beginning: bin/ingest {} --full", job.pipeline);
-    if adds && earlier.schema(job)?.is_some_and(|schema| schema != read.schema) {
-        return Err(Error::cannot_run(format!("table '{name}': its columns have changed since the last run"))
-            .hint(from_the_beginning()));
+    if let Some(was) = earlier.schema(job)?.filter(|was| adds && *was != read.schema) {
+        let changes = contract::changes(&was, &read.schema);
+        let words = if changes.is_empty() { "they come in another order".to_owned() } else { changes.join("; ") };
+        let way_out = match table.columns {
+            Some(_) => from_the_beginning(),
+            None => format!(
+                "if types were inferred, declare them under 'columns' as they were; else {}",
+                from_the_beginning()
+            ),
+        };
+        return Err(Error::cannot_run(format!("table '{name}': its columns have changed since the last run: {words}"))
+            .hint(way_out));
     }
     let changed = match (earlier.definitions(), &read.definitions) {
         (Some(was), Some(is)) if adds => was.changed(is, read.schema.iter_names().map(|name| name.as_str())),

@@ -2,7 +2,7 @@
 //!
 //! A quote counts only at the start of a field. A record in which text follows a closing quote, or a quote
 //! never closes, is broken; only its first line is given up, so that one stray quote cannot swallow the
-//! records after it. Lines end with LF, CR LF or CR; empty lines are skipped. With an escape character the one after
+//! records after it. Lines end with LF, CR LF or CR. With an escape character the one after
 //! it is literal, within quotes and without; a field that is nothing but the escape and `N` has no value.
 
 use spec::Result;

@@ -146,12 +146,31 @@ pub(crate) fn chosen(
     declared.iter().map(find).collect()
 }
 
+/// A name as people write it in a query: in quotes only where it needs them.
+pub(crate) fn in_query(name: &str, quoted: impl Fn(&str) -> String) -> String {
+    let is_plain =
+        |(at, letter): (usize, char)| letter.is_ascii_lowercase() || letter == '_' || at > 0 && letter.is_ascii_digit();
+    match !name.is_empty() && name.chars().enumerate().all(is_plain) {
+        true => name.to_owned(),
+        false => quoted(name),
+    }
+}
+
 // SQLite quotes as PostgreSQL does.
 pub(crate) use postgresql::quoted;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_in_queries_have_the_quotes_that_they_need() {
+        for (name, written) in
+            [("photo_1", "photo_1"), ("Photo", "\"Photo\""), ("a b", "\"a b\""), ("1a", "\"1a\""), ("é", "\"é\"")]
+        {
+            assert_eq!(in_query(name, quoted), written);
+        }
+    }
 
     #[test]
     fn either_a_table_or_a_query() {

@@ -93,9 +93,7 @@ impl Workbooks {
             return self.emptiness.none(shown, "the file is empty").map(|()| None);
         }
         let Sheet { cells: sheet, uncomputed, errors } = sheet(bytes, self.spec.sheet.as_ref(), shown)?;
-        let mut rows = used_rows(&sheet, self.spec.skip_lines);
-        let width = rows.iter().filter_map(|(_, row)| row.iter().rposition(|cell| *cell != Data::Empty)).max();
-        let width = width.map_or(0, |last| last + 1);
+        let (mut rows, width) = used_rows(&sheet, self.spec.skip_lines);
         let of_columns = match self.spec.header.unwrap_or(true) {
             true => {
                 let Some((line, row)) = rows.pop_front() else {
@@ -206,12 +204,19 @@ impl Current {
     }
 }
 
-/// The rows with something in them, with their numbers in the sheet, after the first `skip` rows of the sheet.
-fn used_rows(sheet: &Range<Data>, skip: u64) -> VecDeque<(u32, Vec<Data>)> {
+/// The rows with something in them, with their numbers in the sheet, after the first `skip` rows of the sheet; and how many columns they
+/// have. In a sheet of one column an empty cell between others is a row without a value.
+fn used_rows(sheet: &Range<Data>, skip: u64) -> (VecDeque<(u32, Vec<Data>)>, usize) {
     let first = sheet.start().map_or(0, |(row, _)| row) + 1;
-    let numbered = (first..).zip(sheet.rows());
-    let used = numbered.filter(|(line, row)| u64::from(*line) > skip && row.iter().any(|cell| *cell != Data::Empty));
-    used.map(|(line, row)| (line, row.to_vec())).collect()
+    let numbered = || (first..).zip(sheet.rows()).filter(|(line, _)| u64::from(*line) > skip);
+    let last_of = |row: &[Data]| row.iter().rposition(|cell| *cell != Data::Empty);
+    let width = numbered().filter_map(|(_, row)| last_of(row)).max().map_or(0, |last| last + 1);
+    let is_used = |(_, row): &(u32, &[Data])| last_of(row).is_some();
+    // Cells below the last value are only painted.
+    let end = numbered().filter(is_used).map(|(line, _)| line).last().unwrap_or_default();
+    let rows = numbered().skip_while(|row| !is_used(row)).take_while(|(line, _)| *line <= end);
+    let used = rows.filter(|row| width == 1 || is_used(row));
+    (used.map(|(line, row)| (line, row.to_vec())).collect(), width)
 }
 
 /// A sheet, and its cells with formulas that were never computed.

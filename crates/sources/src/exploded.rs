@@ -136,11 +136,17 @@ impl Exploded {
         Ok(true)
     }
 
-    /// Writes a record, which is JSON, as lines.
+    /// Writes a record, which is JSON, as lines. One with bytes that are no text stays as it is: whoever reads the lines refuses it.
     fn record(&mut self, place: &Range<usize>) -> Result<()> {
         let check = |what: String| Error::cannot_run(what).hint("check 'explode'");
-        let text = String::from_utf8_lossy(&self.bytes[place.clone()]);
-        let node = json_page::read(&text).map_err(check)?;
+        let record = &self.bytes[place.clone()];
+        let Ok(text) = std::str::from_utf8(record) else {
+            // JSON has line breaks only between values, where a space means the same.
+            self.lines.extend(record.iter().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte }));
+            self.lines.push(b'\n');
+            return Ok(());
+        };
+        let node = json_page::read(text).map_err(check)?;
         let parts = match node {
             Node::Map(_) => self.explode.of(vec![node], true).map_err(check)?,
             other => vec![other],

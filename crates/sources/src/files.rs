@@ -214,6 +214,9 @@ impl Files {
             let what = if place.shown() == "-" { "standard input is empty" } else { "the file is empty" };
             return self.emptiness.none(place.shown(), what).map(|()| None);
         };
+        if let (None, Some(encoding)) = (encoding, self.spec.encoding) {
+            reader.was_decoded_from(encoding.0);
+        }
         if let Place::Program(_) = place {
             reader.refuse_cut_short();
         }
@@ -233,7 +236,10 @@ impl Files {
         let Some(header) = reader.first_record(true)? else {
             return self.emptiness.none(reader.shown(), "there is no header").map(|()| None);
         };
-        // Whatever the header is, a file without rows says nothing about the columns.
+        if header.len() == 1 {
+            reader.take_empty_lines();
+        }
+        // Whatever the header says, a file without rows says nothing of the columns.
         let Some(row) = reader.first_record(false)? else {
             return self.emptiness.none(reader.shown(), "there is a header, but no rows").map(|()| None);
         };
@@ -266,6 +272,9 @@ impl Files {
         if widths > 0 && widths != width {
             return Err(Error::cannot_run(format!("{}: {widths} 'widths' for {width} columns", reader.shown()))
                 .hint("give each column its width"));
+        }
+        if width == 1 {
+            reader.take_empty_lines();
         }
         Ok(Some(Wanted::Fields { width, of_columns: (0..width).map(Some).collect() }))
     }

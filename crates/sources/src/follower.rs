@@ -146,6 +146,7 @@ impl Order {
             Reach::All => Ok(Within::All),
             Reach::After(value) => {
                 let past = Past::of(value);
+                past.check_column(&self.column)?;
                 let Some(text) = past.text() else { return Ok(Within::All) };
                 let key = self.key(text.as_bytes())?.ok_or_else(|| {
                     let column = &self.column;

@@ -12,6 +12,7 @@ use spec::{Error, Result};
 
 use crate::absent::Absent;
 use crate::cut::{Cut, Cutter, Fields, line_end};
+use crate::http::tree::TEXT;
 use crate::table_spec::RESERVED;
 use crate::text::{Cell, readable};
 
@@ -111,10 +112,8 @@ impl Json {
                 fields.cells.resize(self.keys.len(), Cell::NULL);
                 self.put(column, 1, value, at, fields)?;
             }
-            if value.first() == Some(&b'{')
-                && let Some(inner) = self.paths.get(&key).cloned()
-            {
-                self.descend(value, at, &inner, 2, fields)?;
+            if let Some(inner) = self.paths.get(&key).filter(|_| value.first() != Some(&b'[')).cloned() {
+                self.step_into(value, at, &inner, 2, fields)?;
             }
             if wants_names {
                 if value.first() == Some(&b'{') {
@@ -129,7 +128,32 @@ impl Json {
         Ok(())
     }
 
-    /// Finds the cells of `paths` in the object `record`, which lies at `start` of the buffer, `depth` names deep.
+    /// Finds the cells of `paths` in `value`, which lies at `start` of the buffer, `depth` names deep. An element of XML that has neither
+    /// attributes nor children is its text.
+    fn step_into(
+        &mut self,
+        value: &[u8],
+        start: usize,
+        paths: &[(usize, String)],
+        depth: u8,
+        fields: &mut Fields,
+    ) -> Result<(), String> {
+        match value.first() {
+            Some(b'{') => self.descend(value, start, paths, depth, fields),
+            Some(b'[') => Ok(()),
+            // What would stand in it cannot be known.
+            Some(b'n') if self.unknown == Unknown::Ignore => {
+                paths.iter().for_each(|(column, _)| self.absent.found(*column));
+                Ok(())
+            }
+            _ => paths
+                .iter()
+                .filter(|(_, path)| path == TEXT)
+                .try_for_each(|(column, _)| self.put(*column, depth, value, start, fields)),
+        }
+    }
+
+    /// The same in the object `record`.
     fn descend(
         &mut self,
         record: &[u8],
@@ -145,14 +169,11 @@ impl Json {
             for (column, _) in paths.iter().filter(|(_, path)| *path == key) {
                 self.put(*column, depth, value, at, fields)?;
             }
-            if value.first() == Some(&b'{') {
-                let inner =
-                    paths.iter().flat_map(|(column, path)| cuts(path).map(|(outer, path)| (*column, outer, path)));
-                let inner = inner.filter(|(_, outer, _)| *outer == key);
-                let inner: Vec<(usize, String)> = inner.map(|(column, _, path)| (column, path.to_owned())).collect();
-                if !inner.is_empty() {
-                    self.descend(value, at, &inner, depth.saturating_add(1), fields)?;
-                }
+            let inner = paths.iter().flat_map(|(column, path)| cuts(path).map(|(outer, path)| (*column, outer, path)));
+            let inner = inner.filter(|(_, outer, _)| *outer == key);
+            let inner: Vec<(usize, String)> = inner.map(|(column, _, path)| (column, path.to_owned())).collect();
+            if !inner.is_empty() {
+                self.step_into(value, at, &inner, depth.saturating_add(1), fields)?;
             }
         }
         Ok(())

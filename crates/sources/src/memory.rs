@@ -46,20 +46,25 @@ pub(crate) enum Edge {
 /// A bookmark as evidence keeps it.
 ///
 /// ```text
-/// 17                                         rows greater than 17 are new
-/// {"after": 17, "known": ["9c1185a5c5e9fc54"]}   these, except the remembered ones
-/// {"from": 17, "known": [...]}               rows of 17 and greater are new, except the remembered ones
-/// {"from": 17, "rows": 200000, "known": []}  200,000 rows of 17 were read
-/// {"after": null, "known": [...]}            no row was accepted yet
+/// {"of": "id", "after": 17, "known": []}     rows greater than 17 are new
+/// {"of": "id", "after": 17, "known": ["9c1185a5c5e9fc54"]}   these, except the remembered ones
+/// {"of": "id", "from": 17, "known": [...]}   rows of 17 and greater are new, except the remembered ones
+/// {"of": "id", "from": 17, "rows": 200000, "known": []}   200,000 rows of 17 were read
+/// {"of": "id", "after": null, "known": [...]}   no row was accepted yet
 /// ```
+///
+/// Earlier versions did not say of which column it is, and wrote `17` for the first.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Past {
+    /// The column whose value it is, if it says so.
+    of: Option<String>,
     /// The greatest value of an accepted row.
     pub value: Option<Value>,
     pub edge: Edge,
     known: HashMap<Mark, u32>,
 }
 
+const OF: &str = "of";
 const AFTER: &str = "after";
 const FROM: &str = "from";
 const ROWS: &str = "rows";
@@ -79,7 +84,19 @@ impl Past {
         for mark in texts.filter_map(|text| u64::from_str_radix(text, 16).ok()) {
             *known.entry(Mark(mark)).or_default() += 1;
         }
-        Past { value: Some(value).filter(|value| !value.is_null()).cloned(), edge, known }
+        let of = bookmark.get(OF).and_then(Value::as_str).map(str::to_owned);
+        Past { of, value: Some(value).filter(|value| !value.is_null()).cloned(), edge, known }
+    }
+
+    /// Fails if it is the bookmark of another column, whose values say nothing of those of `column`.
+    pub(crate) fn check_column(&self, column: &str) -> Result<()> {
+        match &self.of {
+            Some(of) if of != column => Err(Error::cannot_run(format!(
+                "incremental: the bookmark of the last run is one of '{of}', not of '{column}'"
+            ))
+            .hint(format!("go back to '{of}', or read all again with 'ingest --full', which resets it"))),
+            _ => Ok(()),
+        }
     }
 
     /// The value as text.
@@ -99,17 +116,20 @@ pub(crate) struct Memory<K> {
     edge: Edge,
     /// No two rows have the same value.
     is_unique: bool,
+    /// The incremental column.
+    of: String,
 }
 
 impl<K: PartialOrd> Memory<K> {
-    /// `greatest`: the place of the bookmark of the last run.
-    pub(crate) fn new(past: Option<&Past>, greatest: Option<K>, is_unique: bool) -> Memory<K> {
+    /// `greatest`: the place of the bookmark of the last run. `of`: the incremental column.
+    pub(crate) fn new(past: Option<&Past>, greatest: Option<K>, is_unique: bool, of: &str) -> Memory<K> {
         Memory {
             before: past.map(|past| past.known.clone()).unwrap_or_default(),
             rows: Vec::new(),
             greatest,
             edge: past.map_or(Edge::Closed, |past| past.edge),
             is_unique,
+            of: of.to_owned(),
         }
     }
 
@@ -187,15 +207,25 @@ impl<K: PartialOrd> Memory<K> {
         let is_kept = |place: &Option<K>| self.wants(place.as_ref()) && !is_counted(place);
         let known = self.rows.iter().filter(|(place, _)| is_kept(place)).map(|(_, Mark(mark))| format!("{mark:016x}"));
         let known: Vec<String> = known.collect();
-        match (value, edge) {
-            (None, _) if known.is_empty() => None,
-            (None, _) => Some(json!({ AFTER: null, KNOWN: known })),
-            (Some(value), Edge::Closed) if known.is_empty() => Some(value),
-            (Some(value), Edge::Closed) => Some(json!({ AFTER: value, KNOWN: known })),
-            (Some(value), Edge::Open) => Some(json!({ FROM: value, KNOWN: known })),
-            (Some(value), Edge::Counted(rows)) => Some(json!({ FROM: value, ROWS: rows, KNOWN: known })),
-        }
+        let of = &self.of;
+        let mut bookmark = match (value, edge) {
+            (None, _) if known.is_empty() => return None,
+            (None, _) => json!({ OF: of, AFTER: null }),
+            (Some(value), Edge::Closed) => json!({ OF: of, AFTER: value }),
+            (Some(value), Edge::Open) => json!({ OF: of, FROM: value }),
+            (Some(value), Edge::Counted(rows)) => json!({ OF: of, FROM: value, ROWS: rows }),
+        };
+        bookmark[KNOWN] = known.into();
+        Some(bookmark)
     }
+}
+
+/// What people should hear if the rows of the bookmark are gone, and none lies beyond it.
+pub(crate) fn gone(place: &str, shown: &str) -> String {
+    format!(
+        "{place}: no row has the value of the bookmark, {shown}, or a greater one any more; if the table was emptied, restored or \
+         replaced, read all again with 'ingest --full': rows below the bookmark are never read"
+    )
 }
 
 /// The error for rows of the bookmark's value that came or went after they were counted.
@@ -225,7 +255,7 @@ mod tests {
 
     #[test]
     fn rows_at_and_beyond_the_bookmark_are_remembered() {
-        let mut memory = Memory::new(None, None, false);
+        let mut memory = Memory::new(None, None, false, "c");
         for (place, text) in [(Some(1), "a"), (Some(2), "b"), (Some(2), "c"), (Some(9), "refused"), (None, "no place")]
         {
             memory.keep(place, mark(text));
@@ -234,7 +264,7 @@ mod tests {
         let bookmark = memory.bookmark(Some(json!(2))).unwrap();
         assert_eq!((bookmark["from"].clone(), bookmark["known"].as_array().unwrap().len()), (json!(2), 4));
         let past = Past::of(&bookmark);
-        let mut memory = Memory::new(Some(&past), Some(2), false);
+        let mut memory = Memory::new(Some(&past), Some(2), false, "c");
         assert!(
             memory.knows(Some(2), mark("c")) && !memory.knows(Some(2), mark("c")),
             "one row of two equal ones is new"
@@ -246,27 +276,46 @@ mod tests {
 
     #[test]
     fn unique_values_need_no_memory() {
-        let mut memory = Memory::new(None, None, true);
+        let mut memory = Memory::new(None, None, true, "c");
         memory.keep(Some(1), mark("a"));
         memory.move_to(1);
-        assert_eq!(memory.bookmark(Some(json!(1))), Some(json!(1)));
-        assert_eq!(Past::of(&json!(1)), Past { value: Some(json!(1)), edge: Edge::Closed, known: HashMap::new() });
+        let bookmark = memory.bookmark(Some(json!(1))).unwrap();
+        assert_eq!(bookmark, json!({"of": "c", "after": 1, "known": []}));
+        // As earlier versions wrote it.
+        assert_eq!(Past { of: None, ..Past::of(&bookmark) }, Past::of(&json!(1)));
+    }
+
+    #[test]
+    fn a_bookmark_is_that_of_its_column() {
+        let of =
+            |bookmark: Value, column: &str| Past::of(&bookmark).check_column(column).map_err(|error| error.to_string());
+        let bookmark = || json!({"of": "id", "after": 17, "known": []});
+        assert_eq!(of(bookmark(), "id"), Ok(()));
+        let error = "incremental: the bookmark of the last run is one of 'id', not of 'version'; go back to 'id', or read all again \
+                     with 'ingest --full', which resets it";
+        assert_eq!(of(bookmark(), "version"), Err(error.to_owned()));
+        for earlier in [json!(17), json!({"from": 17, "known": []}), json!({"after": null, "known": ["0"]})] {
+            assert_eq!(of(earlier, "version"), Ok(()), "earlier versions did not say");
+        }
     }
 
     #[test]
     fn too_many_equal_values_are_counted() {
-        let mut memory = Memory::new(None, None, false);
+        let mut memory = Memory::new(None, None, false, "c");
         (0..=MOST).for_each(|row| memory.keep(Some(1), mark(&row.to_string())));
         memory.move_to(1);
         memory.check().unwrap();
-        assert_eq!(memory.bookmark(Some(json!("d"))), Some(json!({"from": "d", "rows": MOST + 1, "known": []})));
+        assert_eq!(
+            memory.bookmark(Some(json!("d"))),
+            Some(json!({"of": "c", "from": "d", "rows": MOST + 1, "known": []}))
+        );
         (0..=MOST).for_each(|row| memory.keep(Some(2), mark(&row.to_string())));
         assert!(memory.check().is_err(), "rows beyond the bookmark cannot be counted");
     }
 
     #[test]
     fn nothing_accepted_is_remembered_too() {
-        let mut memory = Memory::new(None, None::<i64>, false);
+        let mut memory = Memory::new(None, None::<i64>, false, "c");
         assert_eq!(memory.bookmark(None), None);
         memory.keep(None, mark("bad"));
         let bookmark = memory.bookmark(None).unwrap();

@@ -16,7 +16,7 @@ use crate::column_spec::ColumnSpec;
 use crate::http::tree::Explode;
 use crate::passed::Emptiness;
 use crate::places::Place;
-use crate::recast::{Recast, Unconvertible, recast};
+use crate::recast::{Recast, Texts, Unconvertible, recast};
 use crate::table_spec::{RESERVED, reserved};
 use crate::text::{readable, uuid};
 use crate::typed::{Missing, refused_schema, with_origin};
@@ -113,9 +113,9 @@ impl ParquetFile {
         };
         artifact.verify()?;
         let mut artifact = artifact;
-        if let (Some(columns), None) = (&columns, &artifact.evidence) {
+        if artifact.evidence.is_none() {
             let shown = artifact.path.display().to_string();
-            if let Some(readable) = artifact::without_unreadable(&artifact.file, &shown, columns, &copies)? {
+            if let Some(readable) = artifact::readable_copy(&artifact.file, &shown, columns.as_deref(), &copies)? {
                 artifact.file = readable.path().to_owned();
                 copy = Some(readable);
             }
@@ -137,12 +137,21 @@ impl Opened {
     }
 }
 
+/// How the values of a column are to be taken.
+#[derive(Clone, Copy)]
+struct Take {
+    /// What its bytes stand for.
+    bytes: Option<BytesOf>,
+    /// It holds timestamps of 96 bits.
+    is_int96: bool,
+}
+
 struct Current {
     file: String,
     _copy: Option<Temporary>,
     batches: Box<dyn Iterator<Item = Result<DataFrame>> + Send>,
-    /// By column: what its bytes stand for.
-    bytes: Vec<Option<BytesOf>>,
+    /// By column: how its values are to be taken.
+    takes: Vec<Take>,
     /// Rows handed out.
     rows: u64,
 }
@@ -219,7 +228,7 @@ impl Parquet {
                         from: from.to_owned(),
                         dtype: dtype(spec.column_type),
                         spec: Some(spec.clone()),
-                        decimal: false,
+                        texts: Texts::Plain,
                     };
                     column.check(&as_read(&column, found), &shown)?;
                     Ok(column)
@@ -233,7 +242,7 @@ impl Parquet {
                     from: name.to_string(),
                     dtype: dtype.clone(),
                     spec: None,
-                    decimal: false,
+                    texts: Texts::Plain,
                 })
                 .collect(),
         };
@@ -307,21 +316,31 @@ impl Parquet {
             columns.push(expression.alias(column.name.as_str()));
         }
         let batches = Box::new(stream(plan.select(columns), shown.clone())?);
-        let bytes =
-            self.wanted.iter().map(|column| Some(bytes.iter().find(|(name, _)| *name == column.from)?.1)).collect();
-        Ok(Some(Current { file: shown, _copy: copy, batches, bytes, rows: 0 }))
+        let int96 = artifact::with_int96(&file.file)?;
+        let is_within = |path: &str, root: &str| {
+            path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        let take = |column: &Recast| Take {
+            bytes: bytes.iter().find(|(name, _)| *name == column.from).map(|(_, of)| *of),
+            is_int96: int96.iter().any(|root| is_within(&column.from, root)),
+        };
+        let takes = self.wanted.iter().map(take).collect();
+        Ok(Some(Current { file: shown, _copy: copy, batches, takes, rows: 0 }))
     }
 
-    fn batch(&self, table: &DataFrame, file: &str, bytes: &[Option<BytesOf>], first: u64) -> Result<Batch> {
+    fn batch(&self, table: &DataFrame, file: &str, takes: &[Take], first: u64) -> Result<Batch> {
         let numbers: Vec<u32> = (first..first + table.height() as u64)
             .map(|row| u32::try_from(row + 1))
             .collect::<Result<_, _>>()
             .map_err(|_| Error::cannot_run(format!("{file}: more than {} rows", u32::MAX)).hint("split the file"))?;
         let mut unconvertible = Unconvertible::new();
-        let columns = table.columns().iter().zip(bytes).enumerate().map(|(at, (column, bytes))| {
+        let columns = table.columns().iter().zip(takes).enumerate().map(|(at, (column, take))| {
             let column = column.as_materialized_series();
-            let column =
-                bytes.map_or_else(|| Ok(column.clone()), |bytes| spelled(column, bytes, at, &mut unconvertible))?;
+            let column = match take {
+                Take { bytes: Some(bytes), .. } => spelled(column, *bytes, at, &mut unconvertible)?,
+                Take { is_int96: true, .. } => within_nanoseconds(column, at, &mut unconvertible)?,
+                _ => column.clone(),
+            };
             let column = if self.wanted[at].is_text() && nested::has_json(column.dtype()) {
                 nested::as_json(&column)?
             } else {
@@ -363,6 +382,38 @@ fn spelled(column: &Series, bytes: BytesOf, at: usize, unconvertible: &mut Uncon
     Ok(texts.finish().into_series())
 }
 
+/// A column of timestamps of 96 bits, or of values that hold some. Rows with one that does not fit into nanoseconds, for which the
+/// engine reads the last that does, go to `unconvertible`.
+fn within_nanoseconds(column: &Series, at: usize, unconvertible: &mut Unconvertible) -> PolarsResult<Series> {
+    let is_within: BooleanChunked = match column.dtype() {
+        DataType::Datetime(..) => {
+            let ticks = column.to_physical_repr();
+            ticks.i64()?.iter().map(|tick| Some(tick != Some(i64::MAX))).collect()
+        }
+        _ => column.rechunk().iter().map(|value| Some(!is_beyond(&value))).collect(),
+    };
+    if is_within.all() {
+        return Ok(column.clone());
+    }
+    for (row, is_within) in is_within.iter().enumerate() {
+        if is_within == Some(false) {
+            unconvertible.insert((at, row as u32), "a 96-bit timestamp before 1677 or after 2262".to_owned());
+        }
+    }
+    column.zip_with(&is_within, &Series::full_null(column.name().clone(), column.len(), column.dtype()))
+}
+
+/// Whether a value is, or holds, the last timestamp in nanoseconds.
+fn is_beyond(value: &AnyValue<'_>) -> bool {
+    match value {
+        AnyValue::Datetime(i64::MAX, ..) | AnyValue::DatetimeOwned(i64::MAX, ..) => true,
+        AnyValue::List(values) | AnyValue::Array(values, _) => values.iter().any(|value| is_beyond(&value)),
+        AnyValue::Struct(..) => value._iter_struct_av().any(|value| is_beyond(&value)),
+        AnyValue::StructOwned(parts) => parts.0.iter().any(is_beyond),
+        _ => false,
+    }
+}
+
 impl Iterator for Parquet {
     type Item = Result<Batch>;
 
@@ -391,7 +442,7 @@ impl Iterator for Parquet {
             }
             let current = self.current.as_mut()?;
             let read = current.batches.next();
-            let (file, bytes, first) = (current.file.clone(), current.bytes.clone(), current.rows);
+            let (file, takes, first) = (current.file.clone(), current.takes.clone(), current.rows);
             match read {
                 None => self.current = None,
                 Some(Err(error)) => {
@@ -404,7 +455,7 @@ impl Iterator for Parquet {
                     if !self.explode.0.is_empty() {
                         self.rows_in.fetch_add(table.height() as u64, Ordering::Relaxed);
                     }
-                    return Some(self.batch(&table, &file, &bytes, first));
+                    return Some(self.batch(&table, &file, &takes, first));
                 }
             }
         }

@@ -12,9 +12,9 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use artifact::{Batch, PolarsResultExt};
+use artifact::Batch;
 use chrono::{NaiveDate, NaiveTime};
-use polars::prelude::{PolarsResult, Series};
+use polars::prelude::Series;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
@@ -25,7 +25,7 @@ use crate::database::Selection;
 use crate::database::server::{Field, KeyKind, Plan, ServerSpec};
 use crate::ending::Ending;
 use crate::incremental::{Bookmark, Reach, When, nothing_after, when};
-use crate::memory::{Mark, Memory, Past};
+use crate::memory::{Edge, Mark, Memory, Past, gone};
 use crate::reading::{Settings, Target};
 use crate::recast::{Unconvertible, recast};
 use crate::source::{Located, Opened, Request, Source};
@@ -89,11 +89,16 @@ pub(crate) fn opened(
     if let Reach::After(value) = reach {
         let of_last_run = Past::of(value);
         of_last_run.value.iter().for_each(|value| bookmark.set(value.clone()));
+        let is_behind = plan.is_behind || of_last_run.edge == Edge::Open && first.is_none();
+        if let Some(shown) = of_last_run.text().filter(|_| is_behind) {
+            ending.doubts.add(gone(&who, &shown));
+        }
         past = Some(of_last_run);
     }
     // The rows come in their order: those of the bookmark's own value, if they are requested, are the first.
     let greatest = past.as_ref().and_then(|past| past.value.as_ref()).map(|_| 0);
-    let known = Arc::new(Mutex::new(Memory::new(past.as_ref(), greatest, plan.is_unique)));
+    let key = selection.incremental.as_deref().unwrap_or_default();
+    let known = Arc::new(Mutex::new(Memory::new(past.as_ref(), greatest, plan.is_unique, key)));
     if plan.fields.iter().any(|field| matches!(field, Field::Key(_))) {
         let of_rows = Arc::clone(&known);
         bookmark.finish_by(move |value| of_rows.lock().unwrap_or_else(PoisonError::into_inner).bookmark(value));
@@ -264,8 +269,15 @@ impl PostgresBatches {
         }
         drop(known);
         self.rows_in.fetch_sub((chunk.rows - number as usize) as u64, Ordering::Relaxed);
-        let finish = |builder: Option<Builder>| builder.map(Builder::finish).transpose();
-        let sources = builders.into_iter().map(finish).collect::<PolarsResult<_>>().during("a column of text")?;
+        let mut sources = Vec::with_capacity(builders.len());
+        for (place, builder) in builders.into_iter().enumerate() {
+            let (source, garbled) = builder.map(Builder::finish).unzip();
+            for (row, text) in garbled.unwrap_or_default() {
+                let columns = self.plan.places.iter().enumerate().filter(|(_, of)| **of == place);
+                columns.for_each(|(column, _)| drop(unconvertible.insert((column, row), text.clone())));
+            }
+            sources.push(source);
+        }
         Ok(Taken { sources, unconvertible, count: number, rows })
     }
 }
@@ -325,9 +337,15 @@ fn take<const N: usize>(rest: &mut &[u8]) -> Result<[u8; N]> {
 fn bookmark(key: &[u8], kind: KeyKind) -> Result<(Value, When)> {
     let text = check_end(key)?;
     match kind {
-        KeyKind::Whole(last) => match text.parse::<i64>().map_err(|_| garbled())? {
-            number if number == last => Err(nothing_after(text)),
-            number => Ok((number.into(), When::Past)),
+        KeyKind::Whole(last) => match text.parse::<i64>() {
+            Ok(number) if number == last => Err(nothing_after(text)),
+            Ok(number) => Ok((number.into(), When::Past)),
+            Err(_) if text.parse::<u64>().is_ok() => Err(Error::cannot_run(format!(
+                "incremental: the greatest value is {text}, and {} is the last that is kept",
+                i64::MAX
+            ))
+            .hint("take another column")),
+            Err(_) => Err(garbled()),
         },
         KeyKind::Moment => Ok((text.into(), when_of(text)?)),
         KeyKind::Other => Ok((text.into(), When::Past)),
@@ -347,7 +365,7 @@ fn check_end(key: &[u8]) -> Result<&str> {
 fn when_of(text: &str) -> Result<When> {
     let day = text.split(' ').next().unwrap_or_default();
     match day.parse::<NaiveDate>() {
-        _ if text.ends_with("BC") => Ok(When::Past),
+        _ if text.ends_with("BC") || text == "-infinity" => Ok(When::Past),
         Ok(day) => when(day.and_time(NaiveTime::MIN).and_utc(), text),
         // The server knows years of more than four digits.
         Err(_) => Err(nothing_after(text)),
@@ -367,7 +385,14 @@ mod tests {
         assert_eq!(of("2147483646", KeyKind::Whole(i32::MAX.into())), Ok(2_147_483_646_i64.into()));
         assert_eq!(of("2147483647", KeyKind::Whole(i32::MAX.into())), nothing("2147483647"));
         assert_eq!(of("2024-01-05 00:00:00+00", KeyKind::Moment), Ok("2024-01-05 00:00:00+00".into()));
-        assert_eq!(of("0044-03-15 BC", KeyKind::Moment), Ok("0044-03-15 BC".into()));
+        for first in ["0044-03-15 BC", "-infinity"] {
+            assert_eq!(of(first, KeyKind::Moment), Ok(first.into()));
+        }
+        let unsigned = of("18446744073709551615", KeyKind::Whole(i64::MAX)).unwrap_err();
+        assert_eq!(
+            unsigned,
+            "incremental: the greatest value is 18446744073709551615, and 9223372036854775807 is the last that is kept"
+        );
         for end in ["9999-12-31", "9999-12-31 23:59:59.999999", "2999-01-01", "20240-01-01", "infinity"] {
             assert_eq!(of(end, KeyKind::Moment), nothing(end));
         }

@@ -50,6 +50,8 @@ pub(crate) struct TextReader {
     records: u64,
     /// A last line that is cut short ends the run.
     whole: bool,
+    /// An empty line is a record: there is one column, which has no value there.
+    takes_empty: bool,
     /// A batch whose memory the next one may use.
     spent: Option<TextBatch>,
 }
@@ -95,6 +97,7 @@ impl TextReader {
             fields: Fields::default(),
             records: 0,
             whole: false,
+            takes_empty: false,
             spent: None,
         }))
     }
@@ -103,6 +106,16 @@ impl TextReader {
     /// after it, are lost: how much a program should send is unknown.
     pub(crate) fn refuse_cut_short(&mut self) {
         self.whole = true;
+    }
+
+    /// What was read before it came here was in this encoding, which is what people know it by.
+    pub(crate) fn was_decoded_from(&mut self, encoding: &'static Encoding) {
+        self.encoding = encoding;
+    }
+
+    /// From now on an empty line is a record of one cell.
+    pub(crate) fn take_empty_lines(&mut self) {
+        self.takes_empty = true;
     }
 
     fn check_whole(&self, end: usize, why: &str) -> Result<()> {
@@ -192,6 +205,11 @@ impl TextReader {
                     self.fields.multiline = true;
                     return Ok((Step::Broken(why), end));
                 }
+                Cut::Blank { end } if self.takes_empty => {
+                    self.fields.cells.clear();
+                    self.fields.cells.push(Cell::new(self.at, self.at));
+                    return Ok((Step::Record, end));
+                }
                 Cut::Blank { end } => self.advance(end),
                 Cut::More => self.fill()?,
             }
@@ -254,9 +272,13 @@ impl TextReader {
         })
     }
 
-    /// Cells of the first record, which is read past if `consume`. `None`: there is none.
+    /// Cells of the first record, which is read past, with the empty lines before it, if `consume`. `None`: there is none.
     pub(crate) fn first_record(&mut self, consume: bool) -> Result<Option<Vec<String>>> {
+        let before = (self.at, self.line);
         let (step, end) = self.step()?;
+        if !consume {
+            (self.at, self.line) = before;
+        }
         match step {
             Step::End => Ok(None),
             Step::Broken(why) if consume => {

@@ -19,8 +19,17 @@ pub(crate) struct Recast {
     pub dtype: DataType,
     /// As declared; `None` leaves the column as it is.
     pub spec: Option<ColumnSpec>,
-    /// Texts are numbers with all their digits.
-    pub decimal: bool,
+    pub texts: Texts,
+}
+
+/// What the texts of a column are, where the source knows more than that they are texts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Texts {
+    Plain,
+    /// Numbers with all their digits.
+    Decimals,
+    /// Timestamps.
+    Moments,
 }
 
 /// Categories are texts, too.
@@ -61,7 +70,7 @@ pub(crate) fn recast(
     };
     let misfits = misfits(&converted, |column, row| {
         let of = &columns[column];
-        let own = || ColumnSpec::from(of.own_type().unwrap_or(ColumnType::String));
+        let own = || ColumnSpec::from(column_type(&of.dtype).unwrap_or(ColumnType::String));
         let spec = of.spec.clone().unwrap_or_else(own);
         reason(&of.name, &text(column, row as u32).unwrap_or_default(), &spec)
     });
@@ -127,8 +136,17 @@ impl Recast {
         };
         match source.dtype() {
             DataType::String if same && missing.are_none() => as_it_is(),
-            DataType::String if self.decimal && spec.column_type != ColumnType::String => {
-                // A number with only zeros behind the point is a whole number.
+            DataType::String
+                if self.texts == Texts::Moments && spec.column_type == ColumnType::Date && spec.format.is_none() =>
+            {
+                let moments = self.read(source, &ColumnSpec::from(ColumnType::Datetime), missing)?;
+                let mut days = self.read(&moments.series, spec, missing)?;
+                days.bad.extend(moments.bad);
+                days.bad.sort_unstable();
+                Ok(days)
+            }
+            DataType::String if self.texts == Texts::Decimals && spec.column_type != ColumnType::String => {
+                // Zeros behind the point do not make a number less whole.
                 let whole = |text: &str| match text.split_once('.') {
                     Some((whole, behind)) if behind.bytes().all(|digit| digit == b'0') => whole.to_owned(),
                     _ => text.to_owned(),

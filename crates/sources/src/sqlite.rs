@@ -34,7 +34,7 @@ use crate::text::{TextBatch, TextSource, readable};
 use crate::typed::{Missing, Typing};
 
 use crate::follower::{Follower, Key, Order, Within, locked};
-use cells::{Cells, Counted, Keyed, Reading, cell};
+use cells::{Cells, Counted, Keyed, Reached, Reading, cell};
 use connection::{Connection, Offered, keeps_text};
 use shapes::Shapes;
 
@@ -125,7 +125,7 @@ impl Source for Sqlite {
             ending.leaves_out(&shown, &reserved(offered.iter().map(|column| column.name.as_str())));
         }
         let bookmark = ending.bookmark.clone();
-        let reading = self.reading(&connection, &wanted, &offered, &shown, reach).context(&shown)?;
+        let reading = self.reading(&connection, &wanted, &offered, &shown, reach, &ending).context(&shown)?;
         let keyed = reading.keyed.as_ref();
         // Days that were read again do not move the bookmark.
         let follower = keyed.filter(|_| !matches!(reach, Reach::Days(..))).map(|Keyed { order, known, .. }| {
@@ -214,6 +214,7 @@ impl Sqlite {
         offered: &[Offered],
         shown: &str,
         reach: &Reach,
+        ending: &Ending,
     ) -> Result<Reading> {
         let all: Vec<usize> = wanted.iter().map(|column| column.place).collect();
         let from = self.selection.from(quoted);
@@ -244,15 +245,21 @@ impl Sqlite {
             }
             _ => None,
         };
+        let reached = greatest.clone().map(|key| Reached {
+            key,
+            shown: past.as_ref().and_then(Past::text).unwrap_or_default(),
+            is_there: false,
+            doubts: ending.doubts.clone(),
+        });
         let is_unique = order.is_that_of_storage(offered) && connection.is_unique(&self.selection, key)?;
-        let memory = Memory::new(past.as_ref(), greatest, is_unique);
+        let memory = Memory::new(past.as_ref(), greatest, is_unique, key);
         let (new, parameters) = self.narrowed(connection, &order, &within, offered)?;
         let known = Arc::new(Mutex::new(memory));
         Ok(Reading {
             sql: format!("SELECT {columns}, {by} FROM {from}{new} ORDER BY {by}"),
             parameters,
             places: (0..all.len()).collect(),
-            keyed: Some(Keyed { place: all.len(), order, within, is_typed, known, counted }),
+            keyed: Some(Keyed { place: all.len(), order, within, is_typed, known, counted, past: reached }),
             shown: shown.into(),
         })
     }
@@ -287,19 +294,19 @@ impl Sqlite {
         offered: &[Offered],
     ) -> Result<(String, Vec<Value>)> {
         let by = quoted(&order.column);
-        let (key, operator) = match within {
-            Within::After(key) => (key, ">"),
-            Within::From(key) => (key, ">="),
+        let key = match within {
+            Within::After(key) | Within::From(key) => key,
             Within::All | Within::Between(..) => return Ok((String::new(), Vec::new())),
         };
         let is_text = offered.iter().any(|column| column.name == order.column && keeps_text(column));
+        // A row of the bookmark's own value shows that it is still there.
         let narrowed = match key {
             // Text comes after every number, so that none of it is missed.
             Key::Int(number) if order.is_of_numbers() && !is_text => {
-                i64::try_from(*number).ok().map(|number| (format!("{by} {operator} ?1"), number.into()))
+                i64::try_from(*number).ok().map(|number| (format!("{by} >= ?1"), number.into()))
             }
-            Key::Float(number) if !is_text => Some((format!("{by} {operator} ?1"), (*number).into())),
-            Key::Text(text) => Some((format!("{by} COLLATE BINARY {operator} ?1"), readable(text).into())),
+            Key::Float(number) if !is_text => Some((format!("{by} >= ?1"), (*number).into())),
+            Key::Text(text) => Some((format!("{by} COLLATE BINARY >= ?1"), readable(text).into())),
             Key::Int(moment) if order.is_iso() => match day_before(*moment) {
                 Some(day) if !self.hides_rows(connection, order, within, &day)? => {
                     Some((format!("{by} COLLATE BINARY >= ?1"), day.into()))

@@ -2,8 +2,8 @@
 //!
 //! An element with text alone is that text, without the spaces around it. One with children or attributes is a map:
 //! children by their names as written, with their prefix (a name that comes again makes a list), attributes as `@name`, text
-//! beside them as `#text`. Declarations of namespaces are not part of the data. Entities that a document type declares
-//! are unknown, so none of them is fetched or expanded.
+//! beside them as `#text`. Declarations of namespaces are none of the data, nor is `xsi:nil`. Entities that a document type would declare are
+//! not known, so none of them is fetched or unfolded.
 
 use std::collections::{BTreeSet, HashMap};
 use std::io::{self, BufReader, Cursor, Read};
@@ -19,7 +19,7 @@ use quick_xml::events::{BytesStart, Event};
 use spec::{Error, Result, did_you_mean};
 
 use crate::decode::decoded;
-use crate::http::tree::{DEEPEST, Explode, Node};
+use crate::http::tree::{DEEPEST, Explode, Node, TEXT};
 
 /// Bytes of a record, at most: it is held in memory as a whole.
 const RECORD_BYTES: u64 = 64 << 20;
@@ -145,8 +145,8 @@ impl Element {
         for attribute in start.attributes() {
             let attribute =
                 attribute.map_err(|error| format!("it is not XML: {} in '{}'", of_attribute(&error), element.name))?;
-            // The meaning of a prefix is for the parser.
-            if attribute.key.0 == "xmlns" || attribute.key.0.starts_with("xmlns:") {
+            // What a prefix stands for, and that an element has no value, is said for the parser.
+            if ["xmlns", "xsi:nil"].contains(&attribute.key.0) || attribute.key.0.starts_with("xmlns:") {
                 continue;
             }
             let value = attribute.normalized_value(XmlVersion::Implicit1_0).map_err(|_| {
@@ -181,7 +181,7 @@ impl Element {
             (true, false) => Node::Text(text.to_owned()),
             (false, true) => Node::Map(self.members),
             (false, false) => {
-                self.members.push(("#text".to_owned(), Node::Text(text.to_owned())));
+                self.members.push((TEXT.to_owned(), Node::Text(text.to_owned())));
                 Node::Map(self.members)
             }
         };
@@ -333,7 +333,7 @@ impl Records {
         let node = match node {
             Node::Map(_) => node,
             Node::Null => Node::Map(Vec::new()),
-            text => Node::Map(vec![("#text".to_owned(), text)]),
+            text => Node::Map(vec![(TEXT.to_owned(), text)]),
         };
         let parts =
             self.explode.of(vec![node], false).map_err(|what| Error::cannot_run(what).hint("check 'explode'"))?;

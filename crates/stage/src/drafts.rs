@@ -140,6 +140,7 @@ impl<S: Stage> Drafting<'_, S> {
             BooksOf::Rows(rows_in) => Books { rows_in: counted(&rows_in), ..books },
             BooksOf::Given(given) => Books { rows_out: books.rows_out, ..given },
         };
+        facts.doubts.iter().for_each(|doubt| tracing::warn!("{}: {table}: {doubt}", self.who));
         if output.empty == Empty::Nothing && books.rows_in == 0 {
             return Ok(None);
         }
@@ -169,7 +170,6 @@ impl<S: Stage> Drafting<'_, S> {
         if written.rows == 0 && output.empty == Empty::Refused {
             failures.push(empty(&table, &books));
         }
-        facts.doubts.iter().for_each(|doubt| tracing::warn!("{}: {table}: {doubt}", self.who));
         let earlier = history::of_table(&self.job.folder(), &table, 1);
         let schema = SchemaHistory::after(earlier.first(), &columns, self.job.stamp.time());
         let evidence = Evidence {

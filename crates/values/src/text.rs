@@ -60,13 +60,13 @@ impl Number for Plain {
     }
 }
 
-/// Digits that are a name rather than a number: zeros in front, a plus before many, an exponent such as that of `5E0`,
-/// or more digits than an int64 holds. Programs write exponents with a sign or behind a point.
+/// Digits that are a name rather than a number, because the number is not written as they are: with zeros or a plus in front, an
+/// exponent such as that of `5E0`, or more digits than an int64 holds. Programs write exponents with a sign or behind a point.
 pub fn is_code(text: &[u8]) -> bool {
     let digits = text.strip_prefix(b"-").or(text.strip_prefix(b"+")).unwrap_or(text);
-    // `+491711234567` is a telephone number.
-    let is_phone = text.first() == Some(&b'+') && digits.len() >= 7 && digits.iter().all(u8::is_ascii_digit);
-    if is_phone || matches!(digits, [b'0', b'0'..=b'9', ..]) {
+    // `+49171` is the beginning of a telephone number, and 49171 is not.
+    let has_plus = text.first() == Some(&b'+') && !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
+    if has_plus || matches!(digits, [b'0', b'0'..=b'9', ..]) {
         return true;
     }
     if let Some(e) = digits.iter().position(|byte| matches!(byte, b'e' | b'E')) {
@@ -205,12 +205,14 @@ pub fn read_one(text: &str, reading: &Reading) -> String {
         }
         _ => {}
     }
-    match reading.format {
-        Some(format) => format!("is not {article} {word} written \"{}\"", format.text()),
-        None => match numbers::why_not(cell, reading.column_type) {
-            Some(why) => format!("is not {article} {word}: {why}"),
-            None => format!("is not {article} {word}"),
-        },
+    let is_declared = reading.told == Told::Declared;
+    match (reading.format, numbers::why_not(cell, reading.column_type)) {
+        (Some(format), _) => format!("is not {article} {word} written \"{}\"", format.text()),
+        (None, Some(why)) => format!("is not {article} {word}: {why}"),
+        (None, None) if is_declared => format!("is not {article} {word}"),
+        (None, None) => {
+            format!("is not {article} {word}, the type of the rows before it; declare the column under 'columns'")
+        }
     }
 }
 

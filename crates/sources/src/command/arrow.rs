@@ -14,7 +14,7 @@ use polars::prelude::*;
 use spec::{Error, Result, ResultExt, did_you_mean};
 
 use crate::ending::Ending;
-use crate::recast::{Recast, Unconvertible, recast};
+use crate::recast::{Recast, Texts, Unconvertible, recast};
 use crate::source::{Located, Opened, Request};
 use crate::table_spec::{RESERVED, reserved};
 use crate::typed::{Missing, refused_schema, with_origin};
@@ -123,7 +123,7 @@ pub(super) fn open(program: &Arc<Program>, located: Located, request: &Request<'
                     from: from.to_owned(),
                     dtype: dtype(of.column_type),
                     spec: Some(of.clone()),
-                    decimal: false,
+                    texts: Texts::Plain,
                 };
                 column.check(&found(place)?, &shown)?;
                 places.push(place);
@@ -147,7 +147,7 @@ pub(super) fn open(program: &Arc<Program>, located: Located, request: &Request<'
                     from: (*name).to_owned(),
                     dtype: dtype(own),
                     spec: None,
-                    decimal: false,
+                    texts: Texts::Plain,
                 });
             }
         }

@@ -140,6 +140,8 @@ pub(crate) struct Plan {
     pub is_unique: bool,
     /// Columns that are not read, since their names are taken.
     pub left_out: Vec<String>,
+    /// The incremental column has neither the value of the bookmark any more nor a greater one.
+    pub is_behind: bool,
 }
 
 /// The columns to read.
@@ -173,6 +175,6 @@ impl Plan {
                 (query.clone(), fields, wanted.iter().map(|column| column.place).collect())
             }
         };
-        Plan { sql, fields, columns, places, is_unique: false, left_out }
+        Plan { sql, fields, columns, places, is_unique: false, left_out, is_behind: false }
     }
 }

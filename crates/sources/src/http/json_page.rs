@@ -23,7 +23,14 @@ fn value(bytes: &[u8], at: usize, levels: usize) -> Result<(Node, usize), String
         return Err(format!("it is nested more than {DEEPEST} levels deep"));
     };
     match bytes.get(at) {
-        Some(b'"') => string(bytes, at).map(|(text, end)| (Node::Text(text), end)),
+        Some(b'"') => match string(bytes, at) {
+            Ok((text, end)) => Ok((Node::Text(text), end)),
+            // Programs that cut texts cut characters in two. It concerns one value, not the whole answer.
+            Err(why) => {
+                let end = after_string(bytes, at).ok_or(why)?;
+                Ok((Node::NoText(String::from_utf8_lossy(&bytes[at..end]).into_owned()), end))
+            }
+        },
         Some(b'[') => {
             let (mut nodes, mut at) = (Vec::new(), blanks(bytes, at + 1));
             while bytes.get(at).is_some_and(|byte| *byte != b']') {
@@ -74,6 +81,9 @@ mod tests {
         let node = read(text).unwrap();
         assert_eq!(node.json(), r#"{"a":[1.10,12345678901234567890123,true,null,"x\né"],"b":{"c":{}},"d":[]}"#);
         assert_eq!(read("17").unwrap(), Node::Plain("17".to_owned()));
+        let half = r#"{"a":"\ud83d","b":"x"}"#;
+        let node = read(half).unwrap();
+        assert_eq!((node.json().as_str(), node.no_text()), (half, Some(r#""\ud83d""#)));
     }
 
     #[test]

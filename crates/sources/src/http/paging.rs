@@ -216,11 +216,15 @@ impl Walk<'_> {
         if page.has_link {
             self.proof.of(Lead::Link).found.store(true, Ordering::Relaxed);
         }
-        if matches!(self.spec.pages, Pages::None) && page.next.is_some() && self.total.is_none() {
-            self.proof.doubt(format!(
-                "{}: the answer names a next page in its 'Link' header, but 'pages' is none, so one page was read",
-                self.shown
-            ));
+        if matches!(self.spec.pages, Pages::None) && self.total.is_none() {
+            let in_body =
+                || Some(format!("'{}'", sign_of_more(&page.root, 3).filter(|_| !self.spec.items.is_empty())?));
+            if let Some(place) = page.next.as_ref().map(|_| "its 'Link' header".to_owned()).or_else(in_body) {
+                self.proof.doubt(format!(
+                    "{}: the answer names a next page in {place}, but 'pages' is none, so one page was read",
+                    self.shown
+                ));
+            }
         }
         let taking =
             Taking { at: &self.spec.items, is_paged: !matches!(self.spec.pages, Pages::None), total: self.total };
@@ -288,7 +292,7 @@ impl Walk<'_> {
         let pointer = match spec.pages.pointer() {
             None => page.next.clone().filter(|_| matches!(spec.pages, Pages::Link)),
             Some((at, optional)) => match self.look(Lead::Pointer, at, &page.root, optional) {
-                Some(node @ (Node::List(_) | Node::Map(_))) => {
+                Some(node @ (Node::List(_) | Node::Map(_) | Node::NoText(_))) => {
                     let what = format!("'{at}' is {} instead of a text", node.kind());
                     return Err(Error::cannot_run(what).hint("check 'pages': 'at' is a dotted path"));
                 }
@@ -452,6 +456,26 @@ impl Walk<'_> {
             }
             _ => Ok(()),
         }
+    }
+}
+
+/// Where an answer says that another page follows, by a name that services use for that, so many levels deep; nothing if it does not.
+fn sign_of_more(node: &Node, levels: usize) -> Option<String> {
+    const LEADS: [&str; 8] =
+        ["next", "nextpage", "nextlink", "nexturl", "nexthref", "nextcursor", "nexttoken", "nextpagetoken"];
+    const SAYS: [&str; 6] = ["hasmore", "hasnext", "hasnextpage", "hasmorepages", "morepages", "istruncated"];
+    let Node::Map(members) = node else { return None };
+    let here = members.iter().find(|(name, value)| {
+        let own = name.rsplit(['.', ':']).next().unwrap_or_default();
+        let name: String = own.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect();
+        let address = value.member("href").unwrap_or(value);
+        let leads = LEADS.contains(&name.as_str()) && address.plain().is_some_and(|text| text != "false");
+        leads || SAYS.contains(&name.as_str()) && value.plain() == Some("true")
+    });
+    let deeper = || members.iter().find_map(|(name, value)| Some((name, sign_of_more(value, levels.checked_sub(1)?)?)));
+    match here {
+        Some((name, _)) => Some(name.clone()),
+        None => deeper().map(|(name, below)| format!("{name}.{below}")),
     }
 }
 

@@ -6,7 +6,7 @@ use chrono::{Datelike, Days, Months, NaiveDate};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_json::Value;
+use serde_json::{Value, json};
 use spec::{Error, Result, Scalar, Span, Unit, did_you_mean};
 
 use super::HttpSpec;
@@ -143,8 +143,9 @@ impl Range {
         match reach {
             Reach::All => Ok((self.from, last)),
             Reach::After(bookmark) => {
-                let read = bookmark.as_str().and_then(|text| self.step.read(text));
-                let at = read.ok_or_else(|| {
+                let read = bookmark.get(PERIOD).unwrap_or(bookmark).as_str().and_then(|text| self.step.read(text));
+                let is_of_another = bookmark.get(OF).and_then(Value::as_str).is_some_and(|of| of != name);
+                let at = read.filter(|_| !is_of_another).ok_or_else(|| {
                     Error::cannot_run(format!(
                         "the bookmark of the last run is {bookmark}, which is not a period of '{name}'"
                     ))
@@ -177,6 +178,14 @@ impl Values {
         named.find(|(at, value)| values[..*at].contains(value)).map(|(_, value)| value.as_str())
     }
 
+    /// The values that are named one by one.
+    pub(crate) fn list(&self) -> Option<&[String]> {
+        match self {
+            Values::List(values) => Some(values),
+            Values::Range(_) => None,
+        }
+    }
+
     /// The parameter that is set beside the one of this name.
     pub(crate) fn second(&self) -> Option<&str> {
         match self {
@@ -200,6 +209,21 @@ impl fmt::Display for Combination {
     }
 }
 
+/// The bookmark: the parameter, the last period that was read of it, and the values of the lists for which it was read. Earlier
+/// versions wrote the period alone.
+const OF: &str = "of";
+const PERIOD: &str = "period";
+const FOR: &str = "for";
+
+/// A value of a parameter, with the parameters that are set beside it.
+struct Part {
+    pairs: Vec<(String, String)>,
+    /// Earlier runs did not ask for this value: all periods of it are read.
+    is_new: bool,
+    /// Earlier runs read this period of the values that they asked for.
+    is_read: bool,
+}
+
 /// What to ask for, in order, and the bookmark when all of it has been read.
 pub(crate) fn combinations(
     spec: &HttpSpec,
@@ -207,11 +231,28 @@ pub(crate) fn combinations(
     today: NaiveDate,
 ) -> Result<(Vec<Combination>, Option<Value>)> {
     let moving = spec.incremental.as_ref();
+    let past = match (moving, reach) {
+        (Some(_), Reach::After(bookmark)) => bookmark.get(FOR),
+        _ => None,
+    };
+    let is_new = |name: &str, value: &str| match past.and_then(|lists| lists.get(name)).and_then(Value::as_array) {
+        Some(asked) => !asked.iter().any(|known| known == value),
+        None => false,
+    };
+    let lists = || spec.each.iter().filter_map(|(name, values)| values.list().map(|list| (name, list)));
+    let has_new = lists().any(|(name, list)| list.iter().any(|value| is_new(name, value)));
     let mut bookmark = None;
-    let mut all = vec![Combination::default()];
+    let mut all = vec![(Combination::default(), false, false)];
     for (name, values) in spec.each.iter() {
-        let values: Vec<Vec<(String, String)>> = match values {
-            Values::List(list) => list.iter().map(|value| vec![(name.to_owned(), value.clone())]).collect(),
+        let parts: Vec<Part> = match values {
+            Values::List(list) => list
+                .iter()
+                .map(|value| Part {
+                    pairs: vec![(name.to_owned(), value.clone())],
+                    is_new: is_new(name, value),
+                    is_read: false,
+                })
+                .collect(),
             Values::Range(range) => {
                 let (reach, overlap) = match moving.filter(|moving| moving.parameter == name) {
                     Some(moving) => (reach, moving.overlap),
@@ -220,19 +261,38 @@ pub(crate) fn combinations(
                 let (from, to) = range.within(name, reach, overlap, today)?;
                 // A backfill says nothing about how far the source was read.
                 if moving.is_some_and(|moving| moving.parameter == name) && !matches!(reach, Reach::Days(..)) {
-                    bookmark = Some(Value::from(to.format(range.step.plain()).to_string()));
+                    let lists: serde_json::Map<String, Value> =
+                        lists().map(|(name, list)| (name.to_owned(), list.into())).collect();
+                    let period = to.format(range.step.plain()).to_string();
+                    bookmark = Some(json!({ OF: name, PERIOD: period, FOR: lists }));
                 }
-                range.periods(from, to).into_iter().map(|start| range.written(name, start)).collect()
+                let first = if has_new && matches!(reach, Reach::After(_)) { range.from } else { from };
+                let part = |start| Part { pairs: range.written(name, start), is_new: false, is_read: start < from };
+                range.periods(first, to).into_iter().map(part).collect()
             }
         };
-        if all.len().saturating_mul(values.len()) > MOST {
-            return Err(Error::cannot_run(format!("'for' makes more than {MOST} combinations"))
-                .hint("shorten a list or a range, or split the table"));
+        let with = |(known, was_new, was_read): &(Combination, bool, bool), part: &Part| {
+            let Combination(known) = known;
+            (Combination([known.as_slice(), &part.pairs].concat()), *was_new || part.is_new, *was_read || part.is_read)
+        };
+        // Periods of new values are many, of which those of the others are left out below.
+        let most = if has_new { MOST.saturating_mul(10) } else { MOST };
+        if all.len().saturating_mul(parts.len()) > most {
+            return Err(too_many());
         }
-        let with = |known: &Combination, value: &[(String, String)]| Combination([&known.0, value].concat());
-        all = all.iter().flat_map(|known| values.iter().map(move |value| with(known, value))).collect();
+        all = all.iter().flat_map(|known| parts.iter().map(move |part| with(known, part))).collect();
     }
-    Ok((all, bookmark))
+    let asked = all.into_iter().filter(|(_, is_new, is_read)| *is_new || !is_read);
+    let asked: Vec<Combination> = asked.map(|(combination, ..)| combination).collect();
+    match asked.len() > MOST {
+        true => Err(too_many()),
+        false => Ok((asked, bookmark)),
+    }
+}
+
+fn too_many() -> Error {
+    Error::cannot_run(format!("'for' makes more than {MOST} combinations"))
+        .hint("shorten a list or a range, or split the table")
 }
 
 /// A range as written.

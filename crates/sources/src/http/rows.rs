@@ -36,6 +36,11 @@ impl Wanted {
             Found::Nothing | Found::Missing(_) => None,
         })
     }
+
+    /// Whether the path leads to a null before its end: what would stand in it cannot be known.
+    fn ends_early(&self, item: &Node) -> bool {
+        self.path.find(item) == Found::Nothing
+    }
 }
 
 /// The columns of a table, and what becomes of other members.
@@ -102,6 +107,12 @@ impl Layout {
                 batch.broken.push(Broken { line, text: item.json(), why });
                 continue;
             }
+            let mut read = self.columns.iter().chain(&self.followed).filter_map(|wanted| wanted.of(item));
+            if let Some(written) = read.find_map(Node::no_text) {
+                let why = format!("the text {} is not valid", spec::text::cut(written, 60));
+                batch.broken.push(Broken { line, text: item.json(), why });
+                continue;
+            }
             batch.lines.push(line);
             if self.known.is_none() {
                 self.note(item);
@@ -109,7 +120,7 @@ impl Layout {
             for (column, wanted) in self.columns.iter().chain(&self.followed).enumerate() {
                 let start = batch.bytes.len();
                 let found = wanted.of(item);
-                if found.is_some() && self.known.is_none() && column < own {
+                if self.known.is_none() && column < own && (found.is_some() || wanted.ends_early(item)) {
                     self.absent.found(column);
                 }
                 match found {

@@ -99,7 +99,7 @@ impl Since {
         let greatest = text.map(|text| order.keys(std::iter::once(Some(text.as_bytes())))).transpose()?;
         let greatest = greatest.and_then(|mut keys| keys.pop().flatten());
         past.iter().filter_map(|past| past.value.clone()).for_each(|value| ending.bookmark.set(value));
-        let known: Known = Arc::new(Mutex::new(Memory::new(past.as_ref(), greatest, false)));
+        let known: Known = Arc::new(Mutex::new(Memory::new(past.as_ref(), greatest, false, &order.column)));
         let of_rows = Arc::clone(&known);
         ending.bookmark.finish_by(move |value| locked(&of_rows).bookmark(value));
         let settled = now - TimeDelta::minutes(SETTLED);

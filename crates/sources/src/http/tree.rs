@@ -5,6 +5,9 @@ use std::fmt;
 use serde::{Deserialize, Deserializer};
 use spec::did_you_mean;
 
+/// What the text of an element of XML is called that has attributes or children beside it.
+pub(crate) const TEXT: &str = "#text";
+
 /// Most levels of an answer.
 pub(crate) const DEEPEST: usize = 100;
 
@@ -17,6 +20,8 @@ pub(crate) enum Node {
     Text(String),
     /// A number or a boolean of JSON, as written.
     Plain(String),
+    /// A text of JSON that is none, such as `"\ud83d"`, half of a character: as written.
+    NoText(String),
     List(Vec<Node>),
     /// Members in the order of the answer. An XML element with children or attributes: each child by its name
     /// (repeated ones as a list), each attribute as `@name`, text beside them as `#text`.
@@ -39,6 +44,16 @@ impl Node {
         }
     }
 
+    /// The first text in it that is none.
+    pub(crate) fn no_text(&self) -> Option<&str> {
+        match self {
+            Node::NoText(written) => Some(written),
+            Node::List(nodes) => nodes.iter().find_map(Node::no_text),
+            Node::Map(members) => members.iter().find_map(|(_, node)| node.no_text()),
+            Node::Null | Node::Text(_) | Node::Plain(_) => None,
+        }
+    }
+
     /// The paths of lists of objects in it, the nearest first; `at` is its own.
     pub(crate) fn lists(&self, at: &str, levels: usize) -> Vec<String> {
         let Node::Map(members) = self else { return Vec::new() };
@@ -54,7 +69,7 @@ impl Node {
         match self {
             Node::Null => out.push_str("null"),
             Node::Text(text) => out.push_str(&serde_json::Value::from(text.as_str()).to_string()),
-            Node::Plain(text) => out.push_str(text),
+            Node::Plain(text) | Node::NoText(text) => out.push_str(text),
             Node::List(nodes) => {
                 out.push('[');
                 for (i, node) in nodes.iter().enumerate() {
@@ -92,6 +107,7 @@ impl Node {
             Node::Null => "null",
             Node::Text(_) => "text",
             Node::Plain(_) => "a number or boolean",
+            Node::NoText(_) => "text that is not valid",
             Node::List(_) => "a list",
             Node::Map(_) => "an object",
         }
@@ -138,6 +154,8 @@ impl Path {
                 (_, Some((member, count))) => (member, &names[count..]),
                 (Node::Null, None) => return Found::Nothing,
                 (Node::Text(text), None) if text.is_empty() => return Found::Nothing,
+                // One that has nothing else is its text.
+                (Node::Text(_), None) if names.len() == 1 && name == TEXT => return Found::Node(node),
                 (Node::Map(members), None) => {
                     return Found::Missing(did_you_mean(name, members.iter().map(|(name, _)| name.as_str())));
                 }

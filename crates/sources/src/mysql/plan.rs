@@ -5,11 +5,11 @@ use spec::{ColumnType, Error, Result};
 
 use crate::column_spec::ColumnSpec;
 use crate::database::server::{Field, KeyKind, Listed, Plan, Question};
-use crate::database::{Rows, Selection, chosen};
+use crate::database::{Rows, Selection, chosen, in_query};
 use crate::incremental::Reach;
 use crate::memory::{Edge, Past, miscounted};
 use crate::postgres::types::Wire;
-use crate::recast::Recast;
+use crate::recast::{Recast, Texts};
 use crate::table_spec::reserved;
 
 /// Numbers of types in the protocol.
@@ -75,13 +75,13 @@ fn decimal(column: &Column, unsigned: bool) -> ColumnType {
 }
 
 fn unsupported(column: &Column) -> Error {
-    let name = &column.name;
+    let name = in_query(&column.name, quoted);
     let (of, way_out) = match column.kind {
         kind::BIT => ("bits", format!("{name} + 0 AS {name}")),
         15 | 249..=254 => ("bytes that are not text", format!("HEX({name}) AS {name}")),
         _ => ("a type that is not supported", format!("CAST({name} AS CHAR) AS {name}")),
     };
-    Error::cannot_run(format!("the column '{name}' holds {of}"))
+    Error::cannot_run(format!("the column '{}' holds {of}", column.name))
         .hint(format!("name the other columns under 'columns', or read it by a query: {way_out}"))
 }
 
@@ -116,7 +116,11 @@ pub(super) fn plan(connection: &mut Connection, question: &Question) -> Result<P
             from: names[column.place].clone(),
             dtype: artifact::dtype(spec.column_type),
             spec: Some(spec),
-            decimal: matches!(of.kind, kind::DECIMAL | kind::NEWDECIMAL),
+            texts: match of.kind {
+                kind::DECIMAL | kind::NEWDECIMAL => Texts::Decimals,
+                kind::DATETIME | kind::TIMESTAMP => Texts::Moments,
+                _ => Texts::Plain,
+            },
         };
         recast.check(&wire.dtype(), &selection.named())?;
         let name = quoted(&recast.from);
@@ -128,7 +132,7 @@ pub(super) fn plan(connection: &mut Connection, question: &Question) -> Result<P
                     "the column '{0}' is a FLOAT, of which a query shows six digits only",
                     of.name
                 ))
-                .hint(format!("write {0} + 0e0 AS {0} in the query", of.name)));
+                .hint(format!("write {0} + 0e0 AS {0} in the query", in_query(&of.name, quoted))));
             }
             (kind::FLOAT, Rows::Query(_)) => format!("{name} + 0e0 AS {name}"),
             _ => name,
@@ -150,8 +154,12 @@ pub(super) fn plan(connection: &mut Connection, question: &Question) -> Result<P
     if connection.value(&format!("SELECT EXISTS (SELECT 1 FROM {from} WHERE {by} IS NULL)"))?.as_deref() == Some("1") {
         return Err(selection.without_value(key));
     }
+    let mut is_behind = false;
     if let Reach::After(value) = &question.reach {
-        check_count(connection, selection, &by, &Past::of(value))?;
+        let past = Past::of(value);
+        past.check_column(key)?;
+        check_count(connection, selection, &by, kind, &past)?;
+        is_behind = is_gone(connection, selection, &by, kind, &past)?;
     }
     let new = condition(&by, key, kind, &question.reach)?;
     let is_unique = match &selection.rows {
@@ -170,7 +178,16 @@ pub(super) fn plan(connection: &mut Connection, question: &Question) -> Result<P
         columns,
         is_unique,
         left_out,
+        is_behind,
     })
+}
+
+/// Whether the row of a bookmark of unique values is gone, and no other lies beyond it. Where values may come again, the rows of the
+/// bookmark are read again, which shows it.
+fn is_gone(connection: &mut Connection, selection: &Selection, by: &str, kind: KeyKind, past: &Past) -> Result<bool> {
+    let (Edge::Closed, Some(text)) = (past.edge, past.text()) else { return Ok(false) };
+    let rows = format!("SELECT 1 FROM {} WHERE {by} >= {}", selection.from(table), value_of(&text, kind));
+    Ok(connection.value(&format!("SELECT EXISTS ({rows})"))?.as_deref() == Some("0"))
 }
 
 fn key_kind(column: &Column) -> Option<KeyKind> {
@@ -191,7 +208,7 @@ fn key_kind(column: &Column) -> Option<KeyKind> {
     })
 }
 
-/// A value of the bookmark in SQL.
+/// A value of the bookmark in SQL: a number as such, since the server would compare a text with numbers as floats.
 fn value_of(text: &str, kind: KeyKind) -> String {
     match kind {
         KeyKind::Whole(_) if text.parse::<i64>().is_ok() => text.to_owned(),
@@ -224,9 +241,9 @@ fn condition(by: &str, key: &str, kind: KeyKind, reach: &Reach) -> Result<String
 }
 
 /// Fails if rows of the bookmark's value came or went that are known only by how many they were.
-fn check_count(connection: &mut Connection, selection: &Selection, by: &str, past: &Past) -> Result<()> {
+fn check_count(connection: &mut Connection, selection: &Selection, by: &str, kind: KeyKind, past: &Past) -> Result<()> {
     let (Edge::Counted(before), Some(text)) = (past.edge, past.text()) else { return Ok(()) };
-    let sql = format!("SELECT COUNT(*) FROM {} WHERE {by} = {}", selection.from(table), literal(&text));
+    let sql = format!("SELECT COUNT(*) FROM {} WHERE {by} = {}", selection.from(table), value_of(&text, kind));
     match connection.value(&sql)?.and_then(|count| count.parse().ok()).unwrap_or_default() {
         now if now == before => Ok(()),
         now => Err(miscounted(&text, before, now)),

@@ -7,7 +7,7 @@ use polars_arrow::array::{BinaryViewArray, MutableBinaryViewArray};
 use polars_arrow::bitmap::{Bitmap, MutableBitmap};
 use spec::{Error, Result};
 
-use crate::text::uuid;
+use crate::text::{readable, uuid};
 
 use super::types::Wire;
 
@@ -44,7 +44,7 @@ impl Builder {
             Wire::Uint32 => Values::Uint32(Vec::with_capacity(rows)),
             Wire::Float32 => Values::Float32(Vec::with_capacity(rows)),
             Wire::Float64 => Values::Float64(Vec::with_capacity(rows)),
-            Wire::Numeric | Wire::Text | Wire::Jsonb | Wire::Uuid => {
+            Wire::Numeric | Wire::Text | Wire::Char | Wire::Jsonb | Wire::Uuid => {
                 Values::Text(MutableBinaryViewArray::with_capacity(rows))
             }
         };
@@ -116,6 +116,7 @@ impl Builder {
                 match wire {
                     Wire::Numeric => values.push_value(numeric(field).ok_or_else(garbled)?.as_bytes()),
                     Wire::Uuid => values.push_value(uuid(fixed(field)?).as_bytes()),
+                    Wire::Char => values.push_value(character(fixed(field)?).as_bytes()),
                     Wire::Jsonb => values.push_value(field.strip_prefix(&[1]).ok_or_else(garbled)?),
                     _ => values.push_value(field),
                 }
@@ -157,8 +158,8 @@ impl Builder {
         }
     }
 
-    /// The column; fails if the server's text is not UTF-8.
-    pub(crate) fn finish(self) -> PolarsResult<Series> {
+    /// The column, and the rows whose text is not UTF-8, with what it holds: a server may keep bytes without knowing what they mean.
+    pub(crate) fn finish(self) -> (Series, Vec<(u32, String)>) {
         let validity: Option<Bitmap> = (!self.absent.is_empty()).then(|| {
             let mut validity = MutableBitmap::new();
             validity.extend_constant(self.rows as usize, true);
@@ -166,7 +167,8 @@ impl Builder {
             validity.into()
         });
         let name = PlSmallStr::EMPTY;
-        Ok(match (self.values, self.wire) {
+        let mut garbled = Vec::new();
+        let series = match (self.values, self.wire) {
             (Values::Bool(values), _) => {
                 let array = polars_arrow::array::BooleanArray::new(ArrowDataType::Boolean, values.into(), validity);
                 BooleanChunked::with_chunk(name, array).into_series()
@@ -189,9 +191,23 @@ impl Builder {
             (Values::Float64(values), _) => Float64Chunked::from_vec_validity(name, values, validity).into_series(),
             (Values::Text(values), _) => {
                 let array: BinaryViewArray = values.into();
-                StringChunked::with_chunk(name, array.to_utf8view()?).into_series()
+                match array.to_utf8view() {
+                    Ok(array) => StringChunked::with_chunk(name, array),
+                    Err(_) => {
+                        let text = |(row, bytes): (usize, Option<&[u8]>)| {
+                            let text = std::str::from_utf8(bytes?);
+                            if text.is_err() {
+                                garbled.push((row as u32, readable(bytes?)));
+                            }
+                            text.ok().map(str::to_owned)
+                        };
+                        array.iter().enumerate().map(text).collect()
+                    }
+                }
+                .into_series()
             }
-        })
+        };
+        (series, garbled)
     }
 }
 
@@ -207,6 +223,15 @@ pub(crate) fn garbled() -> Error {
 
 fn infinity(positive: bool) -> String {
     if positive { "infinity" } else { "-infinity" }.to_owned()
+}
+
+/// A `"char"` as the server writes it as text: a zero is none, and what is not ASCII stands in octal digits.
+fn character([byte]: [u8; 1]) -> String {
+    match byte {
+        0 => String::new(),
+        1..=127 => char::from(byte).to_string(),
+        _ => format!("\\{byte:03o}"),
+    }
 }
 
 /// A `numeric` as text: groups of four digits, of which the first `weight + 1` stand before the point, and `scale`
@@ -259,7 +284,7 @@ mod tests {
 
     use super::*;
     use crate::column_spec::{ColumnSpec, TYPES};
-    use crate::recast::{Recast, Unconvertible, recast};
+    use crate::recast::{Recast, Texts, Unconvertible, recast};
     use crate::typed::Missing;
 
     fn sent(count: i16, weight: i16, sign: u16, scale: u16, groups: &[u16]) -> Vec<u8> {
@@ -283,13 +308,31 @@ mod tests {
     }
 
     #[test]
+    fn text_that_is_not_utf_8_comes_back_as_text() {
+        let mut texts = Builder::new(Wire::Text, 3);
+        for text in [&b"K\xC3\xB6ln"[..], b"K\xF6ln", b""] {
+            assert_eq!(texts.push(text).unwrap(), None);
+        }
+        texts.push_null();
+        let (texts, garbled) = texts.finish();
+        assert_eq!(texts.str().unwrap().iter().collect::<Vec<_>>(), [Some("Köln"), None, Some(""), None]);
+        assert_eq!(garbled, [(1, "K\\xF6ln".to_owned())]);
+    }
+
+    #[test]
+    fn a_byte_of_the_server_is_the_text_that_it_shows() {
+        assert_eq!([b'd', 0, 0xC3].map(|byte| character([byte])), ["d", "", "\\303"]);
+    }
+
+    #[test]
     fn what_is_not_a_date_of_ours_comes_back_as_text() {
         let mut dates = Builder::new(Wire::Date, 4);
         assert_eq!(dates.push(&0i32.to_be_bytes()).unwrap(), None);
         assert_eq!(dates.push(&i32::MAX.to_be_bytes()).unwrap().as_deref(), Some("infinity"));
         dates.push_null();
         assert_eq!(dates.push(&i32::MIN.to_be_bytes()).unwrap().as_deref(), Some("-infinity"));
-        let dates = dates.finish().unwrap();
+        let (dates, garbled) = dates.finish();
+        assert_eq!(garbled, []);
         assert_eq!((dates.len(), dates.null_count()), (4, 3));
         assert_eq!(dates.get(0).unwrap().to_string(), "2000-01-01");
         assert!(Builder::new(Wire::Int64, 1).push(&[1, 2]).is_err());
@@ -326,14 +369,14 @@ mod tests {
         #[test]
         fn every_value_is_kept_or_its_row_refused((wire, sent, digits) in field(), to in prop::sample::select(TYPES.to_vec())) {
             let column = Recast {
-                name: "v".to_owned(), from: "v".to_owned(), dtype: artifact::dtype(to), spec: Some(ColumnSpec::from(to)), decimal: wire == Wire::Numeric,
+                name: "v".to_owned(), from: "v".to_owned(), dtype: artifact::dtype(to), spec: Some(ColumnSpec::from(to)), texts: if wire == Wire::Numeric { Texts::Decimals } else { Texts::Plain },
             };
             if column.check(&wire.dtype(), "t").is_err() {
                 return Ok(());
             }
             let mut builder = Builder::new(wire, 1);
             let unconvertible = builder.push(&sent).unwrap();
-            let source = builder.finish().unwrap();
+            let (source, _) = builder.finish();
             prop_assert_eq!(source.dtype(), &wire.dtype());
             let unconvertible: Unconvertible = unconvertible.into_iter().map(|text| ((0, 0), text)).collect();
             let batch = recast(&[column], &[&source], &unconvertible, &Missing::new(&[]), "t", &[1]).unwrap();

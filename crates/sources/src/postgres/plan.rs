@@ -9,7 +9,7 @@ use crate::database::server::{Field, KeyKind, Listed, Plan, Question};
 use crate::database::{Rows, Selection, chosen, quoted};
 use crate::incremental::Reach;
 use crate::memory::{Edge, Past, miscounted};
-use crate::recast::Recast;
+use crate::recast::{Recast, Texts};
 use crate::table_spec::reserved;
 
 use super::types::{self, Wire};
@@ -58,7 +58,7 @@ pub(crate) async fn plan(client: &Client, question: &Question) -> Result<Plan> {
             from: names[column.place].clone(),
             dtype: artifact::dtype(spec.column_type),
             spec: Some(spec),
-            decimal: wire == Wire::Numeric,
+            texts: if wire == Wire::Numeric { Texts::Decimals } else { Texts::Plain },
         });
         if let Some(column) = columns.last() {
             column.check(&wire.dtype(), &selection.named())?;
@@ -76,8 +76,12 @@ pub(crate) async fn plan(client: &Client, question: &Question) -> Result<Plan> {
         return Err(selection.without_value(key));
     }
     let server = offered.iter().find(|column| column.name() == key).map_or(&Type::TEXT, Column::type_);
+    let mut is_behind = false;
     if let Reach::After(value) = &question.reach {
-        check_count(client, selection, &by, &Past::of(value)).await?;
+        let past = Past::of(value);
+        past.check_column(key)?;
+        check_count(client, selection, &by, &past).await?;
+        is_behind = is_gone(client, selection, &by, &past).await?;
     }
     let new = condition(&by, key, server, &question.reach)?;
     if matches!(*server, Type::TEXT | Type::VARCHAR | Type::BPCHAR | Type::NAME) {
@@ -111,7 +115,17 @@ pub(crate) async fn plan(client: &Client, question: &Question) -> Result<Plan> {
         columns,
         is_unique,
         left_out,
+        is_behind,
     })
+}
+
+/// Whether the row of a bookmark of unique values is gone, and no other lies beyond it. Where values may come again, the rows of the
+/// bookmark are read again, which shows it.
+async fn is_gone(client: &Client, selection: &Selection, by: &str, past: &Past) -> Result<bool> {
+    let (Edge::Closed, Some(text)) = (past.edge, past.text()) else { return Ok(false) };
+    let rows = format!("SELECT 1 FROM {} WHERE {by} >= {}", selection.from(table), literal(&text));
+    let row = client.query_one(&format!("SELECT NOT EXISTS ({rows})"), &[]).await;
+    Ok(row.map_err(|error| in_words(&error, selection.key()))?.get(0))
 }
 
 /// Fails if rows of the bookmark's value came or went that are known only by how many they were.

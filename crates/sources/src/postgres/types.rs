@@ -4,6 +4,8 @@ use polars::prelude::{DataType, TimeUnit};
 use spec::ColumnType;
 use tokio_postgres::types::{Kind, Type};
 
+use crate::database::{in_query, quoted};
+
 /// How the server writes a value (PostgreSQL 15, binary format of COPY), and as what it is taken up.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Wire {
@@ -22,6 +24,8 @@ pub(crate) enum Wire {
     /// As text, with every digit.
     Numeric,
     Text,
+    /// One byte, of the server's own type `"char"`.
+    Char,
     /// Text after a byte that says how it is written.
     Jsonb,
     Uuid,
@@ -41,7 +45,7 @@ impl Wire {
             Wire::Date => DataType::Date,
             Wire::Timestamp => DataType::Datetime(TimeUnit::Microseconds, None),
             Wire::Time => DataType::Time,
-            Wire::Numeric | Wire::Text | Wire::Jsonb | Wire::Uuid => DataType::String,
+            Wire::Numeric | Wire::Text | Wire::Char | Wire::Jsonb | Wire::Uuid => DataType::String,
         }
     }
 }
@@ -60,14 +64,10 @@ pub(crate) fn of(server: &Type, modifier: i32) -> Option<(Wire, ColumnType)> {
         Type::DATE => (Wire::Date, ColumnType::Date),
         Type::TIMESTAMP | Type::TIMESTAMPTZ => (Wire::Timestamp, ColumnType::Datetime),
         Type::TIME => (Wire::Time, ColumnType::Time),
-        Type::TEXT
-        | Type::VARCHAR
-        | Type::BPCHAR
-        | Type::NAME
-        | Type::CHAR
-        | Type::JSON
-        | Type::XML
-        | Type::UNKNOWN => (Wire::Text, ColumnType::String),
+        Type::TEXT | Type::VARCHAR | Type::BPCHAR | Type::NAME | Type::JSON | Type::XML | Type::UNKNOWN => {
+            (Wire::Text, ColumnType::String)
+        }
+        Type::CHAR => (Wire::Char, ColumnType::String),
         Type::JSONB => (Wire::Jsonb, ColumnType::String),
         Type::UUID => (Wire::Uuid, ColumnType::String),
         _ => match server.kind() {
@@ -97,8 +97,11 @@ fn numeric(modifier: i32) -> ColumnType {
 
 /// How to read a column whose type has no column type here, for errors.
 pub(crate) fn way_out(column: &str, server: &Type) -> String {
+    let column = in_query(column, quoted);
     match *server {
         Type::BYTEA => format!("read it by a query: encode({column}, 'hex') AS {column}"),
+        // As text it would be written as the server's country writes money.
+        Type::MONEY => format!("read it by a query: {column}::numeric AS {column}"),
         _ => format!("read it by a query: {column}::text AS {column}"),
     }
 }
@@ -106,6 +109,13 @@ pub(crate) fn way_out(column: &str, server: &Type) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn types_without_a_column_type_name_a_query_that_reads_them() {
+        assert_eq!(way_out("tags", &Type::TEXT_ARRAY), "read it by a query: tags::text AS tags");
+        assert_eq!(way_out("Price", &Type::MONEY), "read it by a query: \"Price\"::numeric AS \"Price\"");
+        assert_eq!(way_out("photo", &Type::BYTEA), "read it by a query: encode(photo, 'hex') AS photo");
+    }
 
     #[test]
     fn numerics_take_a_type_that_keeps_their_digits() {

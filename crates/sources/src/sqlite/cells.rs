@@ -9,8 +9,10 @@ use rusqlite::{Row, params_from_iter};
 use serde_json::Value;
 use spec::{Error, Result, ResultExt};
 
+use crate::database::{in_query, quoted};
+use crate::ending::Doubts;
 use crate::flow::panicked;
-use crate::memory::{Mark, miscounted};
+use crate::memory::{Mark, gone, miscounted};
 use crate::reader::{BATCH_BYTES, BATCH_ROWS};
 use crate::text::{Broken, Cell, TextBatch, TextSource, readable};
 
@@ -42,6 +44,17 @@ pub(crate) struct Keyed {
     pub known: Known,
     /// Rows of this value were read, and are known by how many they were.
     pub counted: Option<Counted>,
+    pub past: Option<Reached>,
+}
+
+/// How far the last run came.
+pub(crate) struct Reached {
+    pub key: Key,
+    /// The value, for people.
+    pub shown: String,
+    /// A row of this value or a greater one is there.
+    pub is_there: bool,
+    pub doubts: Doubts,
 }
 
 /// Rows with the value of the bookmark.
@@ -125,6 +138,11 @@ impl Gathering {
             }
         }
         let goes_on = self.hand_out(gathered)?;
+        if let Some(past) = self.reading.keyed.as_ref().and_then(|keyed| keyed.past.as_ref())
+            && !past.is_there
+        {
+            past.doubts.add(gone(&self.reading.shown, &past.shown));
+        }
         match self.reading.keyed.as_ref().and_then(|keyed| keyed.counted.as_ref()) {
             Some(Counted { shown, before, now, .. }) if goes_on && before != now => {
                 Err(miscounted(shown, *before, *now))
@@ -190,7 +208,7 @@ impl Gathering {
             }
             let what = if matches!(value, ValueRef::Blob(_)) { "bytes (a BLOB)" } else { "no UTF-8" };
             let name = row.as_ref().column_name(*place).unwrap_or_default();
-            let why = format!("{name} holds {what}; read it by a query, as hex({name})");
+            let why = format!("{name} holds {what}; read it by a query, as hex({})", in_query(name, quoted));
             batch.broken.push(Broken { line: number, text: whole(row, &self.reading.places), why });
             batch.columns.iter_mut().for_each(|cells| cells.truncate(batch.lines.len()));
             batch.bytes.truncate(before);
@@ -276,6 +294,9 @@ impl Keyed {
 
     /// Whether a row is to be read: one that no earlier run read. A value that cannot be read belongs to no day.
     fn asks_for(&mut self, key: Option<&Key>, mark: impl FnOnce() -> Mark) -> bool {
+        if let (Some(past), Some(key)) = (&mut self.past, key) {
+            past.is_there |= *key >= past.key;
+        }
         let is_within = match key {
             Some(key) => self.within.has(key),
             None => !matches!(self.within, Within::Between(..)),

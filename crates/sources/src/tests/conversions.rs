@@ -152,7 +152,8 @@ fn names_of_folders_are_not_columns() {
 fn an_inferred_column_refuses_what_inference_would_have() {
     for (first, later, why) in [
         ("1", "007", "n: '007' is a code, not an int64; declare the column under 'columns'"),
-        ("1", "1.0", "n: '1.0' is not an int64"),
+        ("1", "+5", "n: '+5' is a code, not an int64; declare the column under 'columns'"),
+        ("1", "1.0", "n: '1.0' is not an int64, BEFORE"),
         ("1.5", "00.5", "n: '00.5' is a code, not a float64; declare the column under 'columns'"),
         ("1.5", "5E0", "n: '5E0' is a code, not a float64; declare the column under 'columns'"),
         (
@@ -160,11 +161,11 @@ fn an_inferred_column_refuses_what_inference_would_have() {
             "12345678901234567890",
             "n: '12345678901234567890' is not a float64: it would be rounded; declare the column as string",
         ),
-        ("1.5", "nan", "n: 'nan' is not a float64"),
-        ("true", "1", "n: '1' is not a bool"),
-        ("true", "yes", "n: 'yes' is not a bool"),
-        ("2024-01-01", "2024-1-1", "n: '2024-1-1' is not a date"),
-        ("2024-01-01", "2024-01-01 10:00", "n: '2024-01-01 10:00' is not a date"),
+        ("1.5", "nan", "n: 'nan' is not a float64, BEFORE"),
+        ("true", "1", "n: '1' is not a bool, BEFORE"),
+        ("true", "yes", "n: 'yes' is not a bool, BEFORE"),
+        ("2024-01-01", "2024-1-1", "n: '2024-1-1' is not a date, BEFORE"),
+        ("2024-01-01", "2024-01-01 10:00", "n: '2024-01-01 10:00' is not a date, BEFORE"),
         (
             "2024-01-01 10:00",
             "2024-01-01 10:00+09:00",
@@ -176,10 +177,11 @@ fn an_inferred_column_refuses_what_inference_would_have() {
             "n: '2024-01-01 10:00' has no offset from UTC, which the rows before it have; declare the column under 'columns'",
         ),
     ] {
+        let why = why.replace("BEFORE", "the type of the rows before it; declare the column under 'columns'");
         let text = format!("n,s\n{}{later},y\n{first},z\n", format!("{first},x\n").repeat(10_000));
         let read = Project::with("a.csv", text).read("source: {file: {path: a.csv}}").unwrap();
         let reasons: Vec<&str> = read.refused.column("_reason").unwrap().str().unwrap().iter().flatten().collect();
-        assert_eq!((read.rows.height(), reasons), (10_001, vec![why]), "{first} then {later}");
+        assert_eq!((read.rows.height(), reasons), (10_001, vec![why.as_str()]), "{first} then {later}");
     }
 }
 
@@ -207,6 +209,8 @@ fn codes_stay_text() {
         ("1e-05\n2E+10", "float64"),
         ("1.5e3\n2", "float64"),
         ("007\n8", "string"),
+        ("+5\n8", "string"),
+        ("+0.5\n8", "float64"),
         ("00.5\n1", "string"),
         ("0.5\n1", "float64"),
         ("9007199254740993\n1", "int64"),
@@ -401,6 +405,9 @@ fn later_pages_of_a_service_are_held_to_the_first() {
     let reasons: Vec<&str> = read.refused.column("_reason").unwrap().str().unwrap().iter().flatten().collect();
     assert_eq!(
         reasons,
-        ["id: '007' is text in a column of int64; declare the column under 'columns'", "x: 'true' is not a float64"]
+        [
+            "id: '007' is text in a column of int64; declare the column under 'columns'",
+            "x: 'true' is not a float64, the type of the rows before it; declare the column under 'columns'"
+        ]
     );
 }

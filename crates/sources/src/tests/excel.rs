@@ -46,6 +46,23 @@ fn cells_become_the_types_they_look_like() {
 }
 
 #[test]
+fn an_empty_cell_of_one_column_is_a_row_without_a_value() {
+    let of = |columns: u16| {
+        let book = workbook(|sheet| {
+            for (row, name) in [(1, "a"), (2, "x"), (4, "y")] {
+                for column in 0..columns {
+                    sheet.write(row, column, format!("{name}{column}")).unwrap();
+                }
+            }
+            sheet.write_blank(9, 0, &Format::new().set_bold()).unwrap();
+        });
+        Project::with("a.xlsx", book).read("source: {file: {path: a.xlsx, sheet: Flats}}").unwrap().table()
+    };
+    assert_eq!(of(1), ["x0|3", "-|4", "y0|5"]);
+    assert_eq!(of(2), ["x0|x1|3", "y0|y1|5"]);
+}
+
+#[test]
 fn rows_that_cannot_be_are_refused_with_their_place() {
     let book = workbook(|sheet| {
         sheet.write(0, 0, "id").unwrap().write(0, 1, "price").unwrap();

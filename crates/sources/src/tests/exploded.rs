@@ -82,6 +82,36 @@ fn what_cannot_be_taken_apart_is_refused_or_ends_the_run() {
     assert!(error.map(|read| read.rows).unwrap_err().to_string().contains("no record has 'l.n'"));
 }
 
+#[test]
+fn bytes_that_are_no_text_are_refused_and_not_replaced() {
+    let columns = "columns: {id: int64, l: string}";
+    for (name, text) in [
+        ("a.jsonl", &b"{\"id\": 1, \"l\": [\"a\", \"b\"]}\n{\"id\": 2, \"l\": [\"\xB0\xA1\"]}\n{\"id\": 3, \"l\": [\"c\"]}\n"[..]),
+        (
+            "a.json",
+            &b"[{\"id\": 1, \"l\": [\"a\", \"b\"]},\n{\"id\": 2,\n\"l\": [\"\xB0\xA1\"]},\n{\"id\": 3, \"l\": [\"c\"]}]"[..],
+        ),
+    ] {
+        let read = read(name, text, "explode: l", columns).unwrap();
+        assert_eq!(read.table(), ["1|a|1", "1|b|2", "3|c|4"], "{name}");
+        let refusals = read.refusals();
+        assert_eq!(refusals.len(), 1, "{refusals:?}");
+        assert!(refusals[0].starts_with(r#"-|-|3|{"id": 2, "l": ["\xB0\xA1"]}|line 3: "#), "{refusals:?}");
+        assert!(refusals[0].contains("is not UTF-8 (name the file's encoding"), "{refusals:?}");
+    }
+}
+
+#[test]
+fn bytes_that_are_no_text_in_the_encoding_that_was_named_say_so() {
+    let text = b"{\"id\": 1, \"l\": [\"\xB0\xA1\"]}\n{\"id\": 2, \"l\": [\"\xB0\"]}\n";
+    let read = read("a.jsonl", text, "explode: l, encoding: cp949", "columns: {id: int64, l: string}").unwrap();
+    assert_eq!(read.table(), ["1|가|1"]);
+    assert_eq!(
+        read.refusals(),
+        [r#"-|-|2|{"id": 2, "l": ["\xB0"]}|line 2: character 18 is not EUC-KR (check 'encoding')"#]
+    );
+}
+
 /// Records of any size, so that they cross the ends of buffers, beside a plain walk through the same values.
 #[test]
 fn random_records_are_taken_apart_as_they_are_written() {

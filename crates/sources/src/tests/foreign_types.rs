@@ -1,6 +1,6 @@
 //! Parquet files with columns of types that are not read: such a column matters only where it is read.
 
-use ::parquet::data_type::{ByteArrayType, FixedLenByteArrayType, Int32Type, Int64Type};
+use ::parquet::data_type::{ByteArrayType, FixedLenByteArrayType, Int32Type, Int64Type, Int96, Int96Type};
 use ::parquet::file::metadata::KeyValue;
 use ::parquet::file::properties::WriterProperties;
 use ::parquet::file::writer::{SerializedColumnWriter, SerializedFileWriter};
@@ -131,5 +131,67 @@ fn a_column_that_is_not_read_may_be_of_any_type() {
             let read = project.read(&yaml("\ncolumns: {before: int64}")).unwrap();
             assert_eq!(read.rows.height(), 8, "{column}");
         }
+    }
+}
+
+/// Spark writes timestamps so, and 9999-12-31 for one that never comes.
+#[test]
+fn timestamps_of_96_bits_that_no_nanoseconds_hold_refuse_their_row() {
+    let days = [19_753, 2_932_896, -719_162, 0].map(|day: i32| {
+        let mut value = Int96::new();
+        value.set_data(1000, 0, (day + 2_440_588) as u32);
+        value
+    });
+    let schema = "message m { required int96 at; required group s { required int96 at; } }";
+    let schema = Arc::new(::parquet::schema::parser::parse_message_type(schema).unwrap());
+    let mut bytes = Vec::new();
+    let mut writer = SerializedFileWriter::new(&mut bytes, schema, Default::default()).unwrap();
+    let mut group = writer.next_row_group().unwrap();
+    while let Some(mut leaf) = group.next_column().unwrap() {
+        leaf.typed::<Int96Type>().write_batch(&days, None, None).unwrap();
+        leaf.close().unwrap();
+    }
+    group.close().unwrap();
+    writer.close().unwrap();
+    let project = Project::with("a.parquet", bytes);
+    let read = |columns: &str| project.read(&format!("source: {{file: {{path: a.parquet}}}}{columns}")).unwrap();
+    let what = "a 96-bit timestamp before 1677 or after 2262";
+    let rows = read("");
+    let numbers: Vec<u32> = rows.rows.column("_row").unwrap().u32().unwrap().iter().flatten().collect();
+    assert_eq!(numbers, [1, 4]);
+    assert_eq!(rows.rows.column("at").unwrap().get(0).unwrap().to_string(), "2024-01-31 00:00:00.000001");
+    let reason = rows.refused.column("_reason").unwrap().str().unwrap().get(0).unwrap().to_owned();
+    assert!(reason.starts_with(&format!("at: '{what}' is not a datetime")), "{reason}");
+    for (of, first) in [("at: datetime", "at"), ("x: {type: string, from: s.at}", "x"), ("s: string", "s")] {
+        let read = read(&format!("\ncolumns: {{{of}}}"));
+        assert_eq!((read.rows.height(), read.refused.height()), (2, 2), "{of}");
+        let texts = read.refused.column(first).unwrap().str().unwrap().clone();
+        assert_eq!(texts.iter().flatten().collect::<Vec<_>>(), [what, what], "{of}");
+    }
+}
+
+/// As pyarrow writes them: the instants are UTC, whatever the zone is called.
+#[test]
+fn timestamps_in_zones_that_the_engine_does_not_know_are_instants_in_utc() {
+    for (zone, known_as) in
+        [("+05:30", "UTC"), ("Z", "UTC"), ("-03:30", "UTC"), ("-03:00", "Etc/GMT+3"), ("Asia/Seoul", "Asia/Seoul")]
+    {
+        let named = [
+            ("before", ArrowDataType::Int64),
+            ("c", ArrowDataType::Timestamp(Unit::Millisecond, Some(zone.into()))),
+            ("after", ArrowDataType::Int64),
+        ];
+        let project = Project::with("a.parquet", file("required int64 c (TIMESTAMP(MILLIS, true));", &named));
+        let read = |columns: &str| project.read(&format!("source: {{file: {{path: a.parquet}}}}{columns}")).unwrap();
+        let all = read("");
+        let DataType::Datetime(unit, Some(found)) = all.schema.get("c").unwrap() else { panic!("{:?}", all.schema) };
+        assert_eq!((*unit, found.as_str()), (TimeUnit::Milliseconds, known_as), "{zone}");
+        let ticks =
+            all.rows.column("c").unwrap().to_physical_repr().i64().unwrap().iter().flatten().collect::<Vec<_>>();
+        assert_eq!(ticks, [10, 20, 30, 40], "{zone}");
+        let some = read("\ncolumns: {at: {type: datetime, from: c}, after: int64}").table();
+        assert_eq!(some[0], "1970-01-01 00:00:00.010|10|1", "{zone}");
+        assert_eq!(read("\ncolumns: {before: int64}").rows.height(), 4, "{zone}");
+        assert_eq!(std::fs::read_dir(project.0.path()).unwrap().count(), 1, "the copy is gone");
     }
 }

@@ -379,8 +379,10 @@ fn an_incremental_source_moves_its_bookmark_when_all_was_read() {
         opened.batches.by_ref().for_each(|batch| drop(batch.unwrap()));
         (server.requests().len() - asked, opened.ending.finish().bookmark)
     };
-    assert_eq!(read(&Reach::All), (6, Some(Value::from("2023-06"))));
-    assert_eq!(read(&Reach::After(Value::from("2023-05"))), (3, Some(Value::from("2023-06"))));
+    let bookmark = serde_json::json!({"of": "DEAL_YMD", "period": "2023-06", "for": {"LAWD_CD": ["99110"]}});
+    assert_eq!(read(&Reach::All), (6, Some(bookmark.clone())));
+    assert_eq!(read(&Reach::After(Value::from("2023-05"))), (3, Some(bookmark.clone())));
+    assert_eq!(read(&Reach::After(bookmark.clone())), (2, Some(bookmark)));
     let day = |text: &str| text.parse().unwrap();
     assert_eq!(read(&Reach::Days(day("2023-02-10"), day("2023-03-01"))), (2, None));
 

@@ -203,6 +203,27 @@ fn a_name_that_no_item_has_is_refused() {
         spec(&server, "pages: none")
     );
     assert_eq!(Project::new().read(&yaml).unwrap().table(), ["-|-|1"]);
+    // Of an object that is null in all items nobody knows what it holds.
+    let server = service(|_| json!([{"id": 1, "address": null}]));
+    let yaml =
+        format!("{}\ncolumns: {{id: int64, town: {{type: string, from: address.city}}}}", spec(&server, "pages: none"));
+    assert_eq!(Project::new().read(&yaml).unwrap().table(), ["1|-|1"]);
+}
+
+#[test]
+fn half_a_character_refuses_its_item_alone() {
+    let server = HttpServer::start(|_, _| {
+        let answer = r#"[{"id": 1, "t": "a"}, {"id": 2, "t": "x\ud83d"}, {"id": 3, "t": "b", "u": "\ud83d"}]"#;
+        HttpAnswer::ok(answer).with_header("content-type", "application/json")
+    });
+    let read =
+        Project::new().read(&format!("{}\ncolumns: {{id: int64, t: string}}", spec(&server, "pages: none"))).unwrap();
+    assert_eq!(read.table(), ["1|a|1", "3|b|3"]);
+    assert_eq!(read.refusals(), [r#"-|-|2|{"id":2,"t":"x\ud83d"}|the text "x\ud83d" is not valid"#]);
+    let columns = "columns: {id: int64, t: {type: string, from: l}}";
+    let project = Project::with("a.jsonl", "{\"id\": 1, \"l\": [\"a\", \"\\ud83d\"]}\n");
+    let read = project.read(&format!("source: {{file: {{path: a.jsonl, explode: l}}}}\n{columns}")).unwrap();
+    assert_eq!((read.table(), read.refused.height()), (vec!["1|a|1".to_owned()], 1));
 }
 
 /// How a service that was made up for one round leads on.
@@ -410,6 +431,29 @@ fn doubts_about_the_end_are_reported() {
         HttpServer::start(|_, _| HttpAnswer::ok("[{\"id\": 1}]").with_header("link", "</orders?page=2>; rel=\"next\""));
     let read = Project::new().read(&spec(&server, "pages: none")).unwrap();
     assert!(read.doubts[0].contains("the answer names a next page in its 'Link' header, but 'pages' is none"));
+    for (answer, place) in [
+        (json!({"data": [{"id": 1}], "next": "/orders?page=2"}), Some("next")),
+        (json!({"data": [{"id": 1}], "meta": {"next_cursor": 17}}), Some("meta.next_cursor")),
+        (json!({"data": [{"id": 1}], "@odata.nextLink": "https://h/orders?page=2"}), Some("@odata.nextLink")),
+        (json!({"data": [{"id": 1}], "_links": {"next": {"href": "/orders?page=2"}}}), Some("_links.next")),
+        (json!({"data": [{"id": 1}], "hasMore": true}), Some("hasMore")),
+        (json!({"data": [{"id": 1}], "next": null, "has_more": false, "next_page": ""}), None),
+        (json!({"data": [{"id": 1, "next": "2"}], "paging": {"next": false}}), None),
+    ] {
+        let server = service(move |_| answer.clone());
+        let read = Project::new().read(&spec(&server, "items: data")).unwrap();
+        let told = place.map(|place| {
+            format!("the answer names a next page in '{place}', but 'pages' is none, so one page was read")
+        });
+        assert_eq!(read.doubts.len(), usize::from(told.is_some()), "{:?}", read.doubts);
+        assert!(read.doubts.iter().zip(&told).all(|(doubt, told)| doubt.ends_with(told.as_str())), "{:?}", read.doubts);
+    }
+    let server = service(|_| json!({"data": [{"id": 1}], "next": "/orders?page=2"}));
+    let read = Project::new().read(&spec(&server, "items: data, for: {day: [1, 2, 3, 4, 5]}")).unwrap();
+    assert_eq!((read.doubts.len(), read.doubts[3].as_str()), (4, "there are 2 more doubts of this kind"));
+    // A total proves that there is no more.
+    let server = service(|_| json!({"data": [{"id": 1}], "next": "/orders?page=2", "total": 1}));
+    assert_eq!(Project::new().read(&spec(&server, "items: data, total: total")).unwrap().doubts, [""; 0]);
 }
 
 #[test]

@@ -239,9 +239,47 @@ fn nothing_is_lost_and_nothing_counted_twice() {
     let yaml = format!("{}\ncolumns: {{id: int64, bad: int32}}", of_table("table: t0, incremental: id"));
     let mut bookmark = None;
     let (_, rows) = shop.run_checked(&yaml, &mut bookmark);
-    assert!(bookmark.as_ref().is_some_and(|value| value.is_number() || value["from"].is_null()), "{bookmark:?}");
-    assert_eq!(bookmark, Some(json!(rows)));
+    assert_eq!(bookmark, Some(json!({"of": "id", "after": rows, "known": []})));
     assert_eq!(shop.run_checked(&yaml, &mut bookmark).1, 0);
+}
+
+#[test]
+fn a_datetime_at_midnight_is_a_day() {
+    let Some(shop) = Shop::with(
+        "CREATE TABLE t (id INT, at DATETIME, ts TIMESTAMP NULL); INSERT INTO t VALUES (1, '2024-01-31', NULL), (2, '2024-01-31 10:00', \
+         NULL), (3, NULL, NULL)",
+    ) else {
+        return;
+    };
+    let read = shop.read(&format!("{}\ncolumns: {{id: int64, at: date, ts: date}}", of_table("table: t")));
+    assert_eq!(read.table(), ["1|2024-01-31|-|1", "3|-|-|3"]);
+    assert_eq!(read.refusals(), ["2|2024-01-31 10:00:00|-|2|-|at: '2024-01-31 10:00:00' is not a date"]);
+    let read = shop.read(&format!(
+        "{}\ncolumns: {{at: {{type: date, format: '%Y-%m-%d %H:%M:%S'}}}}",
+        of_table("query: SELECT at FROM t WHERE id = 2")
+    ));
+    assert_eq!(read.table(), ["2024-01-31|1"]);
+}
+
+#[test]
+fn a_table_that_lost_the_rows_of_the_bookmark_is_doubted() {
+    let Some(shop) = Shop::with("CREATE TABLE t (id BIGINT PRIMARY KEY, at DATETIME)") else { return };
+    for by in ["id", "at"] {
+        shop.server.sql("DELETE FROM t; INSERT INTO t VALUES (1, '2024-01-01'), (2, '2024-01-02'); COMMIT");
+        let yaml = format!("{}\ncolumns: {{id: int64}}", of_table(&format!("table: t, incremental: {by}")));
+        let after = Reach::After(shop.read(&yaml).bookmark.unwrap());
+        let read = || shop.open(&yaml, &after).and_then(read_all).unwrap();
+        assert_eq!((read().rows_in, read().doubts), (0, vec![]), "{by}");
+        shop.server.sql("DELETE FROM t; INSERT INTO t VALUES (1, '2023-01-01'); COMMIT");
+        let read = read();
+        assert_eq!((read.rows_in, read.doubts.len()), (0, 1), "{by}");
+        assert!(read.doubts[0].contains("no row has the value of the bookmark, 2"), "{:?}", read.doubts);
+    }
+    // Another column has other values.
+    let by = |column: &str| of_table(&format!("table: t, incremental: {column}"));
+    let after = Reach::After(shop.read(&by("id")).bookmark.unwrap());
+    let error = shop.open(&by("at"), &after).map(drop).unwrap_err().to_string();
+    assert!(error.contains("the bookmark of the last run is one of 'id', not of 'at'; go back to 'id'"), "{error}");
 }
 
 #[test]

@@ -94,7 +94,13 @@ fn bookmarks_of_unique_columns_and_of_rows_ahead() {
         |by: &str| format!("{}\ncolumns: {{id: int64, bad: int32}}", of_table(&format!("table: t, incremental: {by}")));
     let mut bookmark = None;
     assert_eq!(run_checked(&shop, &yaml("id"), &mut bookmark), (vec![1, 2], 2));
-    assert_eq!(bookmark, Some(json!(2)));
+    assert_eq!(bookmark, Some(json!({"of": "id", "after": 2, "known": []})));
+    let error =
+        shop.read_part(&yaml("at"), &Reach::After(bookmark.unwrap())).map(|read| read.rows_in).unwrap_err().to_string();
+    assert!(
+        error.contains("the bookmark of the last run is one of 'id', not of 'at'; go back to 'id', or read all"),
+        "{error}"
+    );
     let mut bookmark = None;
     assert_eq!(run_checked(&shop, &yaml("at"), &mut bookmark), (vec![1, 2], 2));
     assert_eq!(bookmark.as_ref().unwrap()["from"], json!("2024-01-01 00:00:00+00"));
@@ -123,5 +129,21 @@ fn texts_in_an_order_of_their_own_are_not_bookmarks() {
     }
     for column in ["good", "fine"] {
         assert_eq!(shop.read(&of_table(&format!("table: t, incremental: {column}"))).rows_in, 2);
+    }
+}
+
+#[test]
+fn a_table_that_lost_the_rows_of_the_bookmark_is_doubted() {
+    let Some(shop) = Shop::with("CREATE TABLE t (id int8 PRIMARY KEY, at date)") else { return };
+    for by in ["id", "at"] {
+        shop.server.psql("TRUNCATE t; INSERT INTO t VALUES (1, '2024-01-01'), (2, '2024-01-02')");
+        let yaml = format!("{}\ncolumns: {{id: int64}}", of_table(&format!("table: t, incremental: {by}")));
+        let after = Reach::After(shop.read(&yaml).bookmark.unwrap());
+        let read = || shop.read_part(&yaml, &after).unwrap();
+        assert_eq!((read().rows_in, read().doubts), (0, vec![]), "{by}");
+        shop.server.psql("TRUNCATE t; INSERT INTO t VALUES (1, '2023-01-01')");
+        let read = read();
+        assert_eq!((read.rows_in, read.doubts.len()), (0, 1), "{by}");
+        assert!(read.doubts[0].contains("no row has the value of the bookmark, 2"), "{:?}", read.doubts);
     }
 }

@@ -59,7 +59,10 @@ fn later_misfits_of_inferred_types_are_refused() {
     text.push_str("many\n2\n");
     let read = Project::with("a.csv", text).read("source: {file: {path: a.csv}}").unwrap();
     assert_eq!(read.types()[0], "n int64");
-    assert_eq!(read.refusals(), ["many|10002|-|n: 'many' is not an int64"]);
+    assert_eq!(
+        read.refusals(),
+        ["many|10002|-|n: 'many' is not an int64, the type of the rows before it; declare the column under 'columns'"]
+    );
 }
 
 #[test]

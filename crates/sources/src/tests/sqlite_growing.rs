@@ -239,8 +239,54 @@ fn rows_with_the_bookmarks_own_value_may_come_later() {
     for unique in ["id INTEGER PRIMARY KEY", "id INTEGER UNIQUE", "id INTEGER, UNIQUE (id)"] {
         let project = shop(&format!("CREATE TABLE t ({unique}); INSERT INTO t VALUES (7), (9)"));
         let read = project.read("source: {sqlite: {path: shop.db, table: t, incremental: id}}").unwrap();
-        assert_eq!(read.bookmark, Some(json!(9)), "{unique}");
+        assert_eq!(read.bookmark, Some(json!({"of": "id", "after": 9, "known": []})), "{unique}");
     }
+}
+
+#[test]
+fn a_table_that_lost_the_rows_of_the_bookmark_is_doubted() {
+    for (sql, by) in [("id INTEGER PRIMARY KEY", "id"), ("id INTEGER", "id"), ("id INTEGER", "at")] {
+        let project = shop(&format!(
+            "CREATE TABLE t ({sql}, at TEXT); INSERT INTO t VALUES (1, '2024-01-01'), (2, '2024-01-02')"
+        ));
+        let yaml =
+            format!("source: {{sqlite: {{path: shop.db, table: t, incremental: {by}}}}}\ncolumns: {{id: int64}}");
+        let mut bookmark = None;
+        for expected in [2, 0] {
+            let read = run(&project, &yaml, &mut bookmark).unwrap();
+            assert_eq!((read.rows_in, read.doubts), (expected, vec![]), "{sql} {by}");
+        }
+        change(&project, "DELETE FROM t; INSERT INTO t VALUES (1, '2023-01-01')");
+        let read = run(&project, &yaml, &mut bookmark).unwrap();
+        assert_eq!((read.rows_in, read.doubts.len()), (0, 1), "{sql} {by}");
+        let shown = if by == "at" { "2024-01-02" } else { "2" };
+        let told = format!(
+            "shop.db: no row has the value of the bookmark, {shown}, or a greater one any more; if the table was emptied, restored \
+             or replaced, read all again with 'ingest --full': rows below the bookmark are never read"
+        );
+        assert_eq!(read.doubts[0], told);
+        change(&project, "INSERT INTO t VALUES (9, '2024-06-01')");
+        let read = run(&project, &yaml, &mut bookmark).unwrap();
+        assert_eq!((ids(&read), read.doubts), (vec![9], vec![]), "{sql} {by}");
+    }
+}
+
+#[test]
+fn the_bookmark_of_another_column_is_refused() {
+    let project = shop("CREATE TABLE t (id INTEGER PRIMARY KEY, version INTEGER); INSERT INTO t VALUES (1000, 1)");
+    let by = |column: &str| format!("source: {{sqlite: {{path: shop.db, table: t, incremental: {column}}}}}");
+    let bookmark = project.read(&by("id")).unwrap().bookmark.unwrap();
+    change(&project, "INSERT INTO t VALUES (1001, 2)");
+    let read =
+        |column: &str, bookmark: &serde_json::Value| project.read_part(&by(column), &Reach::After(bookmark.clone()));
+    assert_eq!(ids(&read("id", &bookmark).unwrap()), [1001]);
+    assert_eq!(
+        read("version", &bookmark).map(|read| read.rows_in).unwrap_err().to_string(),
+        "table 't': shop.db: incremental: the bookmark of the last run is one of 'id', not of 'version'; go back to 'id', or \
+         read all again with 'ingest --full', which resets it"
+    );
+    // One of an earlier version does not say of which column it is.
+    assert_eq!(ids(&read("id", &json!(1000)).unwrap()), [1001]);
 }
 
 #[test]

@@ -204,11 +204,36 @@ fn texts_that_look_like_numbers_with_marks_name_the_keys() {
 
 #[test]
 fn telephone_numbers_are_not_numbers() {
-    let read = Project::with("a.csv", "a,b\n+491711234567,+5\n+491711234568,-3\n")
+    let read = Project::with("a.csv", "a,b,c\n+491711234567,+5,+1.5\n+491711234568,-3,-2\n")
         .read("source: {file: {path: a.csv}}")
         .unwrap();
-    assert_eq!(read.types()[..2], ["a string", "b int64"]);
-    assert_eq!(read.table()[0], "+491711234567|5|2");
+    assert_eq!(read.types()[..3], ["a string", "b string", "c float64"]);
+    assert_eq!(read.table(), ["+491711234567|+5|1.5|2", "+491711234568|-3|-2.0|3"]);
+    let declared =
+        Project::with("a.csv", "a\n+5\n").read("source: {file: {path: a.csv}}\ncolumns: {a: int64}").unwrap();
+    assert_eq!(declared.table(), ["5|2"]);
+}
+
+#[test]
+fn an_empty_line_of_one_column_is_a_row_without_a_value() {
+    let read = |name: &str, text: &str, keys: &str, columns: &str| {
+        let yaml = format!("source: {{file: {{path: {name}{keys}}}}}\n{columns}");
+        Project::with(name, text).read(&yaml).unwrap().table()
+    };
+    assert_eq!(read("a.csv", "\na\n1\n\n3\r\n\r\n", "", ""), ["1|3", "-|4", "3|5", "-|6"]);
+    assert_eq!(read("a.csv", "a\n\n2\n", "", "columns: {a: int64}"), ["-|2", "2|3"]);
+    assert_eq!(read("a.csv", "a\nx\n\n", ", null_values: [NA]", "columns: {a: string}"), ["x|2", "|3"]);
+    assert_eq!(read("a.csv", "\n1\n\n", ", header: false", ""), ["-|1", "1|2", "-|3"]);
+    assert_eq!(read("a.csv", "a\n1\n\n", ", escape: '\\'", ""), ["1|2", "-|3"]);
+    assert_eq!(read("a.tsv", "a\n1\n\n2", "", ""), ["1|2", "-|3", "2|4"]);
+    assert_eq!(read("a.txt", "1\n\n2\n", ", format: whitespace", ""), ["1|1", "-|2", "2|3"]);
+    assert_eq!(
+        read("a.txt", "  1\n   \n\n  2\n", ", format: fixed_width, widths: [3]", ""),
+        ["1|1", "-|2", "-|3", "2|4"]
+    );
+    // Among several columns it says nothing of any of them.
+    assert_eq!(read("a.csv", "a,b\n1,2\n\n3,4\n\n", "", ""), ["1|2|2", "3|4|4"]);
+    assert_eq!(read("a.jsonl", "{\"a\": 1}\n\n{\"a\": 2}\n\n", "", ""), ["1|1", "2|3"]);
 }
 
 #[test]
@@ -221,8 +246,12 @@ fn types_are_inferred_from_the_first_rows_of_all_files() {
     );
     // After so many rows they stand.
     let many = format!("a\n{}", "1\n".repeat(10_000));
-    let read = Project::with("a.csv", many).and("b.csv", "a\nx\n").read(yaml).unwrap();
-    assert_eq!((read.types()[0].as_str(), read.refused.height()), ("a int64", 1));
+    let read = Project::with("a.csv", many).and("b.csv", "a\n1.5\n").read(yaml).unwrap();
+    assert_eq!(read.types()[0], "a int64");
+    assert_eq!(
+        read.refusals(),
+        ["1.5|2|-|a: '1.5' is not an int64, the type of the rows before it; declare the column under 'columns'"]
+    );
 }
 
 #[test]

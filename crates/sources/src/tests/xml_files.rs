@@ -53,6 +53,26 @@ fn elements_become_rows() {
 }
 
 #[test]
+fn an_element_without_attributes_is_its_text() {
+    let text = "<r xmlns:xsi='http://www.w3.org/2001/XMLSchema-instance'>
+        <i><price currency='EUR'>1.50</price><at><d>1</d></at></i><i><price>20</price><at><d x='y'>2</d></at></i>
+        <i><price xsi:nil='true'/><at xsi:nil='true'/></i><i><price/></i><i><price xsi:nil='false'>7</price></i></r>";
+    let columns = "columns: {price: {type: float64, from: 'price.#text'}, currency: {type: string, from: 'price.@currency'}, \
+                   d: {type: int64, from: 'at.d.#text'}, whole: {type: string, from: price}}";
+    let read = xml(text, "records: r.i", columns).unwrap();
+    assert_eq!(
+        read.table(),
+        [
+            "1.5|EUR|1|{\"@currency\":\"EUR\",\"#text\":\"1.50\"}|1",
+            "20.0|-|2|20|2",
+            "-|-|-|-|3",
+            "-|-|-|-|4",
+            "7.0|-|-|7|5"
+        ]
+    );
+}
+
+#[test]
 fn the_file_says_its_encoding() {
     let text = "<?xml version=\"1.0\" encoding=\"euc-kr\"?><r><i><a>가</a></i></r>";
     let (bytes, _, _) = encoding_rs::EUC_KR.encode(text);

@@ -65,7 +65,8 @@ fn a_range_begins_at_the_bookmark_less_the_overlap() {
     let after = |bookmark: &str| Reach::After(Value::from(bookmark));
     let (all, bookmark) = asked(MONTHS, &Reach::All).unwrap();
     assert_eq!(all, ["?M=202312", "?M=202401", "?M=202402", "?M=202403"]);
-    assert_eq!(bookmark, Some(Value::from("2024-03")));
+    assert_eq!(bookmark, Some(json!({"of": "M", "period": "2024-03", "for": {}})));
+    assert_eq!(asked(MONTHS, &Reach::After(bookmark.unwrap())).unwrap().0, ["?M=202403"]);
     assert_eq!(asked(MONTHS, &after("2024-02")).unwrap().0, ["?M=202402", "?M=202403"]);
     let overlap = format!("{MONTHS}overlap: 2mo\n");
     assert_eq!(asked(&overlap, &after("2024-03")).unwrap().0, ["?M=202401", "?M=202402", "?M=202403"]);
@@ -76,6 +77,25 @@ fn a_range_begins_at_the_bookmark_less_the_overlap() {
         "the bookmark of the last run is \"17\", which is not a period of 'M'; 'for' or 'incremental' changed since; read \
          everything once more with 'ingest --full'"
     );
+}
+
+#[test]
+fn a_value_that_no_run_asked_for_is_read_from_the_beginning() {
+    let keys = |list: &str| format!("for: {{A: {list}, M: {{months: {{from: 2024-01}}}}, B: [b]}}\nincremental: M\n");
+    let (all, bookmark) = asked(&keys("[x]"), &Reach::All).unwrap();
+    assert_eq!(all.len(), 3);
+    let bookmark = bookmark.unwrap();
+    assert_eq!(bookmark, json!({"of": "M", "period": "2024-03", "for": {"A": ["x"], "B": ["b"]}}));
+    let after = |list: &str, bookmark: &Value| asked(&keys(list), &Reach::After(bookmark.clone())).unwrap();
+    assert_eq!(after("[x]", &bookmark).0, ["?A=x&M=2024-03&B=b"]);
+    let (all, later) = after("[x, y]", &bookmark);
+    assert_eq!(all, ["?A=x&M=2024-03&B=b", "?A=y&M=2024-01&B=b", "?A=y&M=2024-02&B=b", "?A=y&M=2024-03&B=b"]);
+    assert_eq!(after("[x, y]", &later.unwrap()).0, ["?A=x&M=2024-03&B=b", "?A=y&M=2024-03&B=b"]);
+    // Earlier versions did not say for which values they had asked.
+    assert_eq!(after("[x, y]", &json!("2024-03")).0, ["?A=x&M=2024-03&B=b", "?A=y&M=2024-03&B=b"]);
+    let renamed = keys("[x]").replace("M", "N");
+    let error = asked(&renamed, &Reach::After(bookmark)).unwrap_err().to_string();
+    assert!(error.contains("which is not a period of 'N'; 'for' or 'incremental' changed since"), "{error}");
 }
 
 #[test]

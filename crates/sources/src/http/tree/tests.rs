@@ -15,6 +15,7 @@ fn a_path_leads_to_a_value_or_says_where_it_ends() {
     assert_eq!(find("body.empty.item"), Found::Nothing);
     assert_eq!(find("body.item"), Found::Missing("did you mean 'items'?".to_owned()));
     assert_eq!(find("body.n.item"), Found::Missing("'item' would stand in text".to_owned()));
+    assert_eq!(find("body.n.#text"), Found::Node(&Node::Text("x".to_owned())));
     assert_eq!(Path::new("total").text(&root), Some("7"));
     assert_eq!(Path::new("body.empty").text(&root), None);
 }
