@@ -38,6 +38,26 @@ pub fn cut(text: &str, most: usize) -> String {
     }
 }
 
+/// `%2F` as `/`: a part of an address as it was before it was written there. What is no escape stays as it is.
+pub fn decoded(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, others @ ..] = rest {
+        let hex = others.get(..2).filter(|hex| *first == b'%' && hex.iter().all(u8::is_ascii_hexdigit));
+        match hex.and_then(|hex| u8::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &others[2..];
+            }
+            None => {
+                bytes.push(*first);
+                rest = others;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
 /// Texts in columns under their names; empty without rows. A row that is shorter than the names ends with empty cells.
 pub fn aligned<Row: AsRef<[String]>>(names: &[&str], rows: &[Row]) -> String {
     if rows.is_empty() {
@@ -101,6 +121,13 @@ mod tests {
     fn texts_are_cut_between_characters() {
         assert_eq!(cut("가나다라마", 5), "가나다라마");
         assert_eq!(cut("가나다라마바", 5), "가나다라…");
+    }
+
+    #[test]
+    fn only_escapes_are_decoded() {
+        assert_eq!(decoded("a%2Fb%c3%a9"), "a/bé");
+        // A sign is no digit.
+        assert_eq!(decoded("50%+5 100% %"), "50%+5 100% %");
     }
 
     #[test]
