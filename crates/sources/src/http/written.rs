@@ -23,6 +23,8 @@ use super::tree::{Explode, Path};
 #[schemars(with = "Written")]
 pub struct HttpSpec {
     pub(crate) url: String,
+    /// The same as inputs, rows and errors name it.
+    pub(crate) shown: String,
     pub(crate) format: Option<PageFormat>,
     pub(crate) query: Map<Hidden>,
     pub(crate) headers: Map<Hidden>,
@@ -338,6 +340,7 @@ impl TryFrom<Written> for HttpSpec {
             return Err("'incremental' and 'since' exclude each other; keep one".to_owned());
         }
         Ok(HttpSpec {
+            shown: written.url.clone(),
             url: written.url,
             format: written.format,
             query: written.query,
@@ -364,6 +367,7 @@ impl TryFrom<Written> for HttpSpec {
 pub(super) fn settings(spec: &HttpSpec, of: &Target<'_>) -> Settings {
     let HttpSpec {
         url,
+        shown: _,
         query,
         headers,
         items,
