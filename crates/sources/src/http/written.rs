@@ -390,7 +390,8 @@ pub(super) fn settings(spec: &HttpSpec, of: &Target<'_>) -> Settings {
         Some((_, path)) => Some(format!("{DEMO}{path}")),
         None => reqwest::Url::parse(url).ok().map(|url| url.path().to_owned()),
     };
-    let mut settings = Settings::from([("url".to_owned(), path.unwrap_or_else(|| url.clone()).into())]);
+    let path = of.secrets.redact(&path.unwrap_or_else(|| url.clone()));
+    let mut settings = Settings::from([("url".to_owned(), path.into())]);
     if !items.is_empty() {
         settings.insert("items".to_owned(), items.to_string().into());
     }
