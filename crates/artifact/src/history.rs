@@ -31,7 +31,8 @@ pub fn newest(names: impl IntoIterator<Item = String>, table: &str, most: usize)
     let is_table = |name: &String| ending(name, table) == Some("parquet");
     let mut names: Vec<String> = names.into_iter().filter(is_table).collect();
     // They hold their time, so their order is that of time.
-    names.sort_unstable_by(|one, other| other.cmp(one));
+    names.sort_unstable();
+    names.reverse();
     names.truncate(most);
     names
 }
