@@ -159,6 +159,22 @@ fn its_fallback_is_read_and_people_are_notified() {
 }
 
 #[test]
+fn why_a_fallback_was_read_is_kept_without_secrets() {
+    let project = Project::new().with_variable("FEED_TOKEN", "s3cret/\"feed");
+    let down = DOWN.replace("/sales'", "/${FEED_TOKEN}/sales'");
+    project
+        .write("resources/sales/ingest.yaml", format!("{down}    fallback: {{file: {{path: backup.csv}}}}\n"))
+        .write("backup.csv", "id\n1\n2\n");
+    let outcome = project.run("ingest", ["sales"]);
+    outcome.exits(0).never_says("s3cret");
+    let why = project.evidence(&outcome.path())["notes"]["fallback"].to_string();
+    assert!(why.contains("http://127.0.0.1:1/***/sales"), "{why}");
+    project.run("ingest", ["sales", "--force", "--log-format", "json"]).exits(0).never_says("s3cret");
+    let evidence = project.evidence(&outcome.path()).to_string();
+    assert!(!evidence.contains("s3cret") && !project.read("data/runs/sales.jsonl").contains("s3cret"), "{evidence}");
+}
+
+#[test]
 fn a_gap_between_announced_and_landed_is_refused() {
     let project = year().with_variable("HOUSING_TO", "2024-02");
     let spec = project.read("resources/housing/ingest.yaml");

@@ -64,14 +64,7 @@ fn check_slack(spec: &SlackSpec, secrets: &mut Secrets) -> Result<Option<Slack>>
     if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
         return Err(wrong());
     }
-    secrets.add(text);
-    secrets.add(url.as_str());
-    // The parts that make it a secret; one that is short is not a secret but a word.
-    for part in [url.path().trim_matches('/'), url.query().unwrap_or_default()] {
-        if part.len() >= 8 {
-            secrets.add(part);
-        }
-    }
+    secrets.add_webhook(text, &url);
     Ok(Some(Slack::new(url)))
 }
 

@@ -239,7 +239,8 @@ fn read(job: &Job<Ingest>, name: &str, table: &TableSpec, reach: &Reach) -> Resu
         // What to do about it has been done, and the warning names the table.
         let cause = error.message();
         let cause = cause.strip_prefix(&format!("table '{name_of_second}': ")).unwrap_or(cause);
-        let why = format!("read from its fallback, because the source is unavailable: {cause}");
+        // It is kept in the footer, where no log line is redacted.
+        let why = tool::redact(&format!("read from its fallback, because the source is unavailable: {cause}"));
         tool::warn(format!("ingest {pipeline}: table '{name_of_second}': {why}"));
         let opened = second.open(&name_of_second, &root, &cloud, &folder, &reach_of_second);
         let opened = opened.context("its source and its fallback are both unavailable")?;
@@ -307,7 +308,8 @@ fn tables(job: &Job<Ingest>) -> Result<Vec<(String, TableSpec)>> {
         return Err(Error::cannot_run(format!("pipeline '{}': ingest.yaml names no table", job.pipeline)));
     }
     if paths.is_empty() {
-        return Ok(tables.iter().map(|(name, table)| (name.to_owned(), table.clone())).collect());
+        let secrets = job.env.redactor();
+        return Ok(tables.iter().map(|(name, table)| (name.to_owned(), table.without_secrets(&secrets))).collect());
     }
     for (path, given) in paths.iter().zip(&job.named) {
         let is_pattern = path.contains(['*', '?', '[']);

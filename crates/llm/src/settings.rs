@@ -189,13 +189,16 @@ impl Settings {
                 extra: model.extra.clone(),
             });
         }
+        let mut redactor = env.redactor();
+        let keys = providers.iter().map(|provider: &Provider| provider.key.expose());
+        keys.filter(|key| key.len() >= 4).for_each(|key| redactor.add(key));
         Ok(Settings {
             default_provider,
             models,
             limits: check_limits(&spec.limits).at("limits")?,
             daily: spec.daily,
             log_bodies: spec.log_bodies,
-            redactor: Hidden(env.redactor()),
+            redactor: Hidden(redactor),
             providers,
         })
     }
@@ -220,9 +223,7 @@ impl Settings {
 
     /// Blots out every secret of the environment and every key of a provider.
     pub fn redact(&self, text: &str) -> String {
-        let text = self.redactor.0.redact(text);
-        let keys = self.providers.iter().map(|provider| provider.key.expose()).filter(|key| key.len() >= 4);
-        keys.fold(text, |text, key| text.replace(key, "***"))
+        self.redactor.0.redact(text)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The URL of a database: where it is, how its connection is guarded, and how it may be shown.
 
-use net::{Guard, decoded};
+use net::Guard;
+use spec::text::decoded;
 use spec::{Error, Result, Root};
 
 /// Where a database is, and how to connect.

@@ -9,5 +9,5 @@ mod runtime;
 
 pub use backoff::{Backoff, retry_after};
 pub use client::{CONNECT, USER_AGENT, client, secure};
-pub use guard::{Guard, WrittenGuard, decoded, without_guard};
+pub use guard::{Guard, WrittenGuard, without_guard};
 pub use runtime::{block_on, runtime};

@@ -158,9 +158,9 @@ pub fn promoted_at(entries: &[Entry], version: Version) -> Option<&str> {
 
 /// The artifacts of a snapshot. Only those of `table` must be there: nothing is answered from the others.
 fn open(root: &Root, snapshot: &Snapshot, table: &str) -> Result<Vec<Artifact>> {
-    let prefix = format!("{table}_");
-    let is_needed =
-        |path: &std::path::Path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&prefix));
+    let is_needed = |path: &std::path::Path| {
+        path.file_name().is_some_and(|name| artifact::history::ending(&name.to_string_lossy(), table).is_some())
+    };
     let opened = snapshot.paths.iter().filter_map(|path| match artifact::open(root, path) {
         Err(_) if !is_needed(path) => None,
         opened => Some(opened),

@@ -217,7 +217,9 @@ impl Kind for Csv {
         };
         let writer = writer(out, options, null).batched(&shown).during(place)?;
         let marker = Marker::new(&options.null);
-        Ok(Box::new(CsvSink { writer, plain, numerals, marker, shown, place, rows: 0 }))
+        let is_alone = schema.len() == 1 && options.null.is_empty() && schema.iter().all(|(_, of)| is_text(of));
+        let alone = is_alone.then(Alone::default);
+        Ok(Box::new(CsvSink { writer, plain, numerals, marker, alone, shown, place, rows: 0 }))
     }
 }
 
@@ -226,6 +228,7 @@ struct CsvSink<'a> {
     plain: Plain,
     numerals: Numerals,
     marker: Option<Marker>,
+    alone: Option<Alone>,
     /// The columns as the file has them.
     shown: Schema,
     place: &'a str,
@@ -236,6 +239,9 @@ impl Sink for CsvSink<'_> {
     fn write(&mut self, batch: DataFrame) -> Result<()> {
         if let Some(marker) = &self.marker {
             marker.check(&batch, self.rows, self.place)?;
+        }
+        if let Some(alone) = &mut self.alone {
+            alone.check(&batch, self.rows, self.place)?;
         }
         self.rows += batch.height() as u64;
         let batch = self.plain.apply(batch).during(self.place)?;
@@ -337,12 +343,7 @@ impl Marker {
         for column in rows.columns() {
             let Some(row) = self.first_in(column).during(place)? else { continue };
             let Marker(null) = self;
-            return Err(Error::refused(format!(
-                "{place}: row {}, column '{}': the value is written '{null}', which is also the text for a null",
-                before + row as u64 + 1,
-                column.name()
-            ))
-            .hint("choose another 'null' under 'csv'"));
+            return Err(like_a_null(place, before + row as u64 + 1, column.name(), null));
         }
         Ok(())
     }
@@ -368,6 +369,38 @@ impl Marker {
         }
         let texts = column.cast(&DataType::String)?;
         Ok(texts.str()?.iter().position(|text| text == Some(null.as_str())))
+    }
+}
+
+fn like_a_null(place: &str, row: u64, column: &str, null: &str) -> Error {
+    Error::refused(format!(
+        "{place}: row {row}, column '{column}': the value is written '{null}', which is also the text for a null"
+    ))
+    .hint("choose another 'null' under 'csv'")
+}
+
+/// The rows of a table of one column of texts, where a null is written like an empty text: one of the two may come.
+#[derive(Default)]
+struct Alone {
+    has_null: bool,
+    /// The first row with an empty text.
+    empty: Option<u64>,
+}
+
+impl Alone {
+    fn check(&mut self, rows: &DataFrame, before: u64, place: &str) -> Result<()> {
+        for column in rows.columns() {
+            self.has_null |= column.null_count() > 0;
+            if self.empty.is_none() {
+                let texts = column.as_materialized_series().cast(&DataType::String).during(place)?;
+                let row = texts.str().during(place)?.iter().position(|text| text == Some(""));
+                self.empty = row.map(|row| before + row as u64 + 1);
+            }
+            if let Some(row) = self.empty.filter(|_| self.has_null) {
+                return Err(like_a_null(place, row, column.name(), "\"\""));
+            }
+        }
+        Ok(())
     }
 }
 

@@ -62,7 +62,7 @@ impl Kind for Excel {
     fn begin<'a>(&self, target: Target<'a>) -> Result<Box<dyn Sink + 'a>> {
         let Target { spec, schema, out, place } = target;
         let mut book = Book::new(place)?;
-        book.add(&spec.stem().chars().take(MAX_NAME).collect::<String>(), schema, &spec.excel.described)?;
+        book.add(&name_of(spec.stem()), schema, &spec.excel.described)?;
         Ok(Box::new(ExcelSink { book, out }))
     }
 }
@@ -87,7 +87,8 @@ pub struct SheetSpec {
     /// The stage whose output the table is in. Default: the stage that `export` reads.
     #[serde(default)]
     pub from: Option<Upstream>,
-    /// What the sheet is called: at most 31 characters, without `[ ] : * ? / \` and without `'` at its ends. Default: the table.
+    /// What the sheet is called: at most 31 characters, without `[ ] : * ? / \` and without `'` at its ends, and not `History`. Default: the
+    /// table.
     #[serde(default)]
     pub name: Option<String>,
     /// The columns, as under `columns` of a delivery.
@@ -101,9 +102,19 @@ pub struct SheetSpec {
 impl SheetSpec {
     /// What the sheet is called.
     pub fn called(&self) -> String {
-        let name = self.name.as_deref().unwrap_or(self.table.as_str());
-        if self.name.is_some() { name.to_owned() } else { name.chars().take(MAX_NAME).collect() }
+        self.name.clone().unwrap_or_else(|| name_of(self.table.as_str()))
     }
+}
+
+/// Excel keeps the name for its own record of changes, and takes a file with such a sheet for damaged.
+fn is_reserved(name: &str) -> bool {
+    name.eq_ignore_ascii_case("history")
+}
+
+/// What a sheet is called after a table.
+fn name_of(table: &str) -> String {
+    let name: String = table.chars().take(MAX_NAME).collect();
+    if is_reserved(&name) { format!("{name}_") } else { name }
 }
 
 impl ExcelOptions {
@@ -118,10 +129,11 @@ impl ExcelOptions {
                 || name.contains(['[', ']', ':', '*', '?', '/', '\\'])
                 || name.starts_with('\'')
                 || name.ends_with('\'')
+                || is_reserved(&name)
             {
                 return wrong(
                     format!("'{}' cannot be the name of a sheet", name.escape_debug()),
-                    "write 1 to 31 characters under 'name', without [ ] : * ? / \\ and without ' at its ends",
+                    "write 1 to 31 characters under 'name', without [ ] : * ? / \\ and without ' at its ends; Excel keeps 'History' to itself",
                 );
             }
             // Excel takes upper and lower case for the same.
@@ -346,9 +358,10 @@ impl Cells {
                 true => sheet.write_number(to, at, value as f64).map(drop),
                 false => sheet.write_string(to, at, value.to_string()).map(drop),
             }),
-            Cells::Numbers(values) => put(values.get(row), |value| match value.is_finite() {
+            // Of numbers that are not normal, Excel knows 0.
+            Cells::Numbers(values) => put(values.get(row), |value| match value.is_normal() || value == 0.0 {
                 true => sheet.write_number(to, at, value).map(drop),
-                false => sheet.write_string(to, at, value.to_string()).map(drop),
+                false => sheet.write_string(to, at, format!("{value:e}")).map(drop),
             }),
             Cells::Decimals(texts) => put(texts.get(row), |text| {
                 // Zeros at the end say nothing.

@@ -19,7 +19,7 @@ use std::time::Duration;
 use artifact::{Fingerprint, Input};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use spec::{Error, Map, Result, Root};
+use spec::{Error, Map, Redactor, Result, Root};
 use store::Cloud;
 
 use crate::file_spec::{Character, Encoding, FileSpec, Format};
@@ -323,19 +323,17 @@ impl CommandSpec {
     }
 
     fn program(&self, root: &Root) -> Program {
+        let environment = self.environment.iter().map(|(_, value)| value.expose().to_owned());
+        let texts = environment.chain(self.config.iter().flat_map(Config::texts));
+        let mut hidden = Redactor::default();
+        texts.filter(|text| text.chars().count() >= 4).for_each(|text| hidden.add(&text));
         Program {
             run: self.run.iter().map(|word| word.expose().to_owned()).collect(),
             environment: self.environment.iter().map(|(name, of)| (name.to_owned(), of.expose().to_owned())).collect(),
             folder: root.path().to_owned(),
             timeout: self.timeout,
             config: self.config.as_ref().map(|config| serde_json::Value::Object(config.0.clone())),
-            hidden: self
-                .environment
-                .iter()
-                .map(|(_, value)| value.expose().to_owned())
-                .chain(self.config.iter().flat_map(Config::texts))
-                .filter(|text| text.chars().count() >= 4)
-                .collect(),
+            hidden,
             shown: self.shown(),
         }
     }

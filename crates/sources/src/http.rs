@@ -33,7 +33,7 @@ mod xml_page;
 use artifact::{Fingerprint, Input};
 use chrono::{NaiveDate, Utc};
 use reqwest::Url;
-use spec::{Error, Map, Result, Root};
+use spec::{Error, Map, Redactor, Result, Root};
 use store::Cloud;
 
 use crate::column_spec::ColumnSpec;
@@ -60,7 +60,7 @@ pub use written::{HttpSpec, PageFormat};
 impl Source for HttpSpec {
     /// A service may answer differently each time, so it never equals an earlier one. Makes no request.
     fn locate(&self, _: &Root, _: &Cloud) -> Result<Located> {
-        Ok(Input { path: self.url.clone(), fingerprint: Fingerprint::Given(once("requests")), rows: None }.into())
+        Ok(Input { path: self.shown.clone(), fingerprint: Fingerprint::Given(once("requests")), rows: None }.into())
     }
 
     fn settings(&self, of: &Target<'_>) -> Settings {
@@ -82,6 +82,14 @@ impl Source for HttpSpec {
 }
 
 impl HttpSpec {
+    /// Hides secrets in the path of the address, such as `/bot${TOKEN}/updates`: inputs, rows and errors name it.
+    pub(crate) fn hide(&mut self, secrets: &Redactor) {
+        let host = self.url.find("://").map_or(0, |at| at + 3);
+        if let Some(path) = self.url[host..].find('/').map(|at| host + at) {
+            self.shown = format!("{}{}", &self.url[..path], secrets.redact(&self.url[path..]));
+        }
+    }
+
     fn is_demo(&self) -> bool {
         self.url.starts_with(written::DEMO)
     }
@@ -156,7 +164,7 @@ impl HttpSpec {
             (None, None) => {
                 return Err(Error::refused(format!(
                     "{}: the service returned no items, so columns cannot be inferred",
-                    self.url
+                    self.shown
                 ))
                 .hint("check 'for' and 'items', or declare 'columns'"));
             }
@@ -166,7 +174,7 @@ impl HttpSpec {
             flight,
             layout,
             rows_in: ending.rows_in.clone(),
-            url: self.url.clone(),
+            url: self.shown.clone(),
             bookmark: goal,
             explode: self.explode.clone(),
             lines: 0,

@@ -2,7 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use spec::{Error, Map, Result};
+use spec::{Error, Map, Redactor, Result};
 
 use crate::SourceSpec;
 use crate::column_spec::ColumnSpec;
@@ -68,6 +68,17 @@ impl TableSpec {
             false => Err(Error::cannot_run("the source is not incremental, so it can only be read as a whole")
                 .hint("add 'incremental:' to a source that offers it, or read all of it")),
         }
+    }
+
+    /// The same table, whose inputs, rows and errors name its sources without these secrets.
+    pub fn without_secrets(&self, secrets: &Redactor) -> TableSpec {
+        let mut table = self.clone();
+        for source in [Some(&mut table.source), table.fallback.as_mut()].into_iter().flatten() {
+            if let SourceSpec::Http(http) = source {
+                http.hide(secrets);
+            }
+        }
+        table
     }
 
     /// The same table read from other files; a generated one stays as it is.

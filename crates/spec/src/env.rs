@@ -4,12 +4,19 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::{Error, Result};
+use crate::{Error, Redactor, Result, secret};
 
 /// Variables by name.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Environment {
     variables: BTreeMap<String, String>,
+}
+
+/// Without the values, of which some are secret.
+impl std::fmt::Debug for Environment {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.variables.keys()).finish()
+    }
 }
 
 impl Environment {
@@ -48,13 +55,11 @@ impl Environment {
         variables.map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
-    /// Replaces the secrets among all variables.
+    /// Blots out the secrets among all variables: see [`crate::secret`] for what counts as one.
     pub fn redactor(&self) -> Redactor {
-        let secrets = self.variables.iter().filter(|(name, value)| value.len() >= 4 && is_secret(name, value));
-        let mut values: Vec<String> = secrets.map(|(_, value)| value.clone()).collect();
-        values.sort_by_key(|value| std::cmp::Reverse(value.len()));
-        values.dedup();
-        Redactor { values }
+        let mut redactor = Redactor::default();
+        self.variables.iter().for_each(|(name, value)| secret::add(&mut redactor, name, value));
+        redactor
     }
 }
 
@@ -113,41 +118,10 @@ impl<'e> Variables<'e> {
     /// What was read so far, secrets by name only: part of a spec's hash.
     pub(crate) fn used(&self) -> Vec<(String, Option<String>)> {
         let used = self.used.borrow();
-        used.iter().map(|(name, value)| (name.clone(), (!is_secret(name, value)).then(|| value.clone()))).collect()
+        used.iter()
+            .map(|(name, value)| (name.clone(), (!secret::is_secret(name, value)).then(|| value.clone())))
+            .collect()
     }
-}
-
-/// Replaces secret values in text that people or machines will read.
-#[derive(Clone, Default)]
-pub struct Redactor {
-    values: Vec<String>,
-}
-
-impl std::fmt::Debug for Redactor {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Redactor({} secrets)", self.values.len())
-    }
-}
-
-impl Redactor {
-    pub fn redact(&self, text: &str) -> String {
-        self.values.iter().fold(text.to_owned(), |text, value| text.replace(value, "***"))
-    }
-}
-
-/// Whether a name is that of a secret, in any case: `API_KEY`, `serviceKey`.
-pub fn sounds_secret(name: &str) -> bool {
-    let name = name.to_ascii_uppercase();
-    let words = ["KEY", "TOKEN", "SECRET", "PASSWORD", "PASSWD", "CREDENTIAL", "WEBHOOK"];
-    words.iter().any(|word| name.contains(word))
-}
-
-/// A variable is secret by its name, or because its value is an address with a password in it.
-fn is_secret(name: &str, value: &str) -> bool {
-    let has_login = value.split_once("://").is_some_and(|(_, rest)| {
-        rest.split('/').next().and_then(|host| host.rsplit_once('@')).is_some_and(|(login, _)| login.contains(':'))
-    });
-    sounds_secret(name) || has_login
 }
 
 fn read_dotenv(text: &str, file: &Path, into: &mut BTreeMap<String, String>) -> Result<()> {
@@ -230,6 +204,18 @@ mod tests {
         let variables = Variables::of(&env);
         variables.expand("${API_KEY} ${SHOP}").unwrap();
         assert_eq!(variables.used(), [("API_KEY".to_owned(), None), ("SHOP".to_owned(), Some("acme".to_owned()))]);
+        assert_eq!(format!("{env:?}"), r#"{"API_KEY", "DB", "EMPTY", "SHOP"}"#);
+    }
+
+    /// A column or a limit is no secret, whatever it is a key or a token of: another value is a reason to run.
+    #[test]
+    fn what_decides_the_result_is_hashed() {
+        for (name, value) in [("KEY_COLUMN", "id"), ("MAX_TOKENS", "500"), ("TOKEN_LIMIT", "9")] {
+            let env = Environment::new([(name.to_owned(), value.to_owned())].into());
+            let variables = Variables::of(&env);
+            variables.expand(&format!("${{{name}}}")).unwrap();
+            assert_eq!(variables.used(), [(name.to_owned(), Some(value.to_owned()))]);
+        }
     }
 
     #[test]

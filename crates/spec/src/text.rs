@@ -38,10 +38,24 @@ pub fn cut(text: &str, most: usize) -> String {
     }
 }
 
-/// Texts as one, joined by `/`, so that others never give the same: a `/` within one of them becomes `\/`, and a `\` is doubled.
-pub fn joined<'a>(texts: impl Iterator<Item = &'a str>) -> String {
-    let escaped = texts.map(|text| text.replace('\\', "\\\\").replace('/', "\\/"));
-    escaped.collect::<Vec<_>>().join("/")
+/// `%2F` as `/`: a part of an address as it was before it was written there. What is no escape stays as it is.
+pub fn decoded(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, others @ ..] = rest {
+        let hex = others.get(..2).filter(|hex| *first == b'%' && hex.iter().all(u8::is_ascii_hexdigit));
+        match hex.and_then(|hex| u8::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &others[2..];
+            }
+            None => {
+                bytes.push(*first);
+                rest = others;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// Texts in columns under their names; empty without rows. A row that is shorter than the names ends with empty cells.
@@ -117,9 +131,10 @@ mod tests {
     }
 
     #[test]
-    fn foreign_text_is_readable_on_one_line() {
-        assert_eq!(one_line(" a\n\tb  c\r\n"), "a b c");
-        assert_eq!(readable(b"a\xFF\xC3\xA9\xE2\x82"), "a\\xFF\u{e9}\\xE2\\x82");
+    fn only_escapes_are_decoded() {
+        assert_eq!(decoded("a%2Fb%c3%a9"), "a/bé");
+        // A sign is no digit.
+        assert_eq!(decoded("50%+5 100% %"), "50%+5 100% %");
     }
 
     #[test]

@@ -101,9 +101,13 @@ impl FromStr for Url {
                 .hint("write it as s3://bucket/key, gs://bucket/key, az://container/key or file:///folder"));
         };
         let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));
-        if bucket.contains('@')
-            || key.rsplit_once('?').is_some_and(|(_, query)| query.contains('=') && !query.contains('/'))
-        {
+        let is_query = |query: &str| {
+            let mut names = query.split('&').filter_map(|pair| Some(pair.split_once('=')?.0));
+            // In a pattern, folders may follow; but a key in Base64 has slashes of its own.
+            let is_plain = query.contains('=') && !query.contains('/');
+            is_plain || names.any(|name| !name.contains('/') && crate::carries_secret(name))
+        };
+        if bucket.contains('@') || key.split_once('?').is_some_and(|(_, query)| is_query(query)) {
             return Err(Error::cannot_run(format!("an address of {scheme}:// holds a login or a query"))
                 .hint("put credentials into the environment or .env; see docs/object-stores.md"));
         }
@@ -207,8 +211,18 @@ mod tests {
     }
 
     #[test]
+    fn a_pattern_is_no_query() {
+        assert_eq!(url("s3://b/a?/year=2024/token=5/*.csv").key(), "a?/year=2024/token=5/*.csv");
+    }
+
+    #[test]
     fn a_secret_in_an_address_is_not_repeated() {
-        for text in ["s3://AKIA123:hunter2@bucket/k", "az://c/k?sv=1&sig=hunter2"] {
+        for text in [
+            "s3://AKIA123:hunter2@bucket/k",
+            "az://c/k?sv=1&sig=hunter2",
+            "az://c/k?sv=1&sig=a/hunter2=",
+            "s3://b/k?X-Amz-Signature=hunter2&x=a/b?c",
+        ] {
             let error = failure(text);
             assert!(!error.contains("hunter2") && error.contains("environment or .env"), "{error}");
         }

@@ -141,14 +141,10 @@ impl Mirror {
     /// for anyone who looks back over runs, which other machines made. Without a store nothing is done.
     pub fn bring_newest(&self, folder: &Path, table: &str, most: usize) -> Result<()> {
         let Some(store) = &self.store else { return Ok(()) };
-        let prefix = format!("{table}_");
         let objects = self.cloud.list(&place(store, folder)?, Depth::Folder)?;
-        let names = objects.iter().filter_map(|object| object.url().to_string().rsplit('/').next().map(str::to_owned));
-        // Their names hold their time, so the last ones are the newest.
-        let mut names: Vec<String> =
-            names.filter(|name| name.starts_with(&prefix) && name.ends_with(".parquet")).collect();
-        names.sort();
-        names.iter().rev().take(most).try_for_each(|name| self.bring(&folder.join(name)).map(drop))
+        let names = objects.iter().map(|object| object.url().name().to_owned());
+        let names = artifact::history::newest(names, table, most);
+        names.iter().try_for_each(|name| self.bring(&folder.join(name)).map(drop))
     }
 
     /// The object at `url` as an input: fetched unless this state of it is here already.
@@ -197,11 +193,12 @@ impl Mirror {
         Ok(())
     }
 
-    /// Sends a file for others, who have no hash of it: it comes back before it counts as delivered. What was there
-    /// already has been compared.
+    /// Sends a file for others, who have no hash of it: it comes back before it counts as delivered. What was there already is compared
+    /// as a whole, too: it has no evidence at its end by which two files are told apart.
     fn put_compared(&self, url: &Url, file: &Path) -> Result<()> {
-        if self.cloud.put(url, file)? == Put::Sent {
-            same_content(url, self.cloud.find(url)?.open(), &hash_file(file)?)?;
+        let put = self.cloud.put(url, file)?;
+        same_content(url, self.cloud.find(url)?.open(), &hash_file(file)?)?;
+        if put == Put::Sent {
             let bytes = file.metadata().map(|meta| meta.len()).unwrap_or_default();
             tracing::info!(%url, bytes, "sent {url}");
         }
@@ -421,6 +418,21 @@ mod tests {
                 "s3://bucket/out/orders.csv: its content is not what was sent; remove the object, and run again with --force"
             );
         }
+    }
+
+    /// An upload looks at the ends of files only.
+    #[test]
+    fn a_file_that_is_there_is_compared_from_its_beginning() {
+        let folder = tempfile::tempdir().unwrap();
+        let mirror = Mirror::new(&Root::at(folder.path()), &Environment::default()).unwrap();
+        let to: Url = format!("file://{}/out/", folder.path().display()).parse().unwrap();
+        let rows = |first: &str| format!("{first}\n{}", "x,1\n".repeat(40_000));
+        std::fs::write(folder.path().join("a.csv"), rows("id,a")).unwrap();
+        let deliver = || mirror.deliver(&to, &["a.csv".into()]).map_err(|error| error.to_string());
+        assert_eq!((deliver(), deliver()), (Ok(()), Ok(())));
+        std::fs::write(folder.path().join("a.csv"), rows("id,b")).unwrap();
+        let error = deliver().unwrap_err();
+        assert!(error.contains("/out/a.csv: its content is not what was sent; remove the object"), "{error}");
     }
 
     #[test]

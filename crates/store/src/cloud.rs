@@ -123,7 +123,8 @@ impl Cloud {
     /// Replaces the small object `url`, provided that it still is what was `read`: `None` if there was none. A store
     /// that cannot make this certain replaces it in any case.
     ///
-    /// If another writer was faster, the error is worth another try.
+    /// If another writer was faster, the error is worth another try. One that wrote the same has done what was asked for: it may have
+    /// been we ourselves, by a try whose answer was lost.
     pub fn replace(&self, url: &Url, content: Vec<u8>, read: Option<&Version>) -> Result<Version> {
         let (store, key) = self.reach(url)?;
         let bytes = content.len() as u64;
@@ -134,17 +135,18 @@ impl Cloud {
         let put = async {
             match store.put_opts(&key, content.clone().into(), mode.into()).await {
                 Err(StoreError::NotImplemented { .. } | StoreError::NotSupported { .. }) => {
-                    store.put(&key, content.into()).await
+                    store.put(&key, content.clone().into()).await
                 }
                 result => result,
             }
         };
         match wait_for(logged("replace", url, bytes, put))? {
             Ok(put) => Ok(Version(UpdateVersion { e_tag: put.e_tag, version: put.version })),
-            Err(StoreError::AlreadyExists { .. } | StoreError::Precondition { .. }) => {
-                Err(Error::try_again(format!("{url}: another machine replaced it meanwhile"))
-                    .hint("run again: the next run sees its present content"))
-            }
+            Err(StoreError::AlreadyExists { .. } | StoreError::Precondition { .. }) => match self.read(url)? {
+                Some((there, version)) if there == content => Ok(version),
+                _ => Err(Error::try_again(format!("{url}: another machine replaced it meanwhile"))
+                    .hint("run again: the next run sees its present content")),
+            },
             Err(error) => Err(failed(url, &error)),
         }
     }

@@ -131,7 +131,10 @@ fn check(url: &Url, variables: &Variables) -> Result<()> {
     let endpoint = get("AWS_ENDPOINT_URL_S3").or(get("AWS_ENDPOINT_URL")).or(get("AWS_ENDPOINT")).unwrap_or_default();
     let allowed = get("AWS_ALLOW_HTTP").is_some_and(|value| ["1", "true", "on", "yes", "y"].contains(&value));
     if url.scheme() == Scheme::S3 && endpoint.starts_with("http://") && !allowed {
-        return Err(Error::cannot_run(format!("{url}: the endpoint {endpoint} is not encrypted"))
+        // An address may hold a login, and keys in its query.
+        let place = endpoint.trim_start_matches("http://").split(['/', '?']).next().unwrap_or_default();
+        let host = place.rsplit_once('@').map_or(place, |(_, host)| host);
+        return Err(Error::cannot_run(format!("{url}: the endpoint http://{host} is not encrypted"))
             .hint("use https, or set AWS_ALLOW_HTTP=true for a store on this machine or a trusted network"));
     }
     Ok(())

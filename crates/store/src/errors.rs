@@ -13,12 +13,13 @@ pub(crate) fn failed(url: &Url, error: &object_store::Error) -> Error {
     if names_no_bucket(&text) {
         return no_bucket(url);
     }
+    if let Some(known) = of_code(url, &text) {
+        return known;
+    }
     match error {
         E::NotFound { .. } => no_object(url),
         E::PermissionDenied { .. } | E::Unauthenticated { .. } => denied(url, &text),
-        E::Precondition { .. } | E::NotModified { .. } => {
-            Error::try_again(format!("{url}: it was replaced meanwhile")).hint("run again")
-        }
+        E::Precondition { .. } | E::NotModified { .. } => replaced(url),
         _ => match (reached(error), status(&text)) {
             (Some(cause), _) => Error::try_again(format!("{url}: cannot be reached: {cause}"))
                 .hint(format!("check the network and {}, and run again", endpoint(url.scheme()))),
@@ -34,6 +35,28 @@ pub(crate) fn failed(url: &Url, error: &object_store::Error) -> Error {
             (None, None) => Error::cannot_run(format!("{url}: {}", innermost(error))),
         },
     }
+}
+
+/// What S3 refuses for a reason that neither the keys nor the address have.
+fn of_code(url: &Url, text: &str) -> Option<Error> {
+    let code = code(text).filter(|_| url.scheme() == Scheme::S3)?;
+    let (what, hint) = match code {
+        "RequestTimeTooSkewed" => ("the clock of this machine differs from that of the store", "set the clock"),
+        "ExpiredToken" | "TokenRefreshRequired" => {
+            ("the credentials have expired", "renew AWS_SESSION_TOKEN and the keys that belong to it")
+        }
+        "AuthorizationHeaderMalformed" if text.contains("region") => {
+            ("the bucket is in another region", "set AWS_REGION to the region of the bucket")
+        }
+        "PermanentRedirect" => ("the bucket is in another region", "set AWS_REGION to the region of the bucket"),
+        _ => return None,
+    };
+    Some(Error::cannot_run(format!("{url}: {what} ({code})")).hint(hint))
+}
+
+/// An object that is not what it was when it was looked at.
+pub(crate) fn replaced(url: &Url) -> Error {
+    Error::try_again(format!("{url}: it was replaced meanwhile")).hint("run again")
 }
 
 pub(crate) fn no_object(url: &Url) -> Error {

@@ -12,7 +12,7 @@ use futures::{Stream, StreamExt, TryStreamExt, stream};
 use object_store::{GetOptions, ObjectMeta, ObjectStore};
 use spec::{Error, Result, Url};
 
-use crate::errors::failed;
+use crate::errors::{failed, replaced};
 use crate::log::logged;
 use crate::{AT_ONCE, PART, wait_for};
 
@@ -44,6 +44,17 @@ impl Object {
             Some(tag) => tag.trim_matches('"').to_owned(),
             None => self.meta.last_modified.to_rfc3339(),
         }
+    }
+
+    /// Whether an answer is about this state of the object: not every store looks at the condition.
+    fn is_same(&self, other: &ObjectMeta) -> bool {
+        // A mark for equal content, and quotes, are written by some answers and left out by others.
+        let tag = |meta: &ObjectMeta| {
+            let tag = meta.e_tag.as_deref()?;
+            Some(tag.strip_prefix("W/").unwrap_or(tag).trim_matches('"').to_owned())
+        };
+        let tags = tag(&self.meta).zip(tag(other));
+        self.meta.size == other.size && tags.is_none_or(|(one, other)| one == other)
     }
 
     /// Writes the content to `file`, which is at `path`.
@@ -91,8 +102,15 @@ impl Object {
         let length = range.end - range.start;
         let options =
             GetOptions { range: Some(range.into()), if_match: self.meta.e_tag.clone(), ..GetOptions::default() };
-        let got = async { self.store.get_opts(&self.meta.location, options).await?.bytes().await };
-        let part = logged("get", &self.url, length, got).await.map_err(|error| failed(&self.url, &error))?;
+        let got = async {
+            let got = self.store.get_opts(&self.meta.location, options).await?;
+            let is_same = self.is_same(&got.meta);
+            Ok((is_same, got.bytes().await?))
+        };
+        let (is_same, part) = logged("get", &self.url, length, got).await.map_err(|error| failed(&self.url, &error))?;
+        if !is_same {
+            return Err(replaced(&self.url));
+        }
         match part.len() as u64 == length {
             true => Ok(part.into()),
             false => Err(Error::try_again(format!("{}: the answer was cut short", self.url)).hint("run again")),

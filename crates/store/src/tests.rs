@@ -4,12 +4,13 @@ use std::io::Read;
 use std::net::TcpListener;
 use std::path::PathBuf;
 
+use object_store::ObjectMeta;
 use spec::{Class, Environment, Error, Url};
 use tempfile::TempDir;
 use testkit::S3;
 use testkit::http_server::{HttpAnswer, HttpServer};
 
-use crate::{Cloud, Depth, PART, Put};
+use crate::{Cloud, Depth, Object, PART, Put};
 
 fn environment<N: Into<String>>(variables: impl IntoIterator<Item = (N, String)>) -> Environment {
     Environment::new(variables.into_iter().map(|(name, value)| (name.into(), value)).collect())
@@ -164,6 +165,59 @@ fn an_object_that_is_replaced_while_it_is_read_is_an_error() {
     assert_eq!(error.to_string(), "s3://bucket/some/prefix/x: it was replaced meanwhile; run again");
 }
 
+/// A connection with a bucket that `server` pretends to have.
+fn pretended(server: &HttpServer) -> Cloud {
+    Cloud::new(&environment([
+        ("AWS_ENDPOINT_URL", server.url("")),
+        ("AWS_ALLOW_HTTP", "true".to_owned()),
+        ("AWS_SKIP_SIGNATURE", "true".to_owned()),
+    ]))
+}
+
+/// A store that does not look at `If-Match`: parts of two states of an object would be put together.
+#[test]
+fn an_answer_about_another_state_of_an_object_is_not_taken() {
+    let read = |tag: &'static str, size: u64| {
+        let server = HttpServer::start(move |_, _| {
+            let part = HttpAnswer::status(206, "two").with_header("content-range", format!("bytes 0-2/{size}"));
+            part.with_header("etag", tag).with_header("last-modified", "Fri, 27 Nov 2026 08:00:00 GMT")
+        });
+        let url: Url = "s3://bucket/x".parse().unwrap();
+        let variables = [("AWS_ENDPOINT_URL", server.url("")), ("AWS_ALLOW_HTTP", "true".to_owned())];
+        let open = ("AWS_SKIP_SIGNATURE", "true".to_owned());
+        let variables = variables.into_iter().chain([open]).map(|(name, value)| (name.to_owned(), value)).collect();
+        let meta = ObjectMeta {
+            location: "x".into(),
+            last_modified: std::time::UNIX_EPOCH.into(),
+            size: 3,
+            e_tag: Some("\"one\"".to_owned()),
+            version: None,
+        };
+        let object = Object { store: crate::connect::connect(&url, &variables).unwrap(), url, meta };
+        let mut content = Vec::new();
+        object.open().read_to_end(&mut content).map(|_| content).map_err(|error| error.to_string())
+    };
+    for same in ["\"one\"", "W/\"one\"", "one"] {
+        assert_eq!(read(same, 3).as_deref(), Ok(&b"two"[..]), "{same}");
+    }
+    let replaced = "s3://bucket/x: it was replaced meanwhile; run again";
+    assert_eq!(read("\"two\"", 3).unwrap_err(), replaced);
+    assert_eq!(read("\"one\"", 4).unwrap_err(), replaced);
+}
+
+/// The first try was taken, its answer lost: the second finds what the first has written.
+#[test]
+fn what_we_wrote_ourselves_is_no_other_machine() {
+    let server = HttpServer::start(|_, request| match request.method.as_str() {
+        "PUT" => HttpAnswer::status(412, "<Error><Code>PreconditionFailed</Code></Error>"),
+        _ => HttpAnswer::ok("mine").with_header("etag", "\"7\""),
+    });
+    let url: Url = "s3://bucket/latest".parse().unwrap();
+    assert!(pretended(&server).replace(&url, b"mine".to_vec(), None).is_ok());
+    let error = pretended(&server).replace(&url, b"other".to_vec(), None).unwrap_err().to_string();
+    assert!(error.starts_with("s3://bucket/latest: another machine replaced it meanwhile; "), "{error}");
+}
+
 #[test]
 fn a_missing_bucket_is_not_a_missing_object() {
     let Some(store) = Store::s3() else { return };
@@ -210,6 +264,30 @@ fn denied_is_for_people_to_correct() {
 }
 
 #[test]
+fn what_neither_keys_nor_address_are_to_blame_for_has_a_way_out_of_its_own() {
+    for (status, body, said) in [
+        (
+            403,
+            "<Error><Code>RequestTimeTooSkewed</Code></Error>",
+            "the clock of this machine differs from that of the store (RequestTimeTooSkewed); set the clock",
+        ),
+        (
+            400,
+            "<Error><Code>ExpiredToken</Code></Error>",
+            "the credentials have expired (ExpiredToken); renew AWS_SESSION_TOKEN and the keys that belong to it",
+        ),
+        (
+            400,
+            "<Error><Code>AuthorizationHeaderMalformed</Code><Message>the region 'us-east-1' is wrong</Message></Error>",
+            "the bucket is in another region (AuthorizationHeaderMalformed); set AWS_REGION to the region of the bucket",
+        ),
+    ] {
+        let error = failure(Some((status, body)));
+        assert_eq!((error.class(), error.to_string()), (Class::CannotRun, format!("s3://bucket/k: {said}")));
+    }
+}
+
+#[test]
 fn overload_and_silence_are_worth_another_try() {
     let overload = failure(Some((503, "<Error><Code>SlowDown</Code></Error>\n")));
     assert_eq!(overload.class(), Class::TryAgain);
@@ -242,7 +320,7 @@ fn what_would_end_in_a_time_out_is_reported_at_once() {
     let plain = [
         ("AWS_ACCESS_KEY_ID", "AKIA"),
         ("AWS_SECRET_ACCESS_KEY", "hunter2"),
-        ("AWS_ENDPOINT_URL", "http://minio:9000"),
+        ("AWS_ENDPOINT_URL", "http://ann:hunter2@minio:9000/?key=hunter2"),
     ];
     assert_eq!(
         failure("s3://b/k", &plain),

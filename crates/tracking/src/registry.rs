@@ -84,6 +84,7 @@ async fn aliases(api: &Api, model: &str) -> Result<HashMap<String, String>> {
 
 /// The model versions, by the run that they come from.
 async fn registered(api: &Api, model: &str) -> Result<HashMap<String, Registered>> {
+    const SEARCH: &str = "model-versions/search";
     let mut known = HashMap::new();
     let mut page = String::new();
     loop {
@@ -92,7 +93,7 @@ async fn registered(api: &Api, model: &str) -> Result<HashMap<String, Registered
         if !page.is_empty() {
             query.push(("page_token", &page));
         }
-        let found = api.get("model-versions/search", &query).await?.unwrap_or(Value::Null);
+        let found = api.get(SEARCH, &query).await?.unwrap_or(Value::Null);
         for version in found["model_versions"].as_array().into_iter().flatten() {
             let key = format!("{TAG}.stage");
             let mut tags = version["tags"].as_array().into_iter().flatten();
@@ -101,9 +102,9 @@ async fn registered(api: &Api, model: &str) -> Result<HashMap<String, Registered
                 known.insert(run, Registered { number, stage });
             }
         }
-        page = found["next_page_token"].as_str().unwrap_or_default().to_owned();
-        if page.is_empty() {
-            return Ok(known);
+        match api.next_page(SEARCH, &found, page)? {
+            Some(next) => page = next,
+            None => return Ok(known),
         }
     }
 }

@@ -80,7 +80,7 @@ async fn experiment(api: &Api, name: &str) -> Result<String> {
 async fn search(api: &Api, experiment: &str, pipeline: &str) -> Result<HashMap<Key, Known>> {
     const SEARCH: &str = "runs/search";
     let mut known = HashMap::new();
-    let mut page = Value::Null;
+    let mut page = String::new();
     loop {
         let mut body = json!({
             "experiment_ids": [experiment],
@@ -88,17 +88,17 @@ async fn search(api: &Api, experiment: &str, pipeline: &str) -> Result<HashMap<K
             "run_view_type": "ALL",
             "max_results": 1000,
         });
-        if !page.is_null() {
-            body["page_token"] = page;
+        if !page.is_empty() {
+            body["page_token"] = page.as_str().into();
         }
         let found = api.post(SEARCH, &body).await?;
         for run in found["runs"].as_array().into_iter().flatten() {
             let run = info(&run["info"]).ok_or_else(|| api.odd(SEARCH, "run"))?;
             known.insert(run.0, run.1);
         }
-        page = found["next_page_token"].clone();
-        if page.as_str().is_none_or(str::is_empty) {
-            return Ok(known);
+        match api.next_page(SEARCH, &found, page)? {
+            Some(next) => page = next,
+            None => return Ok(known),
         }
     }
 }

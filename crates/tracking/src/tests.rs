@@ -220,6 +220,21 @@ fn credentials_are_sent_and_never_reported() {
 }
 
 #[test]
+fn a_token_that_no_header_can_hold_is_for_people_to_correct() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = mlflow(Vec::new(), Vec::new(), Value::Null);
+    let settings = settings(&server, &[("MLFLOW_TRACKING_TOKEN", "t0\nken")]);
+    let error = send(&settings, "housing", &[version(folder.path(), "v1", "staging")]).unwrap_err();
+    assert_eq!(error.class(), Class::CannotRun);
+    let said = error.to_string();
+    assert!(
+        said.contains("the request cannot be made: ") && said.ends_with("line ends in MLFLOW_TRACKING_TOKEN"),
+        "{said}"
+    );
+    assert!(!said.contains("ken\n") && !said.contains("t0"), "{said}");
+}
+
+#[test]
 fn a_server_that_fails_is_to_be_tried_again() {
     let folder = tempfile::tempdir().unwrap();
     let versions = [version(folder.path(), "v1", "staging")];
@@ -246,7 +261,66 @@ fn a_server_that_fails_is_to_be_tried_again() {
     );
     let other = HttpServer::answering([HttpAnswer::ok("<html>a page</html>")]);
     let error = send(&settings(&other, &[]), "housing", &versions).unwrap_err().to_string();
-    assert!(error.contains("the answer has no experiment; MLFLOW_TRACKING_URI must be the address of"), "{error}");
+    assert!(error.contains("the answer has no JSON object; MLFLOW_TRACKING_URI must be the address of"), "{error}");
+    let moved =
+        HttpServer::answering([HttpAnswer::status(302, "").with_header("location", "https://login.example/?t=x")]);
+    let error = send(&settings(&moved, &[]), "housing", &versions).unwrap_err().to_string();
+    assert!(error.contains(": 302 Found; write the address that the server redirects to as MLFLOW"), "{error}");
+    assert!(!error.contains("login.example"), "{error}");
+}
+
+/// Answers as [`mlflow`] does, but for one call.
+fn but_for(call: &'static str, answer: &'static str) -> HttpServer {
+    HttpServer::start(move |_, request| {
+        let path = request.path.split('?').next().unwrap_or_default();
+        let body = match path {
+            path if path.ends_with(call) => answer,
+            path if path.ends_with("experiments/get-by-name") => r#"{"experiment": {"experiment_id": "1"}}"#,
+            path if path.ends_with("runs/create") => {
+                r#"{"run": {"info": {"run_id": "r", "artifact_uri": "mlflow-artifacts:/1/r"}}}"#
+            }
+            path if path.ends_with("registered-models/get") => r#"{"registered_model": {}}"#,
+            _ => "{}",
+        };
+        HttpAnswer::ok(body)
+    })
+}
+
+/// A page in place of an answer is neither "there is nothing" nor "done": runs would be sent twice, or not at all.
+#[test]
+fn a_page_is_not_an_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    let versions = [version(folder.path(), "v1", "staging")];
+    for (call, answer) in [
+        ("runs/search", "<html>log in</html>"),
+        ("runs/search", ""),
+        ("runs/search", "[]"),
+        ("runs/log-batch", "<html>log in</html>"),
+        ("card.md", "<html>log in</html>"),
+        ("runs/update", "<html>log in</html>"),
+        ("model-versions/search", ""),
+    ] {
+        let server = but_for(call, answer);
+        let error = send(&settings(&server, &[]), "housing", &versions).unwrap_err();
+        assert_eq!(error.class(), Class::CannotRun);
+        assert!(error.to_string().contains(&format!("{call}: the answer has no JSON object; ")), "{call}: {error}");
+    }
+    // Whatever stores files may say nothing.
+    assert!(
+        send(&settings(&but_for("card.md", ""), &[]), "housing", &versions).unwrap_err().to_string().contains("create")
+    );
+}
+
+#[test]
+fn pages_that_repeat_themselves_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let versions = [version(folder.path(), "v1", "staging")];
+    for call in ["runs/search", "model-versions/search"] {
+        let server = but_for(call, r#"{"next_page_token": "same"}"#);
+        let error = send(&settings(&server, &[]), "housing", &versions).unwrap_err().to_string();
+        assert!(error.contains(&format!("{call}: the answer has no token for another page; ")), "{error}");
+        assert_eq!(calls(&server).iter().filter(|made| made.ends_with(call)).count(), 2);
+    }
 }
 
 #[test]

@@ -158,18 +158,11 @@ impl Results {
     /// The rows of a key in earlier snapshots, newest first. At most `most` artifacts are read.
     pub fn history(root: &Root, pipeline: &Name, table: &str, entity: &str, key: &str, most: usize) -> Result<History> {
         let folder = folder(pipeline);
-        let prefix = format!("{table}_");
-        let mut files: Vec<PathBuf> = std::fs::read_dir(root.join(&folder))
-            .into_iter()
-            .flatten()
-            .flatten()
-            .map(|entry| folder.join(entry.file_name()))
-            .filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&prefix)))
-            .filter(|path| path.extension().is_some_and(|extension| extension == "parquet"))
-            .collect();
-        files.sort();
+        let files = std::fs::read_dir(root.join(&folder)).into_iter().flatten().flatten();
+        let names = files.map(|entry| entry.file_name().to_string_lossy().into_owned());
         let mut history = History::default();
-        for path in files.into_iter().rev().take(most) {
+        for name in artifact::history::newest(names, table, most) {
+            let path = folder.join(name);
             match rows_of_key(root, &path, table, entity, key) {
                 Ok(None) => {}
                 Ok(Some((time, rows))) => history.found.push((path.display().to_string(), time, rows)),

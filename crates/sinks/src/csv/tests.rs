@@ -86,6 +86,20 @@ fn a_null_in_a_single_column_is_still_a_row() {
 }
 
 #[test]
+fn a_null_and_an_empty_text_in_a_single_column_are_not_mixed_up() {
+    for texts in [[Some("a"), Some(""), None], [None, Some(""), Some("a")]] {
+        assert_eq!(
+            failure("table: t\nformat: csv\n", &df!("a" => texts).unwrap()),
+            "out: row 2, column 'a': the value is written '\"\"', which is also the text for a null; choose another 'null' under \
+             'csv'"
+        );
+        assert!(csv("bom: false, 'null': NA", &df!("a" => texts).unwrap()).contains("NA\n"));
+    }
+    assert_eq!(csv("bom: false", &df!("a" => [Some("x"), None]).unwrap()), "a\nx\n\"\"\n");
+    assert_eq!(csv("bom: false", &df!("a" => ["x", ""]).unwrap()), "a\nx\n\"\"\n");
+}
+
+#[test]
 fn a_reader_that_went_away_is_distinguished() {
     let table = df!("a" => [1]).unwrap();
     let error = crate::write(

@@ -1,5 +1,7 @@
 //! Loads into databases: which one it is, and what all of them share.
 
+use std::collections::BTreeSet;
+
 use artifact::Receipt;
 use polars::prelude::{DataFrame, Schema};
 use spec::{Error, Result, ResultExt, Root};
@@ -56,9 +58,9 @@ pub fn missing(spec: &ExportSpec, root: &Root, who: &str, contents: &[String]) -
     let database = database(spec)?;
     let place = target(spec, root)?;
     let known = match spec.format.name() {
-        "postgres" => postgres::known(database, spec, root, &place, who),
-        "mysql" => mysql::known(database, spec, root, &place, who),
-        _ => sqlite::known(database, root, &place, who),
+        "postgres" => postgres::known(database, spec, root, who),
+        "mysql" => mysql::known(database, spec, root, who),
+        _ => sqlite::known(database, spec, root, who),
     };
     let known = known.map_err(|error| named(error, &place))?;
     Ok(contents.iter().map(|content| !known.contains(content)).collect())
@@ -84,7 +86,8 @@ pub(super) fn table_of(database: &DatabaseSpec, spec: &ExportSpec) -> String {
     database.table.clone().unwrap_or_else(|| spec.stem().to_owned())
 }
 
-/// The table in which a target keeps what was delivered to it.
+/// The table in which a target keeps what was delivered to it, by the name that a table has there: the same database may be reached by
+/// another address tomorrow. Earlier versions put the address before the name.
 pub(super) const LEDGER: &str = "millrace_deliveries";
 /// The table that rows are loaded into first.
 pub(super) const STAGING: &str = "millrace_staging";
@@ -158,7 +161,16 @@ impl Load<'_> {
                 .hint("repeat the delivery with --force")
         })?;
         tracing::info!("{}: was delivered before; its receipt is stored there", self.place);
-        Ok(Receipt { was_there: true, ..receipt })
+        Ok(Receipt { was_there: true, target: self.place.clone(), ..receipt })
+    }
+
+    /// Fails if another run, on another machine, has appended a file since it was looked up: `known` are those that the target has now.
+    pub fn check_parts(&self, known: &BTreeSet<String>) -> Result<()> {
+        match self.how.force || self.how.parts.iter().all(|part| !known.contains(part)) {
+            true => Ok(()),
+            false => Err(Error::try_again("another run has delivered some of these rows meanwhile")
+                .hint("run again: the next run adds only what is missing")),
+        }
     }
 
     /// The receipt as the target keeps it.

@@ -34,25 +34,20 @@ fn connect(database: &DatabaseSpec, root: &Root) -> Result<(Connection, String)>
 }
 
 /// The hashes of files that a delivery has appended.
-pub fn known(
-    database: &DatabaseSpec,
-    spec: &ExportSpec,
-    root: &Root,
-    place: &str,
-    who: &str,
-) -> Result<BTreeSet<String>> {
+pub fn known(database: &DatabaseSpec, spec: &ExportSpec, root: &Root, who: &str) -> Result<BTreeSet<String>> {
     let (mut connection, own) = connect(database, root)?;
     let names = Names::of(&table_of(database, spec), &own);
     if columns(&mut connection, &names.schema, LEDGER)?.is_empty() {
         return Ok(BTreeSet::new());
     }
-    let sql = format!(
-        "SELECT content FROM {} WHERE target = {} AND delivery = {}",
-        names.ledger,
-        literal(place),
-        literal(who)
-    );
-    Ok(connection.rows(&sql)?.into_iter().filter_map(|row| row.into_iter().next().flatten()).collect())
+    Ok(of_ledger(&mut connection, &names, "content", who)?.into_iter().collect())
+}
+
+/// A column of the records about a table and a delivery.
+fn of_ledger(connection: &mut Connection, names: &Names, column: &str, who: &str) -> Result<Vec<String>> {
+    let (ledger, of_table, who) = (&names.ledger, names.of_table(), literal(who));
+    let rows = connection.rows(&format!("SELECT {column} FROM {ledger} WHERE {of_table} AND delivery = {who}"))?;
+    Ok(rows.into_iter().filter_map(|row| row.into_iter().next().flatten()).collect())
 }
 
 /// The names of tables: a database may stand before the table.
@@ -68,6 +63,14 @@ impl Names {
         let (schema, name) = table.split_once('.').unwrap_or((own, table));
         let within = |name: &str| format!("{}.{}", quoted(schema), quoted(name));
         Names { table: within(name), ledger: within(LEDGER), schema: schema.to_owned(), name: name.to_owned() }
+    }
+
+    /// Which records of [`LEDGER`] are about the table, which is in the same database. Nothing is locked by it: it looks at all of them.
+    fn of_table(&self) -> String {
+        let name = literal(&self.name);
+        format!(
+            "(target = {name} OR RIGHT(target, CHAR_LENGTH({name}) + 1) IN (CONCAT(' ', {name}), CONCAT('.', {name})))"
+        )
     }
 }
 
@@ -179,22 +182,25 @@ impl Target<'_> {
 
     fn load(&mut self, rows: impl Iterator<Item = Result<DataFrame>>) -> Result<Receipt> {
         let load = self.load;
-        let (place, who, key) = (literal(&load.place), literal(load.how.who), literal(load.how.key));
+        let (table, who, key) = (literal(&self.names.name), literal(load.how.who), literal(load.how.key));
         self.make_tables()?;
         self.run("START TRANSACTION")?;
         // Two loads of one table wait for each other at this row.
         let ledger = self.names.ledger.clone();
         self.run(&format!(
-            "INSERT INTO {ledger} (target, delivery, content) VALUES ({place}, '', '') ON DUPLICATE KEY UPDATE content = ''"
+            "INSERT INTO {ledger} (target, delivery, content) VALUES ({table}, '', '') ON DUPLICATE KEY UPDATE content = ''"
         ))?;
         if !load.how.force {
+            // The first look of this transaction, so it sees what those before have left.
+            let of_table = self.names.of_table();
             let sql = format!(
-                "SELECT receipt FROM {ledger} WHERE target = {place} AND delivery = {who} AND content = {key} AND receipt IS NOT \
-                 NULL FOR UPDATE"
+                "SELECT receipt FROM {ledger} WHERE {of_table} AND delivery = {who} AND content = {key} AND receipt IS NOT NULL"
             );
             if let Some(text) = self.connection.value(&sql)? {
                 return load.kept(&text);
             }
+            let known = of_ledger(&mut self.connection, &self.names, "content", load.how.who)?;
+            load.check_parts(&known.into_iter().collect())?;
         }
         let types = self.types()?;
         let sent = self.stage(&types, rows)?;
@@ -411,16 +417,19 @@ impl Target<'_> {
     fn record(&mut self, receipt: &Receipt) -> Result<()> {
         let load = self.load;
         let ledger = self.names.ledger.clone();
-        let (place, who) = (literal(&load.place), literal(load.how.who));
+        let (table, who) = (literal(&self.names.name), literal(load.how.who));
         if load.database.mode != Mode::Append {
             // An earlier state that comes again is delivered again.
-            self.run(&format!("DELETE FROM {ledger} WHERE target = {place} AND delivery = {who}"))?;
+            for target in of_ledger(&mut self.connection, &self.names, "DISTINCT target", load.how.who)? {
+                let target = literal(&target);
+                self.run(&format!("DELETE FROM {ledger} WHERE target = {target} AND delivery = {who}"))?;
+            }
         }
         let text = literal(&Load::kept_text(receipt)?);
         let parts = load.how.parts.iter().map(|part| (part.as_str(), "NULL"));
         for (content, receipt) in parts.chain([(load.how.key, text.as_str())]) {
             self.run(&format!(
-                "INSERT INTO {ledger} (target, delivery, content, receipt) VALUES ({place}, {who}, {}, {receipt}) ON DUPLICATE \
+                "INSERT INTO {ledger} (target, delivery, content, receipt) VALUES ({table}, {who}, {}, {receipt}) ON DUPLICATE \
                  KEY UPDATE receipt = IFNULL(VALUES(receipt), receipt), delivered_at = CURRENT_TIMESTAMP",
                 literal(content)
             ))?;

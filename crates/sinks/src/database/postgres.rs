@@ -34,6 +34,7 @@ pub fn shown(database: &DatabaseSpec, root: &Root) -> Result<String> {
 }
 
 pub fn load(load: &Load<'_>, rows: impl Iterator<Item = Result<DataFrame>>) -> Result<Receipt> {
+    check_names(load)?;
     let address = address(load.database, load.how.root)?;
     net::block_on(async {
         let client = connect(&address).await.context(address.with_user())?;
@@ -41,31 +42,50 @@ pub fn load(load: &Load<'_>, rows: impl Iterator<Item = Result<DataFrame>>) -> R
     })
 }
 
+/// Which records of [`LEDGER`] are about the table `$1`, which is in the same schema.
+const OF_TABLE: &str = "(target = $1 OR right(target, length($1) + 1) IN (' ' || $1, '.' || $1))";
+
 /// The hashes of files that a delivery has appended.
-pub fn known(
-    database: &DatabaseSpec,
-    spec: &ExportSpec,
-    root: &Root,
-    place: &str,
-    who: &str,
-) -> Result<BTreeSet<String>> {
+pub fn known(database: &DatabaseSpec, spec: &ExportSpec, root: &Root, who: &str) -> Result<BTreeSet<String>> {
     let address = address(database, root)?;
-    let ledger = Names::of(&table_of(database, spec)).ledger;
+    let names = Names::of(&table_of(database, spec));
     net::block_on(async {
         let client = connect(&address).await.context(address.with_user())?;
-        if !exists(&client, &ledger).await? {
-            return Ok(BTreeSet::new());
+        match exists(&client, &names.ledger).await? {
+            true => contents(&client, &names, who).await,
+            false => Ok(BTreeSet::new()),
         }
-        let sql = format!("SELECT content FROM {ledger} WHERE target = $1 AND delivery = $2");
-        let rows = client.query(&sql, &[&place, &who]).await.map_err(|error| said(&error))?;
-        Ok(rows.iter().map(|row| row.get(0)).collect())
     })
+}
+
+async fn contents(client: &Client, names: &Names, who: &str) -> Result<BTreeSet<String>> {
+    let sql = format!("SELECT content FROM {} WHERE {OF_TABLE} AND delivery = $2", names.ledger);
+    let rows = client.query(&sql, &[&names.own, &who]).await.map_err(|error| said(&error))?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
+}
+
+/// Longer names are cut without a word (PostgreSQL 15, section 4.1.1): two tables could be one.
+const LONGEST_NAME: usize = 63;
+
+fn check_names(load: &Load<'_>) -> Result<()> {
+    let table = load.table();
+    let columns = load.fields.iter().map(|field| ("column", field.name.as_str()));
+    match columns.chain(table.splitn(2, '.').map(|name| ("table", name))).find(|(_, name)| name.len() > LONGEST_NAME) {
+        Some((what, name)) => Err(Error::cannot_run(format!(
+            "{what} '{name}': PostgreSQL keeps {LONGEST_NAME} bytes of a name, and this one has {}",
+            name.len()
+        ))
+        .hint(if what == "table" { "choose another 'table'" } else { "rename it under 'columns'" })),
+        None => Ok(()),
+    }
 }
 
 /// The names of tables, quoted.
 struct Names {
     table: String,
     ledger: String,
+    /// The table's name in its schema, as it is.
+    own: String,
 }
 
 impl Names {
@@ -74,9 +94,10 @@ impl Names {
         match table.split_once('.') {
             Some((schema, table)) => {
                 let schema = quoted(schema);
-                Names { table: format!("{schema}.{}", quoted(table)), ledger: format!("{schema}.{}", quoted(LEDGER)) }
+                let within = |name: &str| format!("{schema}.{}", quoted(name));
+                Names { table: within(table), ledger: within(LEDGER), own: table.to_owned() }
             }
-            None => Names { table: quoted(table), ledger: quoted(LEDGER) },
+            None => Names { table: quoted(table), ledger: quoted(LEDGER), own: table.to_owned() },
         }
     }
 }
@@ -166,7 +187,7 @@ impl<'a> Target<'a> {
         ))
         .await?;
         // Two loads of one table wait for each other.
-        let locked = client.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", &[&load.place]).await;
+        let locked = client.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", &[&names.own]).await;
         locked.map_err(|error| said(&error))?;
         if !exists(client, &names.ledger).await? {
             self.run(&format!(
@@ -178,13 +199,14 @@ impl<'a> Target<'a> {
         }
         if !load.how.force {
             let sql = format!(
-                "SELECT receipt FROM {} WHERE target = $1 AND delivery = $2 AND content = $3 AND receipt IS NOT NULL",
+                "SELECT receipt FROM {} WHERE {OF_TABLE} AND delivery = $2 AND content = $3 AND receipt IS NOT NULL LIMIT 1",
                 names.ledger
             );
-            let kept = client.query_opt(&sql, &[&load.place, &load.how.who, &load.how.key]).await;
+            let kept = client.query_opt(&sql, &[&names.own, &load.how.who, &load.how.key]).await;
             if let Some(row) = kept.map_err(|error| said(&error))? {
                 return load.kept(row.get(0));
             }
+            load.check_parts(&contents(client, names, load.how.who).await?)?;
         }
         let types = self.types().await?;
         let sent = self.stage(rows).await?;
@@ -393,12 +415,12 @@ impl<'a> Target<'a> {
     /// Records the delivery in the target.
     async fn record(&self, receipt: &Receipt) -> Result<()> {
         let (load, ledger) = (self.load, &self.names.ledger);
-        let (place, who, key) = (&load.place, &load.how.who, &load.how.key);
+        let (table, who, key) = (&self.names.own, &load.how.who, &load.how.key);
         let text = Load::kept_text(receipt)?;
         if load.database.mode != Mode::Append {
             // An earlier state that comes again is delivered again.
-            let sql = format!("DELETE FROM {ledger} WHERE target = $1 AND delivery = $2");
-            self.client.execute(&sql, &[place, who]).await.map_err(|error| said(&error))?;
+            let sql = format!("DELETE FROM {ledger} WHERE {OF_TABLE} AND delivery = $2");
+            self.client.execute(&sql, &[table, who]).await.map_err(|error| said(&error))?;
         }
         let sql = format!(
             "INSERT INTO {ledger} AS known (target, delivery, content, receipt) VALUES ($1, $2, $3, $4) \
@@ -407,10 +429,10 @@ impl<'a> Target<'a> {
         );
         let statement = self.client.prepare(&sql).await.map_err(|error| said(&error))?;
         for part in load.how.parts {
-            let done = self.client.execute(&statement, &[place, who, part, &None::<String>]).await;
+            let done = self.client.execute(&statement, &[table, who, part, &None::<String>]).await;
             done.map_err(|error| said(&error))?;
         }
-        let done = self.client.execute(&statement, &[place, who, key, &Some(text)]).await;
+        let done = self.client.execute(&statement, &[table, who, key, &Some(text)]).await;
         done.map(drop).map_err(|error| said(&error))
     }
 }

@@ -10,10 +10,10 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension, ToSql, params, params_f
 use spec::{Error, Result, Root};
 
 use super::cells::{Cell, Field, Type};
-use super::load::{LEDGER, Load, STAGING};
+use super::load::{LEDGER, Load, STAGING, table_of};
 use super::tally::{Tally, put};
 use super::text;
-use crate::{DatabaseSpec, Mode};
+use crate::{DatabaseSpec, ExportSpec, Mode};
 
 pub fn shown(database: &DatabaseSpec) -> String {
     database.path.clone().unwrap_or_default()
@@ -37,8 +37,11 @@ fn open(database: &DatabaseSpec, root: &Root) -> Result<Connection> {
     open.map_err(|error| in_words(&error, database))
 }
 
+/// Which records of [`LEDGER`] are about the table `?1`.
+const OF_TABLE: &str = "(target = ?1 OR substr(target, -length(?1) - 1) = ' ' || ?1)";
+
 /// The hashes of files that a delivery has appended.
-pub fn known(database: &DatabaseSpec, root: &Root, place: &str, who: &str) -> Result<BTreeSet<String>> {
+pub fn known(database: &DatabaseSpec, spec: &ExportSpec, root: &Root, who: &str) -> Result<BTreeSet<String>> {
     let failed = |error: rusqlite::Error| in_words(&error, database);
     let file = root.join(database.path.as_deref().unwrap_or_default());
     if !file.exists() {
@@ -48,10 +51,13 @@ pub fn known(database: &DatabaseSpec, root: &Root, place: &str, who: &str) -> Re
     if columns(&connection, LEDGER).map_err(failed)?.is_empty() {
         return Ok(BTreeSet::new());
     }
-    let sql = format!("SELECT content FROM {LEDGER} WHERE target = ?1 AND delivery = ?2");
-    let mut statement = connection.prepare(&sql).map_err(failed)?;
-    let rows = statement.query_map(params![place, who], |row| row.get(0)).map_err(failed)?;
-    rows.collect::<rusqlite::Result<_>>().map_err(failed)
+    contents(&connection, &table_of(database, spec), who).map_err(failed)
+}
+
+fn contents(connection: &Connection, table: &str, who: &str) -> rusqlite::Result<BTreeSet<String>> {
+    let mut statement =
+        connection.prepare(&format!("SELECT content FROM {LEDGER} WHERE {OF_TABLE} AND delivery = ?2"))?;
+    statement.query_map(params![table, who], |row| row.get(0))?.collect()
 }
 
 /// The columns of a table; none if there is no such table.
@@ -161,16 +167,17 @@ pub fn load(load: &Load<'_>, rows: impl Iterator<Item = Result<DataFrame>>) -> R
          delivered_at TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP, receipt TEXT, PRIMARY KEY (target, delivery, content))"
     ))?;
     let how = load.how;
+    let name = load.table();
     if !how.force {
         let sql = format!(
-            "SELECT receipt FROM {LEDGER} WHERE target = ?1 AND delivery = ?2 AND content = ?3 AND receipt IS NOT NULL"
+            "SELECT receipt FROM {LEDGER} WHERE {OF_TABLE} AND delivery = ?2 AND content = ?3 AND receipt IS NOT NULL"
         );
-        let kept = connection.query_row(&sql, params![load.place, how.who, how.key], |row| row.get::<_, String>(0));
+        let kept = connection.query_row(&sql, params![name, how.who, how.key], |row| row.get::<_, String>(0));
         if let Some(text) = kept.optional().map_err(failed)? {
             return load.kept(&text);
         }
+        load.check_parts(&contents(&connection, &name, how.who).map_err(failed)?)?;
     }
-    let name = load.table();
     let table = quoted(&name);
     let list = |names: &[String]| names.iter().map(|name| quoted(name)).collect::<Vec<_>>().join(", ");
     let mut known = columns(&connection, &name).map_err(failed)?;
@@ -287,17 +294,17 @@ pub fn load(load: &Load<'_>, rows: impl Iterator<Item = Result<DataFrame>>) -> R
     }
     if database.mode != Mode::Append {
         // An earlier state that comes again is delivered again.
-        let sql = format!("DELETE FROM {LEDGER} WHERE target = ?1 AND delivery = ?2");
-        connection.execute(&sql, params![load.place, how.who]).map_err(failed)?;
+        let sql = format!("DELETE FROM {LEDGER} WHERE {OF_TABLE} AND delivery = ?2");
+        connection.execute(&sql, params![name, how.who]).map_err(failed)?;
     }
     let sql = format!(
         "INSERT INTO {LEDGER} (target, delivery, content, receipt) VALUES (?1, ?2, ?3, ?4) \
          ON CONFLICT DO UPDATE SET receipt = coalesce(excluded.receipt, receipt), delivered_at = CURRENT_TIMESTAMP"
     );
     for part in how.parts {
-        connection.execute(&sql, params![load.place, how.who, part, None::<String>]).map_err(failed)?;
+        connection.execute(&sql, params![name, how.who, part, None::<String>]).map_err(failed)?;
     }
-    connection.execute(&sql, params![load.place, how.who, how.key, Load::kept_text(&receipt)?]).map_err(failed)?;
+    connection.execute(&sql, params![name, how.who, how.key, Load::kept_text(&receipt)?]).map_err(failed)?;
     drop(new_key);
     run("COMMIT")?;
     Ok(receipt)

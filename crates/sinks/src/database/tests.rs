@@ -6,7 +6,7 @@ use polars::prelude::*;
 use spec::{Environment, Root};
 use testkit::{MariadbServer, PostgresServer, Random};
 
-use super::load::{How, load};
+use super::load::{How, load, missing};
 use crate::{ExportFile, ExportSpec};
 
 fn spec_of(format: &str, options: &str) -> ExportSpec {
@@ -130,6 +130,113 @@ fn what_a_database_cannot_hold_is_refused_before_it_is_changed() {
         let error = failed(&spec, df!("x" => [f64::INFINITY]).unwrap());
         assert!(error.contains("row 1, column 'x': a number that is not finite"), "{error}");
     }
+}
+
+/// Two rows, appended as those of the files with these hashes.
+fn appended(spec: &ExportSpec, root: &Root, key: &str, parts: &[&str]) -> ::spec::Result<artifact::Receipt> {
+    let rows = df!("id" => [1i64, 2]).unwrap();
+    let parts: Vec<String> = parts.iter().map(|part| (*part).to_owned()).collect();
+    let how = How { spec, schema: rows.schema(), who: "p/t", key, parts: &parts, root, force: false };
+    load(&how, std::iter::once(Ok(rows.clone())))
+}
+
+/// A target that is appended to, and how SQL is run there.
+type Appended = (ExportSpec, Box<dyn Fn(&str)>);
+
+/// One in each database that is installed; `b.db` is a copy of a SQLite file at another place.
+fn targets(folder: &Path) -> Vec<Appended> {
+    let file = folder.join("b.db");
+    let run = move |sql: &str| rusqlite::Connection::open(&file).unwrap().execute_batch(sql).unwrap();
+    let mut targets: Vec<Appended> = vec![(spec_of("sqlite", "path: b.db, mode: append"), Box::new(run))];
+    if let Some(server) = PostgresServer::start() {
+        let spec = spec_of("postgres", &format!("url: '{}', table: public.t, mode: append", server.url()));
+        targets.push((spec, Box::new(move |sql: &str| drop(server.psql(sql)))));
+    }
+    if let Some(server) = MariadbServer::start() {
+        let spec = spec_of("mysql", &format!("url: '{}', mode: append", server.url()));
+        targets.push((spec, Box::new(move |sql: &str| drop(server.sql(sql)))));
+    }
+    targets
+}
+
+#[test]
+fn a_database_that_has_moved_is_not_appended_to_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = Root::at(folder.path());
+    let contents = ["one".to_owned(), "two".to_owned()];
+    for (spec, run) in targets(folder.path()) {
+        let new = |who: &str| missing(&spec, &root, who, &contents).unwrap();
+        assert!(!appended(&spec, &root, "k", &["one"]).unwrap().was_there, "{}", spec.format);
+        assert_eq!(new("p/t"), [false, true], "{}", spec.format);
+        // Earlier versions kept the address as well.
+        run("UPDATE millrace_deliveries SET target = 'scheme://old:1/db t' WHERE target = 't'");
+        assert_eq!((new("p/t"), new("p/u")), (vec![false, true], vec![true, true]), "{}", spec.format);
+        let again = appended(&spec, &root, "k", &["one"]).unwrap();
+        assert!(again.was_there && again.rows == 2, "{}", spec.format);
+        assert_eq!(again.target, super::load::target(&spec, &root).unwrap());
+    }
+    let moved = spec_of("sqlite", "path: c.db, mode: append");
+    std::fs::rename(folder.path().join("b.db"), folder.path().join("c.db")).unwrap();
+    assert_eq!(missing(&moved, &root, "p/t", &contents).unwrap(), [false, true]);
+}
+
+#[test]
+fn a_replaced_state_is_forgotten_by_every_name_of_its_table() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = Root::at(folder.path());
+    for (spec, run) in targets(folder.path()) {
+        let spec = ExportSpec {
+            database: spec
+                .database
+                .clone()
+                .map(|database| crate::DatabaseSpec { mode: crate::Mode::Replace, ..database }),
+            ..spec
+        };
+        assert!(!appended(&spec, &root, "first", &[]).unwrap().was_there);
+        run("UPDATE millrace_deliveries SET target = 'scheme://old:1/db t' WHERE delivery = 'p/t'");
+        assert!(!appended(&spec, &root, "second", &[]).unwrap().was_there);
+        // It comes again.
+        assert!(!appended(&spec, &root, "first", &[]).unwrap().was_there, "{}", spec.format);
+        assert!(appended(&spec, &root, "first", &[]).unwrap().was_there, "{}", spec.format);
+    }
+}
+
+/// Two machines have found the same file to be new.
+#[test]
+fn what_another_run_has_appended_meanwhile_is_not_appended_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = Root::at(folder.path());
+    for (spec, _run) in targets(folder.path()) {
+        appended(&spec, &root, "of one", &["one"]).unwrap();
+        let error = appended(&spec, &root, "of both", &["one", "two"]).unwrap_err();
+        assert_eq!(error.class(), ::spec::Class::TryAgain);
+        let said =
+            "another run has delivered some of these rows meanwhile; run again: the next run adds only what is missing";
+        assert!(error.to_string().ends_with(said), "{error}");
+        assert_eq!(appended(&spec, &root, "of the rest", &["two"]).unwrap().rows_in_target, 4, "{}", spec.format);
+    }
+}
+
+#[test]
+fn names_that_postgres_would_cut_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = Root::at(folder.path());
+    let failed = |table: &str, column: &str| {
+        let spec = spec_of("postgres", &format!("url: 'postgres://u@127.0.0.1:1/d', table: {table}"));
+        loaded(&spec, &root, "k", &df!(column => [1i64]).unwrap()).unwrap_err().to_string()
+    };
+    // 32 letters of two bytes.
+    let long = "é".repeat(32);
+    assert_eq!(
+        failed("t", &long),
+        format!(
+            "postgres://127.0.0.1:1/d t: column '{long}': PostgreSQL keeps 63 bytes of a name, and this one has 64; rename it under \
+             'columns'"
+        )
+    );
+    let error = failed(&format!("sales.{long}"), "a");
+    assert!(error.ends_with("and this one has 64; choose another 'table'"), "{error}");
+    assert!(!failed(&format!("sales.{}", &long[..62]), "a").contains("bytes of a name"));
 }
 
 #[test]

@@ -217,3 +217,22 @@ fn what_is_said_of_a_table_and_its_columns_are_notes_of_the_header() {
     // Without words there is no such part.
     assert!(!String::from_utf8_lossy(&written(SPEC, &table)).contains("comments1"));
 }
+
+#[test]
+fn numbers_that_excel_takes_for_0_are_text() {
+    // The smallest normal number is 2.2250738585072014e-308 (IEEE 754).
+    let sheet = sheet(&df!("x" => [5e-324, 2.225_073_858_507_201e-308, f64::MIN_POSITIVE, 0.0]).unwrap());
+    assert!(row(&sheet, 2).contains("<is><t>5e-324</t></is>"), "{sheet}");
+    assert!(row(&sheet, 3).contains("<is><t>2.225073858507201e-308</t></is>"), "{sheet}");
+    assert!(!row(&sheet, 4).contains("inlineStr") && row(&sheet, 5).contains("<v>0</v>"), "{sheet}");
+}
+
+#[test]
+fn no_sheet_has_a_name_that_excel_keeps_to_itself() {
+    let book = written("table: t\nformat: excel\nname: history\n", &df!("a" => [1]).unwrap());
+    assert!(member(&book, "xl/workbook.xml").contains("name=\"history_\""));
+    let sheets = |sheet: &str| format!("name: n\nformat: excel\nexcel: {{sheets: [{sheet}]}}\n");
+    assert_eq!(spec(&sheets("{table: history}")).excel.sheets[0].called(), "history_");
+    let error = crate::testing::load_failure(&sheets("{table: t, name: History}"));
+    assert!(error.contains("'History' cannot be the name of a sheet; write 1 to 31 characters"), "{error}");
+}

@@ -31,6 +31,16 @@ impl Along {
 /// A point: place, value, and the bounds of the band, NaN where there are none.
 type Point = (f64, f64, f64, f64);
 
+/// The name of a group: its values, and what stands between them and for one that is missing.
+const BETWEEN: &str = " / ";
+const NOTHING: &str = "–";
+
+/// A value in the name of a group; in quotes where it could be taken for two, or for none.
+fn word(text: String) -> String {
+    let is_plain = !text.contains(BETWEEN) && text != NOTHING && !text.starts_with('"');
+    if is_plain { text } else { format!("{text:?}") }
+}
+
 /// The points of one line, by group.
 type Groups = BTreeMap<String, Vec<Point>>;
 
@@ -177,11 +187,11 @@ fn points_of(part: &LinesPart, line: &LineSpec, given: &dyn Given) -> Result<(Gr
         let words: Vec<String> = by
             .iter()
             .map(|values| match values.get(row).unwrap_or(AnyValue::Null) {
-                AnyValue::Null => "–".to_owned(),
-                value => cells::text_of(values.dtype(), &value),
+                AnyValue::Null => NOTHING.to_owned(),
+                value => word(cells::text_of(values.dtype(), &value)),
             })
             .collect();
-        let group = words.join(" / ");
+        let group = words.join(BETWEEN);
         let at = places.get(row).unwrap_or(AnyValue::Null);
         let count = rows.get(row).unwrap_or_default();
         let has_band = line.low.is_some();
@@ -211,4 +221,18 @@ fn points_of(part: &LinesPart, line: &LineSpec, given: &dyn Given) -> Result<(Gr
         points.entry(group).or_default().push(point);
     }
     Ok((points, along))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_groups_have_two_names() {
+        let name = |values: [&str; 2]| values.map(|value| word(value.to_owned())).join(BETWEEN);
+        assert_eq!(name(["Ulm", "2024"]), "Ulm / 2024");
+        assert_ne!(name(["a / b", "c"]), name(["a", "b / c"]));
+        assert_eq!(word("–".to_owned()), "\"–\"");
+        assert_ne!(word("\"–\"".to_owned()), word("–".to_owned()));
+    }
 }

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use spec::{Error, Exit, Result, text};
+use spec::{Error, Exit, Redactor, Result, text};
 use tempfile::NamedTempFile;
 
 use super::group::Group;
@@ -54,7 +54,7 @@ pub(crate) struct Program {
     /// The settings of a tap, for a file of its own.
     pub config: Option<Value>,
     /// What errors must not repeat.
-    pub hidden: Vec<String>,
+    pub hidden: Redactor,
     pub shown: String,
 }
 
@@ -195,16 +195,11 @@ impl Words {
     }
 
     /// The last lines, without what is hidden.
-    fn last(&self, hidden: &[String]) -> String {
-        // A process that the program started may still hold its stderr open: what has arrived so far is enough.
+    fn last(&self, hidden: &Redactor) -> String {
+        // Whoever the program started may hold its stderr open: what came until now must do.
         let _ = self.ended.recv_timeout(Duration::from_millis(500));
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut words = String::from_utf8_lossy(&kept).into_owned();
-        let mut hidden: Vec<&String> = hidden.iter().collect();
-        hidden.sort_by_key(|text| std::cmp::Reverse(text.len()));
-        for text in hidden {
-            words = words.replace(text.as_str(), "***");
-        }
+        let words = hidden.redact(&String::from_utf8_lossy(&kept));
         let lines: Vec<&str> = words.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
         let last = lines[lines.len().saturating_sub(LINES)..].join(" | ");
         let surplus = last.chars().count().saturating_sub(SHOWN);

@@ -9,8 +9,7 @@ use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use net::Backoff;
 use reqwest::Url;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LINK, RETRY_AFTER};
-use spec::text::{cut, one_line};
-use spec::{Error, Result};
+use spec::{Error, Redactor, Result};
 
 use crate::gzip::{Gzip, MAGIC};
 
@@ -120,7 +119,7 @@ impl Client {
     /// The doubt about headers of a budget that no answer had.
     pub(crate) fn without_budget(&self) -> Option<String> {
         let budget = self.spec.budget.as_ref().filter(|_| !self.gate.is_found())?;
-        Some(format!("{}: no answer has the headers {} that 'budget' names", self.spec.url, budget.headers()))
+        Some(format!("{}: no answer has the headers {} that 'budget' names", self.spec.shown, budget.headers()))
     }
 
     async fn exchange(&self, url: &Url) -> Result<Page, Fault> {
@@ -233,24 +232,17 @@ impl Client {
 
     /// A server's words on one line, not too many, with everything redacted that may be a key.
     fn quoted(&self, words: &str) -> String {
-        let hidden = self.spec.query.iter().chain(self.spec.headers.iter()).map(|(_, value)| value.expose());
-        let mut words = one_line(words);
-        for value in hidden {
+        let mut hidden = Redactor::default();
+        for value in self.spec.query.iter().chain(self.spec.headers.iter()).map(|(_, value)| value.expose()) {
             let parts = value.split_whitespace().chain([value]);
-            for part in parts.filter(|part| part.len() >= 4) {
-                words = words.replace(part, "***").replace(&encoded(part), "***");
-            }
+            parts.filter(|part| part.len() >= 4).for_each(|part| hidden.add(part));
         }
-        cut(&words, QUOTED)
+        let words = hidden.redact(&words.split_whitespace().collect::<Vec<_>>().join(" "));
+        match words.char_indices().nth(QUOTED) {
+            Some((end, _)) => format!("{}…", &words[..end]),
+            None => words,
+        }
     }
-}
-
-/// The text in the query of an address.
-fn encoded(text: &str) -> String {
-    Url::parse_with_params("http://h/", [("k", text)])
-        .ok()
-        .and_then(|url| url.query().map(|query| query[2..].to_owned()))
-        .unwrap_or_else(|| text.to_owned())
 }
 
 pub(crate) fn stays_down(shown: &str, why: &str, tries: u32, too_long: Option<Duration>) -> Error {

@@ -89,7 +89,7 @@ pub(crate) async fn walk(
     proof: Arc<Proof>,
     mut out: Sender<Result<Items>>,
 ) {
-    let shown: Arc<str> = format!("{}{combination}", spec.url).into();
+    let shown: Arc<str> = format!("{}{combination}", spec.shown).into();
     let mut walk = Walk {
         spec: &spec,
         base: &base,
@@ -310,7 +310,7 @@ impl Walk<'_> {
         match at.find(root) {
             Found::Missing(_) if optional => None,
             Found::Missing(way_out) => {
-                let what = format!("{}: no answer has a '{at}', which leads to the next page", self.spec.url);
+                let what = format!("{}: no answer has a '{at}', which leads to the next page", self.spec.shown);
                 let error = Error::cannot_run(what).hint(format!("check 'pages': {way_out}"));
                 self.missing.push((lead, error));
                 None

@@ -23,6 +23,8 @@ use super::tree::{Explode, Path};
 #[schemars(with = "Written")]
 pub struct HttpSpec {
     pub(crate) url: String,
+    /// The same as inputs, rows and errors name it.
+    pub(crate) shown: String,
     pub(crate) format: Option<PageFormat>,
     pub(crate) query: Map<Hidden>,
     pub(crate) headers: Map<Hidden>,
@@ -338,6 +340,7 @@ impl TryFrom<Written> for HttpSpec {
             return Err("'incremental' and 'since' exclude each other; keep one".to_owned());
         }
         Ok(HttpSpec {
+            shown: written.url.clone(),
             url: written.url,
             format: written.format,
             query: written.query,
@@ -364,6 +367,7 @@ impl TryFrom<Written> for HttpSpec {
 pub(super) fn settings(spec: &HttpSpec, of: &Target<'_>) -> Settings {
     let HttpSpec {
         url,
+        shown: _,
         query,
         headers,
         items,
@@ -386,7 +390,8 @@ pub(super) fn settings(spec: &HttpSpec, of: &Target<'_>) -> Settings {
         Some((_, path)) => Some(format!("{DEMO}{path}")),
         None => reqwest::Url::parse(url).ok().map(|url| url.path().to_owned()),
     };
-    let mut settings = Settings::from([("url".to_owned(), path.unwrap_or_else(|| url.clone()).into())]);
+    let path = of.secrets.redact(&path.unwrap_or_else(|| url.clone()));
+    let mut settings = Settings::from([("url".to_owned(), path.into())]);
     if !items.is_empty() {
         settings.insert("items".to_owned(), items.to_string().into());
     }

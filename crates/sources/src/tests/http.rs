@@ -234,6 +234,24 @@ fn a_refused_key_is_not_shown() {
 }
 
 #[test]
+fn a_secret_in_the_path_is_not_shown() {
+    let server = serving(Vec::new());
+    let mut secrets = spec::Redactor::default();
+    secrets.add("s3cret/token");
+    let yaml = format!("source: {{http: {{url: '{}', items: items}}}}", server.url("/bots3cret/token/updates"));
+    let shown = table(&yaml).unwrap().without_secrets(&secrets);
+    let project = Project::new();
+    let input = &shown.inputs(&project.root(), &Cloud::default()).unwrap()[0];
+    assert_eq!(input.path, server.url("/bot***/updates"));
+    let error =
+        shown.open("t", &project.root(), &Cloud::default(), project.0.path(), &Reach::All).map(drop).unwrap_err();
+    let address = format!("table 't': {}: the server answers 404", server.url("/bot***/updates"));
+    assert!(error.to_string().starts_with(&address), "{error}");
+    // The server is asked for what is written.
+    assert!(server.requests().iter().any(|request| request.contains("/bots3cret/token/updates")));
+}
+
+#[test]
 fn errors_of_the_service_and_of_the_spec() {
     let server = serving(vec![Fault::ServiceError { code: "22", message: "LIMITED demo REQUESTS", times: 99 }]);
     let (error, text) = fails(&server, &trades(&server, QUERY));

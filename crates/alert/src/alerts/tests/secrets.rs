@@ -58,3 +58,23 @@ fn secrets_are_blotted_out_before_texts_are_cut() {
     alerts.send_at(&event, &project.at("data/runs/alerts"), at(0));
     assert!(!http.requests()[0].body.contains("cana"));
 }
+
+/// Servers repeat what they were sent in their own way, and not as a whole.
+#[test]
+fn a_key_is_blotted_out_however_a_server_repeats_it() {
+    let project = project("channels:\n  - slack: {webhook: \"${HOOK}\"}\n");
+    let hook =
+        "https://bot:canary-login@hooks.example/services/T01/B012canary/xyz/1canary-end?wait=true&id=canary%2Fquery";
+    let alerts = alerts(&project, &[("HOOK", hook)]);
+    for said in [
+        "no such hook: B012canary",
+        "{\"path\": \"\\/services\\/T01\\/B012canary\\/xyz\\/1canary-end\"}",
+        "Basic Ym90OmNhbmFyeS1sb2dpbg==",
+        "id canary/query, id canary%2fquery",
+        "user bot, password canary-login",
+    ] {
+        let text = alerts.reason(said);
+        assert!(text.contains("***") && !text.contains("canary") && !text.contains("Y2FuYXJ5"), "{said}: {text}");
+    }
+    assert_eq!(alerts.reason("true services of T01"), "true services of T01");
+}
