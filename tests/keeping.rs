@@ -270,7 +270,7 @@ fn what_links_lead_to_is_backed_up_and_a_link_that_leads_nowhere_is_named() {
     }
     project.write("disk/more.csv", "a\n1\n").write(".env", "A=1\n");
     let to = format!("file://{}/", project.at("elsewhere").display());
-    for inside in ["data/backups", "elsewhere/../resources/new"] {
+    for inside in ["data/backups", "resources/new"] {
         let refused = project.run("catalog", ["backup", &format!("file://{}/", project.at(inside).display())]);
         refused.exits(2).says("/, which a backup holds; name a folder elsewhere, best on another disk");
     }
