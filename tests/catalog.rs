@@ -90,6 +90,41 @@ fn tables_are_listed_shown_and_found_by_what_is_said_of_them() {
 }
 
 #[test]
+fn personal_values_are_shown_in_no_later_layer_and_by_no_check() {
+    let project = shop();
+    let tagged = "describe:\n  orders:\n    columns: {customer: {tags: [personal]}, day: {tags: [personal]}}\n";
+    project.write("resources/shop/ingest.yaml", format!("{}{tagged}", tests::SHOP_INGEST));
+    let spec = |tags: &str| {
+        format!(
+            "tables: {{orders: {{steps: []}}}}\ndescribe: {{orders: {{columns: {{customer: {{description: who paid{tags}}}}}}}}}\n\
+             checks:\n  orders:\n    - accepted_values: {{column: customer, values: [ann], severity: soft}}\n    \
+             - table: {{sql: \"MAX(day) > DATE '2020-01-01'\"}}\n"
+        )
+    };
+    project.write("resources/shop/clean.yaml", spec(""));
+    run_all(&project, "shop");
+    for hides in [true, false] {
+        if !hides {
+            project.write("resources/shop/clean.yaml", spec(", tags: [masked]"));
+            project.run("clean", ["shop"]).exits(0);
+        }
+        let shown = json(&project.run("catalog", ["show", "orders", "--json"]));
+        let customer = shown["columns"].as_array().unwrap().iter().find(|column| column["name"] == "customer").unwrap();
+        assert_eq!(customer["min"].is_null(), hides, "{shown}");
+        let found: Vec<&str> = shown["checks"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|check| check["results"][0][1]["found"].as_str().unwrap())
+            .collect();
+        assert_eq!(found[0].contains("; first: customer = "), !hides, "{found:?}");
+        assert!(found[0].contains(" of 4 rows"), "{found:?}");
+        assert_eq!(found[1], "not shown: 'day' is tagged as personal");
+        project.run("catalog", ["docs"]).exits(0);
+    }
+}
+
+#[test]
 fn a_description_of_nothing_is_refused_with_its_place() {
     let project = described();
     project.run("ingest", ["shop"]).exits(0);

@@ -71,6 +71,10 @@ fn only_what_nothing_needs_is_pruned_and_only_when_it_is_said() {
     assert_eq!(project.list("data/processed/shop/clean").len(), 2, "latest and its artifact");
     project.run("catalog", ["verify"]).exits(0);
     project.run("catalog", ["prune", "--keep", "soon"]).exits(2).says("--keep");
+    // Nothing is older than the calendar.
+    for ever in ["300000y", "4000000000y"] {
+        project.run("catalog", ["prune", "--keep", ever, "--yes"]).exits(0).says("freed 0");
+    }
 }
 
 #[test]
@@ -255,6 +259,42 @@ fn a_project_that_is_lost_comes_back_from_a_folder() {
         .exits(1)
         .says(&format!("not what was backed up as {raw}").replace(&raw, ""));
     assert!(!project.exists(&raw));
+}
+
+#[test]
+fn what_links_lead_to_is_backed_up_and_a_link_that_leads_nowhere_is_named() {
+    use std::os::unix::fs::symlink;
+    let project = shop();
+    for folder in ["elsewhere", "disk", "data"] {
+        project.make_folder(folder);
+    }
+    project.write("disk/more.csv", "a\n1\n").write(".env", "A=1\n");
+    let to = format!("file://{}/", project.at("elsewhere").display());
+    for inside in ["data/backups", "resources/new"] {
+        let refused = project.run("catalog", ["backup", &format!("file://{}/", project.at(inside).display())]);
+        refused.exits(2).says("/, which a backup holds; name a folder elsewhere, best on another disk");
+    }
+    let links = [("disk", "data/in"), ("disk/more.csv", "resources/shop/more.csv")];
+    links.iter().for_each(|(target, link)| symlink(project.at(target), project.at(link)).unwrap());
+    project.run("catalog", ["backup", &to]).exits(0);
+    for folder in ["data", "resources"] {
+        std::fs::remove_dir_all(project.at(folder)).unwrap();
+    }
+    project.run("catalog", ["restore", &to]).exits(0);
+    for path in ["data/in/more.csv", "resources/shop/more.csv"] {
+        assert_eq!(project.read(path), "a\n1\n");
+    }
+    let odd = project.at("resources/shop/odd");
+    for (target, leads) in
+        [("gone.csv", "nowhere"), (".", "to a folder that it lies in"), (".env", "to what no backup holds")]
+    {
+        symlink(project.at(target), &odd).unwrap();
+        let refused = project.run("catalog", ["backup", &to]);
+        refused
+            .exits(1)
+            .says(&format!("resources/shop/odd: a link that leads {leads}, so that it cannot be backed up"));
+        std::fs::remove_file(&odd).unwrap();
+    }
 }
 
 #[test]

@@ -94,6 +94,26 @@ fn each_distinct_input_is_asked_once_and_never_again() {
 }
 
 #[test]
+fn another_model_behind_the_same_name_is_asked_again() {
+    let server = LlmServer::start();
+    let project = mail(Some(&server), CLEAN);
+    let settings = "providers:\n  openai: {base_url: \"${OPENAI_BASE_URL}\", key: \"${OPENAI_API_KEY}\"}\n\
+                    models:\n  gpt-4o-mini: {name: tiny-1, extra: {seed: 7}}\n";
+    project.write("resources/llm.yaml", settings);
+    project.run("clean", ["mail"]).exits(0);
+    assert_eq!(table(&project).column("llm_model")[0], "tiny-1");
+    project.run("clean", ["mail"]).exits(0).says("up to date");
+    for (changed, model) in
+        [(settings.replace("tiny-1", "tiny-2"), "tiny-2"), (settings.replace("seed: 7", "seed: 8"), "tiny-1")]
+    {
+        let before = server.stats().requests;
+        project.write("resources/llm.yaml", changed);
+        project.run("clean", ["mail"]).exits(0).says("runs because");
+        assert_eq!((table(&project).column("llm_model")[0], server.stats().requests), (model, before + 2));
+    }
+}
+
+#[test]
 fn a_changed_cell_names_its_model_and_can_be_taken_back() {
     let server = LlmServer::start();
     let project = mail(Some(&server), CLEAN);

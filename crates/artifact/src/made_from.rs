@@ -79,7 +79,7 @@ pub struct Reshape {
 /// A column by which rows belong together.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct KeyColumn {
-    /// Its name in the rows as the step finds them.
+    /// Its name in the rows as the step finds them; of a key that a SELECT computes what it calls it.
     pub column: String,
     /// Its name in the other table, where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]

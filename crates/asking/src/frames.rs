@@ -1,7 +1,7 @@
 //! Between tables and the strings that models know.
 
 use artifact::{LLM_MODEL, PROCESSED_AT};
-use llm::{Answer, Input, TaskFile};
+use llm::{Answer, Input, Kind, Task, integer_of};
 use polars::prelude::*;
 use serde_json::Value;
 use transform::PROMPT_HASH;
@@ -10,23 +10,14 @@ use transform::PROMPT_HASH;
 const LONGEST: usize = 60;
 
 /// The task's output columns with the types of their JSON schema. Lists and objects become JSON text.
-pub fn outputs(task: &TaskFile) -> Vec<(String, DataType)> {
-    let properties = &task.schema().json()["properties"];
-    task.outputs().iter().map(|name| (name.clone(), type_of(&properties[name.as_str()]))).collect()
-}
-
-/// The first type that is not `null` counts.
-fn type_of(schema: &Value) -> DataType {
-    let named = match &schema["type"] {
-        Value::Array(types) => types.iter().filter_map(Value::as_str).find(|name| *name != "null"),
-        one => one.as_str(),
+pub fn outputs(task: &Task) -> Vec<(String, DataType)> {
+    let type_of = |name: &String| match task.schema().kind(name) {
+        Kind::Integer => DataType::Int64,
+        Kind::Number => DataType::Float64,
+        Kind::Boolean => DataType::Boolean,
+        Kind::Text => DataType::String,
     };
-    match named {
-        Some("integer") => DataType::Int64,
-        Some("number") => DataType::Float64,
-        Some("boolean") => DataType::Boolean,
-        _ => DataType::String,
-    }
+    task.outputs().iter().map(|name| (name.clone(), type_of(name))).collect()
 }
 
 /// Each row as the values of its columns.
@@ -62,11 +53,7 @@ pub fn of_answers(outputs: &[(String, DataType)], answers: &[&Answer]) -> Polars
             let cells = answers.iter().map(|answer| answer.values.get(name));
             let name = PlSmallStr::from(name.as_str());
             match dtype {
-                DataType::Int64 => {
-                    // JSON Schema counts 3.0 as an integer.
-                    let whole = |cell: &Value| cell.as_i64().or_else(|| cell.as_f64().map(|value| value as i64));
-                    Column::new(name, cells.map(|cell| cell.and_then(whole)).collect::<Vec<_>>())
-                }
+                DataType::Int64 => Column::new(name, cells.map(|cell| cell.and_then(integer_of)).collect::<Vec<_>>()),
                 DataType::Float64 => {
                     Column::new(name, cells.map(|cell| cell.and_then(Value::as_f64)).collect::<Vec<_>>())
                 }
@@ -108,15 +95,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-
-    #[test]
-    fn the_first_type_that_is_not_null_counts() {
-        assert_eq!(type_of(&json!({"type": ["null", "integer"]})), DataType::Int64);
-        assert_eq!(type_of(&json!({"type": "number"})), DataType::Float64);
-        assert_eq!(type_of(&json!({"type": "boolean"})), DataType::Boolean);
-        assert_eq!(type_of(&json!({"enum": ["a", "b"]})), DataType::String);
-        assert_eq!(type_of(&json!({"type": "array"})), DataType::String);
-    }
 
     #[test]
     fn cells_keep_their_kind() {

@@ -1,7 +1,7 @@
 //! Judges a task on rows whose right answer is known, before its answers are used.
 //!
 //! A golden file is a CSV with the task's input columns, and a column `expected_<output>` for each output that is
-//! judged. An empty cell is an empty cell.
+//! judged. An empty cell is an empty cell. Texts must be equal to the letter; numbers and truth values count, not how they are written.
 
 use std::num::NonZeroUsize;
 use std::path::Path;
@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use artifact::PolarsResultExt;
 use llm::judge::{Cell, Gate, Row};
-use llm::{Outcome, Stop, TaskFile};
+use llm::{Kind, Outcome, Stop, Task};
 use polars::prelude::*;
 use spec::{Error, Result, ResultExt, Root};
 
@@ -84,13 +84,30 @@ impl Golden {
                 (false, [only]) => texts(only)?,
                 _ => vec![None; rows.len()],
             };
+            let kind = task.schema().kind(column);
             for (at, (row, outcome)) in rows.iter_mut().zip(outcomes).enumerate() {
                 let answered = outcome.answer().and_then(|answer| frames::text(answer.values.get(column)?));
-                row.cells.push(Cell { before: before[at].clone(), expected: expected[at].clone(), answered });
+                let expected = expected[at].clone();
+                let is_right =
+                    expected.as_ref().zip(answered.as_ref()).is_some_and(|(one, other)| means(kind, one, other));
+                let answered = if is_right { expected.clone() } else { answered };
+                row.cells.push(Cell { before: before[at].clone(), expected, answered });
             }
         }
         let cost = outcomes.iter().filter_map(|outcome| outcome.answer()?.cost).sum();
         Ok(Judged { rows, cost })
+    }
+}
+
+/// Whether two cells of a column mean the same: `3.0` is 3, and `TRUE`, as a spreadsheet writes it, is true.
+fn means(kind: Kind, one: &str, other: &str) -> bool {
+    match kind {
+        Kind::Text => one == other,
+        Kind::Boolean => one.trim().eq_ignore_ascii_case(other.trim()),
+        Kind::Integer | Kind::Number => match (one.trim().parse::<i128>(), other.trim().parse::<i128>()) {
+            (Ok(one), Ok(other)) => one == other,
+            _ => one.trim().parse::<f64>().is_ok_and(|one| other.trim().parse::<f64>() == Ok(one)),
+        },
     }
 }
 
@@ -161,6 +178,28 @@ impl Models<'_> {
             (Some(Stop::NotConfigured(_)), Some(_)) => Ok(None),
             (_, Some(error)) => Err(error.context(place)),
             (_, None) => golden.judged(task, &asked.outcomes).map(Some),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_and_truths_are_compared_by_what_they_mean() {
+        for (kind, one, other, same) in [
+            (Kind::Integer, "3", "3.0", true),
+            (Kind::Integer, "9007199254740993", "9007199254740992", false),
+            (Kind::Number, "1.50", "1.5", true),
+            (Kind::Number, "1.5", "1.51", false),
+            (Kind::Number, "many", "many", false),
+            (Kind::Boolean, "TRUE", "true", true),
+            (Kind::Boolean, "FALSE", "true", false),
+            (Kind::Text, "TRUE", "true", false),
+            (Kind::Text, "3", "3.0", false),
+        ] {
+            assert_eq!(means(kind, one, other), same, "{kind:?}: {one}, {other}");
         }
     }
 }

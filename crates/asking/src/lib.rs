@@ -137,7 +137,7 @@ impl<'a> Models<'a> {
         let task = &asking.task;
         let lookup = Lookup::new(task.name(), task.inputs().to_vec(), frames::outputs(task))?;
         let model = task.models().first().map(String::as_str).unwrap_or_default();
-        let lookup = lookup.of_version(format!("{model} {}", task.prompt_hash()));
+        let lookup = lookup.of_version(format!("{} {}", self.settings.asked(model), task.prompt_hash()));
         given.lookups.insert(asking.at, lookup);
         self.progress.begin(&format!("{}: collects what to ask", asking.place));
         let (distinct, rows) = pending(raw.clone(), steps, asking.at, given)?.all()?;
@@ -317,7 +317,7 @@ fn no_prompt(asking: &Asking, fault: &str) -> Error {
         .hint("correct the template in the task file; nothing was sent")
 }
 
-/// What the steps `llm` depend on beside the rows: tasks, golden files, limits, and whether a provider can be asked.
+/// What the steps `llm` depend on beside the rows: tasks, golden files, models, and whether a provider can be asked.
 pub fn inputs_of<'s>(steps: impl Iterator<Item = &'s Step>, root: &Root, env: &Environment) -> Result<Vec<Input>> {
     let steps: Vec<&Llm> = steps.filter_map(Step::llm).collect();
     if steps.is_empty() {
@@ -333,7 +333,8 @@ pub fn inputs_of<'s>(steps: impl Iterator<Item = &'s Step>, root: &Root, env: &E
     for step in steps {
         let task = TaskFile::load(root, Path::new(step.task()), env)?;
         let answers = if settings.is_configured(&task) { "can be asked" } else { "cannot be asked" };
-        let state = format!("{} {} {answers}", task.prompt_hash(), task.models().join(" "));
+        let models: Vec<String> = task.models().iter().map(|name| settings.asked(name)).collect();
+        let state = format!("{} {} {answers}", task.prompt_hash(), models.join(" "));
         add(step.task().to_owned(), Fingerprint::Given(state));
         if let Some(eval) = step.eval() {
             add(eval.golden.clone(), Fingerprint::of_text(&spec::text_of(root, Path::new(&eval.golden))?));

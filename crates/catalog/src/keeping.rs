@@ -55,7 +55,8 @@ pub struct Prune<'a> {
 /// Lists what could be removed, and with `yes` removes it.
 pub fn prune(project: &Project, how: &Prune<'_>, json: bool) -> Result<Exit> {
     let span: Span = how.keep.parse().context("--keep")?;
-    let before = Utc::now() - length(span);
+    // Further back than the calendar goes nothing is old.
+    let before = length(span).and_then(|keep| Utc::now().checked_sub_signed(keep)).unwrap_or(DateTime::<Utc>::MIN_UTC);
     let mirror = Mirror::new(&project.root, &project.env)?;
     if how.in_store && !mirror.is_on() {
         return Err(Error::cannot_run("--store: the project has no store").hint("set MILLRACE_STORE, or leave it out"));
@@ -162,10 +163,10 @@ fn summary(pruning: &Pruning, what: &str, keep: &str) {
     }
 }
 
-/// Months and years count as the longest ones, so that nothing is removed too early.
-fn length(span: Span) -> chrono::TimeDelta {
+/// Months and years are as long as the longest of them: what is kept is kept long enough. None: longer than can be told.
+fn length(span: Span) -> Option<chrono::TimeDelta> {
     let days = |each: i64| i64::from(span.count) * each * 24 * 60;
-    chrono::TimeDelta::minutes(match (span.minutes(), span.unit) {
+    chrono::TimeDelta::try_minutes(match (span.minutes(), span.unit) {
         (Some(minutes), _) => minutes,
         (None, Unit::Year) => days(366),
         (None, _) => days(31),

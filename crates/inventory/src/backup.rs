@@ -4,18 +4,21 @@
 //! not count, but what it has sent need not be sent again. Restoring compares each file with its hash.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{Read, Write};
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Component, Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
 
 use artifact::{LATEST, Stamp, Temporary, hash_file};
 use serde::{Deserialize, Serialize};
-use spec::{Error, Result, Root, Url};
+use spec::{Error, Result, Root, Scheme, Url};
 use store::{Cloud, Depth, Put};
 
 /// The version of the list.
 const FORMAT: u32 = 1;
+
+/// What a backup holds.
+const FOLDERS: [&str; 2] = ["data", "resources"];
 
 /// One backup: which file had which content.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -77,7 +80,13 @@ pub struct Backup<'a> {
 
 impl<'a> Backup<'a> {
     /// Lists what exists already.
+    ///
+    /// Errors: it would lie in a folder that it holds, and so hold all earlier ones.
     pub fn begin(root: &'a Root, cloud: &'a Cloud, to: &'a Url) -> Result<Backup<'a>> {
+        if let Some(folder) = FOLDERS.iter().find(|folder| lies_in(to, &root.join(folder))) {
+            return Err(Error::cannot_run(format!("{to}: lies in {folder}/, which a backup holds"))
+                .hint("name a folder elsewhere, best on another disk"));
+        }
         let last = last(cloud, to, None)?;
         let objects = cloud.list(&to.join("objects"), Depth::All)?;
         let there = objects.iter().map(|object| (object.url().name().to_owned(), object.size()));
@@ -94,7 +103,7 @@ impl<'a> Backup<'a> {
 
     /// Sends the artifacts, which never change. Stages may run meanwhile.
     pub fn artifacts(&mut self, progress: &dyn Fn(&str)) -> Result<()> {
-        for path in files(self.root).into_iter().filter(|path| is_immutable(path)) {
+        for path in files(self.root)?.into_iter().filter(|path| is_immutable(path)) {
             progress(&path.display().to_string());
             self.send(&path)?;
         }
@@ -104,7 +113,7 @@ impl<'a> Backup<'a> {
     /// Sends the files that change, and those that were added meanwhile, and writes the list. The caller makes sure
     /// that no stage runs.
     pub fn finish(mut self, progress: &dyn Fn(&str)) -> Result<BackedUp> {
-        let all = files(self.root);
+        let all = files(self.root)?;
         let now: BTreeSet<&PathBuf> = all.iter().collect();
         self.done.retain(|path, _| now.contains(path));
         for path in all.iter().filter(|path| !self.done.contains_key(*path)).cloned().collect::<Vec<_>>() {
@@ -163,24 +172,54 @@ impl<'a> Backup<'a> {
     }
 }
 
+/// Whether an address is a place in a folder of this machine.
+fn lies_in(url: &Url, folder: &Path) -> bool {
+    let at = Path::new("/").join(url.key());
+    let there = at.ancestors().find_map(|at| std::fs::canonicalize(at).ok());
+    let is_in = |there: PathBuf| std::fs::canonicalize(folder).is_ok_and(|folder| there.starts_with(folder));
+    url.scheme() == Scheme::File && there.is_some_and(is_in)
+}
+
 fn copied(whole: &Path, path: &Path) -> Result<tempfile::NamedTempFile> {
-    let failed = |error: std::io::Error| Error::io("read", path, &error);
-    let mut content = Vec::new();
-    std::fs::File::open(whole).and_then(|mut file| file.read_to_end(&mut content)).map_err(failed)?;
-    // The incomplete last line of a journal that is being written is left out.
-    if path.extension().is_some_and(|extension| extension == "jsonl")
-        && let Some(end) = content.iter().rposition(|byte| *byte == b'\n')
-    {
-        content.truncate(end + 1);
+    let failed = |error: std::io::Error| Error::io("copy", path, &error);
+    let mut file = temporary()?;
+    std::fs::File::open(whole).and_then(|mut from| std::io::copy(&mut from, &mut file)).map_err(failed)?;
+    // Of a journal that is just being written to, the line that is not whole is left out.
+    if path.extension().is_some_and(|extension| extension == "jsonl") {
+        file.flush().and_then(|()| cut_to_lines(file.as_file_mut())).map_err(failed)?;
     }
-    written(&content)
+    Ok(file)
+}
+
+/// Cuts off what follows the last end of a line, if there is one.
+fn cut_to_lines(file: &mut std::fs::File) -> std::io::Result<()> {
+    const PIECE: u64 = 64 << 10;
+    let mut end = file.metadata()?.len();
+    while end > 0 {
+        let start = end.saturating_sub(PIECE);
+        let mut piece = vec![0; (end - start) as usize];
+        file.seek(SeekFrom::Start(start))?;
+        file.read_exact(&mut piece)?;
+        if let Some(at) = piece.iter().rposition(|byte| *byte == b'\n') {
+            return file.set_len(start + at as u64 + 1);
+        }
+        end = start;
+    }
+    Ok(())
 }
 
 fn written(content: &[u8]) -> Result<tempfile::NamedTempFile> {
-    let failed = |error: std::io::Error| Error::io("write", Path::new("a temporary file"), &error);
-    let mut file = tempfile::NamedTempFile::new().map_err(failed)?;
-    file.write_all(content).and_then(|()| file.flush()).map_err(failed)?;
+    let mut file = temporary()?;
+    file.write_all(content).and_then(|()| file.flush()).map_err(not_written)?;
     Ok(file)
+}
+
+fn temporary() -> Result<tempfile::NamedTempFile> {
+    tempfile::NamedTempFile::new().map_err(not_written)
+}
+
+fn not_written(error: std::io::Error) -> Error {
+    Error::io("write", Path::new("a temporary file"), &error)
 }
 
 /// Whether a file never changes once it has its name: artifacts with all that belongs to them.
@@ -192,28 +231,64 @@ fn is_immutable(path: &Path) -> bool {
 }
 
 /// All files of the project that a backup holds, in order: `data/` and `resources/`, without locks, files that are just being
-/// written, and copies of what lies elsewhere. `.env` is not among them: backups hold no secrets.
-fn files(root: &Root) -> Vec<PathBuf> {
+/// written, and copies of what lies elsewhere. `.env` is not among them: secrets are kept where secrets are kept. Links are
+/// followed: what they lead to is part of the project.
+///
+/// Errors: a folder that cannot be read, or a link that leads nowhere, to a folder above it, or to a file `.env`: a backup is whole or
+/// there is none.
+fn files(root: &Root) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
-    let mut open = vec![PathBuf::from("data"), PathBuf::from("resources")];
-    while let Some(folder) = open.pop() {
-        for entry in std::fs::read_dir(root.join(&folder)).into_iter().flatten().flatten() {
-            let name = entry.file_name();
-            let path = folder.join(&name);
-            let name = name.to_string_lossy();
-            let is_passing = name == ".lock" || name.starts_with(".tmp-") || name == ".env";
+    // Each folder with the places of those above it.
+    let mut open: Vec<(PathBuf, Vec<PathBuf>)> = FOLDERS.map(|folder| (folder.into(), Vec::new())).into();
+    while let Some((folder, mut above)) = open.pop() {
+        let failed = |error: std::io::Error| Error::io("read", &folder, &error);
+        let whole = root.join(&folder);
+        let (at, entries) = match std::fs::canonicalize(&whole).and_then(|at| Ok((at, std::fs::read_dir(&whole)?))) {
+            // There is none, or it was removed a moment ago.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+            found => found.map_err(failed)?,
+        };
+        above.push(at);
+        for entry in entries {
+            let entry = entry.map_err(failed)?;
+            let path = folder.join(entry.file_name());
             let is_copy = [Path::new("data/catalog"), Path::new("data/.store"), Path::new(crate::index::FILE)]
                 .contains(&path.as_path());
-            match entry.file_type() {
-                _ if is_passing || is_copy => {}
-                Ok(kind) if kind.is_dir() => open.push(path),
-                Ok(kind) if kind.is_file() => files.push(path),
-                _ => {}
+            if is_copy || is_passing(&path) {
+                continue;
+            }
+            let kind = entry.file_type().map_err(failed)?;
+            let kind = if kind.is_symlink() { followed(root, &path, &above)? } else { kind };
+            match () {
+                () if kind.is_dir() => open.push((path, above.clone())),
+                () if kind.is_file() => files.push(path),
+                () => {}
             }
         }
     }
     files.sort();
-    files
+    Ok(files)
+}
+
+/// What is not kept whatever it is: locks, those of editors among them, files that are just being written, secrets.
+fn is_passing(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    name == ".lock" || name == ".env" || [".tmp-", ".#"].iter().any(|start| name.starts_with(start))
+}
+
+/// What a link leads to.
+fn followed(root: &Root, link: &Path, above: &[PathBuf]) -> Result<std::fs::FileType> {
+    let refused = |what: &str| {
+        Err(Error::refused(format!("{}: a link that leads {what}, so that it cannot be backed up", link.display()))
+            .hint("remove it, or let it lead to a file or folder of its own"))
+    };
+    match std::fs::canonicalize(root.join(link)).and_then(|at| Ok((std::fs::metadata(&at)?.file_type(), at))) {
+        Ok((_, at)) if is_passing(&at) => refused("to what no backup holds"),
+        Ok((_, at)) if above.iter().any(|folder| folder.starts_with(&at)) => refused("to a folder that it lies in"),
+        Ok((kind, _)) => Ok(kind),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => refused("nowhere"),
+        Err(error) => Err(Error::io("read", link, &error)),
+    }
 }
 
 /// The times of the backups that are there, oldest first.
@@ -246,7 +321,7 @@ fn last(cloud: &Cloud, at: &Url, time: Option<&str>) -> Result<Option<List>> {
     }
     let is_inside = |path: &Path| {
         let plain = path.components().all(|part| matches!(part, Component::Normal(_)));
-        plain && (path.starts_with("data") || path.starts_with("resources"))
+        plain && FOLDERS.iter().any(|folder| path.starts_with(folder))
     };
     let is_hash = |hash: &str| hash.len() == 64 && hash.bytes().all(|byte| byte.is_ascii_hexdigit());
     match list.files.iter().find(|entry| !is_inside(&entry.path) || !is_hash(&entry.hash)) {

@@ -1,17 +1,22 @@
 //! Tables: their current and earlier artifacts, and what is known about both.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use artifact::{CheckResult, ColumnSummary, Definition, Described, Evidence, Kind, Lineage, Verdict};
 use chrono::{DateTime, Utc};
 use polars::prelude::SchemaRef;
 use serde::Serialize;
 
+use crate::description::tags;
 use crate::found::{Found, Inventory};
+use crate::graph::Graph;
 use crate::place::{Layer, TableId};
 
 /// The tag of columns whose values are not shown.
 const PERSONAL: &str = "personal";
+
+/// Checks that tell values of a column whatever they find.
+const TELLING: [&str; 3] = ["freshness", "mean_near_history", "table"];
 
 /// A table with all its artifacts.
 #[derive(Clone, Debug)]
@@ -23,6 +28,8 @@ pub struct Table<'a> {
     pub all: Vec<&'a Found>,
     /// How many were not.
     pub unread: usize,
+    /// The columns whose values must not be shown.
+    hidden: BTreeSet<String>,
 }
 
 impl<'a> Table<'a> {
@@ -82,7 +89,7 @@ impl<'a> Table<'a> {
     /// What is known of the columns, of all current artifacts together; of personal ones without their values.
     pub fn columns(&self) -> Vec<ColumnSummary> {
         let mut columns = self.summaries();
-        for column in columns.iter_mut().filter(|column| self.hides(&column.name)) {
+        for column in columns.iter_mut().filter(|column| self.hidden.contains(&column.name)) {
             let ColumnSummary { name, column_type, count, nulls, distinct, .. } = std::mem::take(column);
             *column = ColumnSummary { name, column_type, count, nulls, distinct, ..ColumnSummary::default() };
         }
@@ -121,10 +128,17 @@ impl<'a> Table<'a> {
         }
     }
 
-    /// Whether the values of a column must not be shown: it is tagged as personal.
-    pub fn hides(&self, column: &str) -> bool {
-        let documented = self.described().and_then(|described| described.columns.get(column));
-        documented.is_some_and(|documented| documented.tags.iter().any(|tag| tag == PERSONAL))
+    /// What a check found, without the values of personal columns.
+    fn shown(&self, result: &CheckResult) -> CheckResult {
+        let tells = |column: &&String| has_word(&result.check, column) || has_word(&result.found, column);
+        let Some(column) = self.hidden.iter().find(tells) else { return result.clone() };
+        let is_telling = TELLING.contains(&result.check.split(' ').next().unwrap_or_default());
+        let found = match (is_telling, result.found.split_once("; first: ")) {
+            (true, _) => format!("not shown: '{column}' is tagged as {PERSONAL}"),
+            (false, Some((found, _))) => found.to_owned(),
+            (false, None) => result.found.clone(),
+        };
+        CheckResult { found, ..result.clone() }
     }
 
     /// How a column is made, in the words of its spec.
@@ -133,6 +147,13 @@ impl<'a> Table<'a> {
         let label = definitions.label.as_ref().filter(|label| label.name == column);
         definitions.column(column).or(label).filter(|definition| !definition.is_raw())
     }
+}
+
+/// Whether a name stands in a text, and not as a part of another.
+fn has_word(text: &str, name: &str) -> bool {
+    let goes_on = |letter: Option<char>| letter.is_some_and(|letter| letter.is_alphanumeric() || letter == '_');
+    text.match_indices(name)
+        .any(|(at, _)| !goes_on(text[..at].chars().next_back()) && !goes_on(text[at + name.len()..].chars().next()))
 }
 
 /// A check through time.
@@ -164,7 +185,7 @@ impl Table<'_> {
                     }
                 };
                 if history.results.len() < most {
-                    history.results.push((evidence.time, result.clone()));
+                    history.results.push((evidence.time, self.shown(result)));
                 }
             }
         }
@@ -192,7 +213,7 @@ impl Inventory {
             let id = found.id();
             let table = tables.entry(id.clone()).or_insert_with(|| {
                 let unread = self.unread.get(&id).copied().unwrap_or_default();
-                Table { id, current: Vec::new(), all: Vec::new(), unread }
+                Table { id, current: Vec::new(), all: Vec::new(), unread, hidden: BTreeSet::new() }
             });
             table.all.push(found);
         }
@@ -210,7 +231,25 @@ impl Inventory {
             table.all.sort_by(|a, b| (b.evidence.time, &b.path).cmp(&(a.evidence.time, &a.path)));
             table.current.sort_by(|a, b| (a.evidence.time, &a.path).cmp(&(b.evidence.time, &b.path)));
         }
+        for (table, hidden) in self.hidden(&tables).into_iter().enumerate() {
+            tables[table].hidden = hidden;
+        }
         tables
+    }
+
+    /// The columns of each table that are tagged as personal, there or where they come from; nothing if no column is.
+    fn hidden(&self, tables: &[Table<'_>]) -> Vec<BTreeSet<String>> {
+        let is_personal = |tags: &[String]| tags.iter().any(|tag| tag == PERSONAL);
+        let described = tables.iter().filter_map(Table::described).flat_map(|described| described.columns.values());
+        if !described.map(|column| &column.tags).any(|tags| is_personal(tags)) {
+            return Vec::new();
+        }
+        let graph = Graph::of(self, tables);
+        let of = |table: &Table<'_>| {
+            let columns = table.column_names().into_iter();
+            columns.filter(|column| is_personal(tags(tables, &graph, &table.id, column))).collect()
+        };
+        tables.iter().map(of).collect()
     }
 
     /// The artifacts with the refused rows of a table, newest first.

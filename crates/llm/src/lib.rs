@@ -40,7 +40,7 @@ pub use batch::batch;
 pub use engine::{Estimate, ask, estimate, known};
 pub use ledger::{Key, Ledger, Spend};
 pub use outcome::{Answer, Asked, Failure, FailureKind, Outcome, Progress, Stop, Totals, Watch};
-pub use schema::Schema;
+pub use schema::{Kind, Schema, integer_of};
 pub use settings::{Settings, SettingsSpec};
 pub use task::{TaskFile, TaskSpec};
 

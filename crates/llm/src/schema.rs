@@ -63,22 +63,28 @@ impl Schema {
         &self.columns
     }
 
+    /// What the cells of one of these columns are.
+    pub fn kind(&self, column: &str) -> Kind {
+        kind_of(&self.json["properties"][column])
+    }
+
     /// Whether servers may hold the model to the schema token by token: every object closed, every key required.
     pub fn is_strict(&self) -> bool {
         self.strict
     }
 
-    /// What is wrong with `answer`, in words for the model and for people; at most three faults are named.
+    /// What is wrong with `answer`, in words for the model and for people; at most three faults are named. An integer must have
+    /// its place in a column of 64 bits.
     pub fn check(&self, answer: &Value) -> Result<(), String> {
-        let faults: Vec<String> = self
-            .validator
-            .iter_errors(answer)
-            .take(3)
-            .map(|fault| match fault.instance_path().as_str() {
-                "" => fault.to_string(),
-                place => format!("at {place}: {fault}"),
-            })
-            .collect();
+        let faults = self.validator.iter_errors(answer).map(|fault| match fault.instance_path().as_str() {
+            "" => fault.to_string(),
+            place => format!("at {place}: {fault}"),
+        });
+        let too_long = answer.as_object().into_iter().flatten().filter(|(name, value)| {
+            self.kind(name) == Kind::Integer && value.is_number() && integer_of(value).is_none()
+        });
+        let too_long = too_long.map(|(name, value)| format!("at /{name}: {value} is not an integer of 64 bits"));
+        let faults: Vec<String> = faults.chain(too_long).take(3).collect();
         match faults.is_empty() {
             true => Ok(()),
             false => Err(faults.join("; ")),
@@ -104,6 +110,37 @@ impl Schema {
             "additionalProperties": false
         })
     }
+}
+
+/// What the cells of a column are that answers fill.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Text,
+    Integer,
+    Number,
+    Boolean,
+}
+
+/// What a JSON Schema makes of a column. Several types together, lists and objects are text; `null` is an empty cell of any.
+fn kind_of(schema: &Value) -> Kind {
+    let named: Vec<&str> = match &schema["type"] {
+        Value::Array(types) => types.iter().filter_map(Value::as_str).filter(|name| *name != "null").collect(),
+        one => one.as_str().into_iter().collect(),
+    };
+    match named[..] {
+        ["integer"] => Kind::Integer,
+        ["number"] | ["integer", "number"] | ["number", "integer"] => Kind::Number,
+        ["boolean"] => Kind::Boolean,
+        _ => Kind::Text,
+    }
+}
+
+/// The value as an integer of 64 bits; JSON Schema counts 3.0 as one, too.
+pub fn integer_of(value: &Value) -> Option<i64> {
+    // The nearest float above the largest integer.
+    const END: f64 = 9_223_372_036_854_775_808.0;
+    let of_float = |value: f64| (value.fract() == 0.0 && (-END..END).contains(&value)).then_some(value as i64);
+    value.as_i64().or_else(|| value.as_f64().filter(|_| !value.is_u64()).and_then(of_float))
 }
 
 fn of_columns(outputs: &Map<String, Value>) -> Result<Value> {
@@ -166,6 +203,35 @@ mod tests {
         assert_eq!(fault, "at /text: 1 is not of type \"string\"");
         assert!(schema.check(&json!({"text": "a", "mood": "bad", "more": 1})).is_err());
         assert!(schema.check(&json!({"text": "a"})).unwrap_err().contains("\"mood\" is a required property"));
+    }
+
+    #[test]
+    fn integers_have_64_bits() {
+        let schema = schema(json!({"n": {"type": ["integer", "null"]}, "x": "number"})).unwrap();
+        for fits in [json!(i64::MAX), json!(i64::MIN), json!(3.0), json!(-9.223372036854775808e18), json!(null)] {
+            assert_eq!(schema.check(&json!({"n": fits, "x": 1e300})), Ok(()), "{fits}");
+        }
+        for beyond in [json!(u64::MAX), json!(9.3e18), json!(1e300), json!(-1e300)] {
+            let fault = schema.check(&json!({"n": beyond, "x": 1})).unwrap_err();
+            assert_eq!(fault, format!("at /n: {beyond} is not an integer of 64 bits"));
+        }
+        assert_eq!([json!(3.0), json!(3.5), json!(u64::MAX)].map(|value| integer_of(&value)), [Some(3), None, None]);
+    }
+
+    #[test]
+    fn several_types_together_are_text() {
+        for (schema, kind) in [
+            (json!({"type": ["null", "integer"]}), Kind::Integer),
+            (json!({"type": "number"}), Kind::Number),
+            (json!({"type": ["integer", "number", "null"]}), Kind::Number),
+            (json!({"type": "boolean"}), Kind::Boolean),
+            (json!({"type": ["integer", "string"]}), Kind::Text),
+            (json!({"type": ["string", "integer"]}), Kind::Text),
+            (json!({"enum": ["a", "b"]}), Kind::Text),
+            (json!({"type": "array"}), Kind::Text),
+        ] {
+            assert_eq!(kind_of(&schema), kind, "{schema}");
+        }
     }
 
     #[test]

@@ -23,6 +23,8 @@ use std::time::Duration;
 
 use spec::{Environment, Error, Redactor, Result, ResultExt, Root, did_you_mean};
 
+use crate::canonical;
+
 mod written;
 
 pub use written::{BreakerSpec, Daily, LimitsSpec, ModelSpec, Price, ProviderSpec, Secret, SettingsSpec, Structured};
@@ -214,6 +216,17 @@ impl Settings {
             structured: Structured::default(),
             extra: serde_json::Map::new(),
         })
+    }
+
+    /// Whom a task asks that names this model, in words that differ where another model or other parameters are sent. Parameters are
+    /// hashed.
+    pub fn asked(&self, name: &str) -> String {
+        let model = self.model(name);
+        if model.wire_name == name && model.extra.is_empty() {
+            return name.to_owned();
+        }
+        let extra = canonical::text(&serde_json::Value::Object(model.extra));
+        format!("{name} (sent as {}, {})", model.wire_name, &blake3::hash(extra.as_bytes()).to_hex()[..16])
     }
 
     /// Whether at least one of a task's models can be asked.

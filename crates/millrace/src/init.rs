@@ -42,6 +42,7 @@ pub fn init(arguments: &Arguments) -> Result<Exit> {
         return Err(Error::cannot_run(format!("{}: exists already", folder.join(path).display()))
             .hint("name a new folder, or move the file away"));
     }
+    link::check(&folder.join("bin"))?;
     for (path, content) in &files {
         write(&folder.join(path), content)?;
     }
@@ -184,6 +185,12 @@ mod tests {
         std::fs::write(folder.path().join("README.md"), "mine").unwrap();
         let error = init(&arguments(folder.path(), &["churn"])).unwrap_err().to_string();
         assert!(error.ends_with("README.md: exists already; name a new folder, or move the file away"), "{error}");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+        std::fs::remove_file(folder.path().join("README.md")).unwrap();
+        std::fs::create_dir(folder.path().join("bin")).unwrap();
+        std::fs::write(folder.path().join("bin/clean"), "mine").unwrap();
+        let error = init(&arguments(folder.path(), &["churn"])).unwrap_err().to_string();
+        assert!(error.ends_with("bin/clean: exists and is not a link; remove it, or name another folder"), "{error}");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 

@@ -24,19 +24,29 @@ pub fn link(arguments: &Arguments) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// Links all tools and `millrace` itself, each replaced at once. What is there and is not a link stays.
+/// The names of all tools and `millrace` itself.
+fn names() -> impl Iterator<Item = &'static str> {
+    TOOLS.iter().map(|entry| entry.tool.name()).chain(["millrace"])
+}
+
+/// Refuses a folder where something that is not a link has the name of a tool.
+pub fn check(folder: &Path) -> Result<()> {
+    for link in names().map(|name| folder.join(name)) {
+        if std::fs::symlink_metadata(&link).is_ok_and(|found| !found.is_symlink()) {
+            return Err(Error::cannot_run(format!("{}: exists and is not a link", link.display()))
+                .hint("remove it, or name another folder"));
+        }
+    }
+    Ok(())
+}
+
+/// Links all tools and `millrace` itself, each replaced at once. What is there and is not a link stays, and then nothing is linked.
 pub fn link_all(folder: &Path) -> Result<()> {
     let program = own_path()?;
+    check(folder)?;
     std::fs::create_dir_all(folder).map_err(|error| Error::io("create", folder, &error))?;
-    for name in TOOLS.iter().map(|entry| entry.tool.name()).chain(["millrace"]) {
+    for name in names() {
         let link = folder.join(name);
-        match std::fs::symlink_metadata(&link) {
-            Ok(found) if !found.is_symlink() => {
-                return Err(Error::cannot_run(format!("{}: exists and is not a link", link.display()))
-                    .hint("remove it, or name another folder"));
-            }
-            _ => {}
-        }
         let new = folder.join(format!(".{name}.new"));
         let _ = std::fs::remove_file(&new);
         std::os::unix::fs::symlink(&program, &new)

@@ -116,6 +116,17 @@ impl FromStr for Expression {
             return Err(wrong("programs differ on a step of '*' beside another limit of the day".to_owned())
                 .hint("write the days as a list or a range"));
         }
+        // cron takes `1-31` for a limit that every day keeps, and either is enough; Airflow takes it for `*`.
+        let is_spelt_out = |field: &Field, text: &str| field.is_any && !text.starts_with('*');
+        let spelt_out = [(&expression.day, day, &expression.weekday), (&expression.weekday, weekday, &expression.day)];
+        if let Some((_, text, _)) =
+            spelt_out.into_iter().find(|(field, text, other)| is_spelt_out(field, text) && !other.is_any)
+        {
+            return Err(wrong(format!(
+                "programs differ on '{text}', which is every day, beside another limit of the day"
+            ))
+            .hint("write * instead for the days that the other limit names, or * in both places for every day"));
+        }
         let start = Utc.timestamp_opt(0, 0).single().unwrap_or_default();
         if expression.next(start, Tz::UTC).is_none() {
             return Err(wrong("that day never comes".to_owned()).hint("correct the day or the month"));
@@ -217,6 +228,21 @@ mod tests {
         ] {
             assert_eq!(text.parse::<Expression>().unwrap_err().to_string(), error);
         }
+        for (text, every_day) in [
+            ("0 2 1-31 * fri", "1-31"),
+            ("0 2 13 * 0-6", "0-6"),
+            ("0 2 13 * mon-7", "mon-7"),
+            ("0 2 1-15,16-31 * 5", "1-15,16-31"),
+        ] {
+            assert_eq!(
+                text.parse::<Expression>().unwrap_err().to_string(),
+                format!(
+                    "'{text}' is not a time to run: programs differ on '{every_day}', which is every day, beside another limit \
+                     of the day; write * instead for the days that the other limit names, or * in both places for every day"
+                )
+            );
+        }
+        assert_eq!("0 2 1-31 * *".parse::<Expression>().unwrap().to_string(), "0 2 * * *");
         assert!("@reboot".parse::<Expression>().is_err());
         assert!("0 0 1 1 * 2026".parse::<Expression>().is_err());
     }

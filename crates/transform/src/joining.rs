@@ -141,14 +141,14 @@ enum Ordered {
 /// The rows of the other table that belong to each row, in the order of that table.
 #[derive(Default)]
 pub(crate) struct Matches {
-    ends: Vec<u32>,
+    ends: Vec<usize>,
     rows: Vec<u32>,
 }
 
 impl Matches {
     pub fn of(&self, row: usize) -> &[u32] {
         let start = if row == 0 { 0 } else { self.ends[row - 1] };
-        &self.rows[start as usize..self.ends[row] as usize]
+        &self.rows[start..self.ends[row]]
     }
 }
 
@@ -247,7 +247,7 @@ impl Matcher {
             if let (Some(group), Some(at)) = (groups[row], at) {
                 self.of_group(group, at, &mut matches.rows);
             }
-            matches.ends.push(matches.rows.len() as u32);
+            matches.ends.push(matches.rows.len());
         }
         Ok(matches)
     }

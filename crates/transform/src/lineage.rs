@@ -51,14 +51,14 @@ pub fn lineage(
         gathered: gathered.collect(),
         columns: own().map(|(name, sources)| (name.clone(), of(sources))).collect(),
         rows: of(&sources.rows),
-        links: links(from, reshapes, columns, definitions, sources),
+        links: links((from, beside), reshapes, columns, definitions, sources),
     }
 }
 
 /// How the rows behind a row are found: by file and number, and where rows of several became one by the keys by which they did;
-/// in tables that were joined by the keys of the join.
+/// in tables that were joined by the keys of the join. Rows that were appended have the files and numbers of their own table.
 fn links(
-    from: &[KnownTable],
+    (from, beside): (&[KnownTable], &[KnownTable]),
     reshapes: &[Reshape],
     columns: &Schema,
     definitions: &Definitions,
@@ -87,6 +87,11 @@ fn links(
             Some(raw) => raw.to_owned(),
             None => named(&OtherTable::Clean(with.clone())),
         };
+        let of_file = || beside.iter().any(|read| read.table.to_string() == *with && is_of_file(&read.schema));
+        if step.name == "union" && is_of_file(columns) && of_file() {
+            links.push(RowLink::by_provenance(table));
+            continue;
+        }
         let equal = step.keys.iter().filter_map(|key| Some((key, key.there.clone()?)));
         let pairs = equal.map(|(key, there)| Some((key.now.clone()?, there)));
         if let Some(on) = pairs.collect::<Option<Vec<(String, String)>>>().filter(|on| !on.is_empty()) {
@@ -107,4 +112,25 @@ fn unchanged(key: &str, read: &KnownTable, definitions: &Definitions, sources: &
     let is_renamed = now.is_some_and(|now| now.is == format!("column '{column}' as ingested"));
     let is_same = is_renamed || now.map(|now| &now.hash) == before.map(|before| &before.hash);
     (is_same && read.schema.contains(column)).then(|| column.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use polars::prelude::df;
+
+    use super::*;
+    use crate::steps::join::tests::given_with;
+    use crate::steps::tests::parse;
+
+    #[test]
+    fn appended_rows_lead_to_their_own_table() {
+        let rows = df!("id" => [1i64], "_file" => ["f"], "_row" => [2u32]).unwrap();
+        let known = |table| KnownTable { table, schema: rows.schema().as_ref().clone(), definitions: None };
+        let plan = crate::plan(rows.schema(), &parse("- union: {with: other}").unwrap(), &given_with("other", &rows));
+        let plan = plan.unwrap();
+        let (from, beside) =
+            (known(OtherTable::Raw("orders".to_owned())), known(OtherTable::Clean("other".to_owned())));
+        let found = lineage(&[from], &[beside], &plan.sources(), &plan.reshapes(), plan.schema(), &plan.definitions());
+        assert_eq!(found.links, ["orders", "clean/other"].map(RowLink::by_provenance));
+    }
 }

@@ -177,16 +177,18 @@ pub(crate) fn counted_together(
             None => of_batch,
             Some(counts) => concat([counts.lazy(), of_batch], UnionArgs::default()).during(place)?,
         };
-        let summed = together.group_by([col(column)]).agg([col(COUNT).sum()]).collect();
-        counts = Some(summed.during(place)?);
+        // The engine in memory cannot group by a decimal alone.
+        counts = Some(artifact::collect(together.group_by([col(column)]).agg([col(COUNT).sum()]), place)?);
     }
     Ok(counts.unwrap_or_default())
 }
 
-/// The value with the largest number of rows; of several the smallest. Empty cells do not count.
+/// The value with the largest number of rows; of several the smallest. Empty cells do not count, nor does NaN.
 pub(crate) fn most_frequent(counts: DataFrame, column: &str, place: &str) -> Result<Option<AnyValue<'static>>> {
     let order = SortMultipleOptions::default().with_order_descending_multi([true, false]);
-    let counts = counts.lazy().filter(col(column).is_not_null());
+    let is_float = counts.column(column).is_ok_and(|values| values.dtype().is_float());
+    let is_value = if is_float { col(column).is_not_nan() } else { lit(true) };
+    let counts = counts.lazy().filter(col(column).is_not_null().and(is_value));
     let sorted = counts.sort([COUNT, column], order).collect().during(place)?;
     if sorted.height() == 0 {
         return Ok(None);

@@ -5,9 +5,9 @@ use serde::{Deserialize, Serialize};
 use spec::{Result, Scalar, Severity};
 
 use super::{described, joined, shown};
-use crate::Share;
 use crate::check::{Columns, Lookup, RowCheck, RowTest};
 use crate::scalar::literal;
+use crate::{Moment, Share};
 
 /// A number, date or timestamp lies between `min` and `max`, both included. Null passes, NaN fails. Example:
 /// `- in_range: {column: amount, min: 0, max: 10000, max_share: 0.02, severity: soft}`.
@@ -51,7 +51,11 @@ impl TryFrom<Written> for InRange {
         let Written { column, min, max, max_share, severity } = written;
         let crossed = match (&min, &max) {
             (None, None) => return Err("neither 'min' nor 'max' is given; give at least one".to_owned()),
-            (Some(Scalar::Text(low)), Some(Scalar::Text(high))) => low > high,
+            // What is no time is refused once the column is known.
+            (Some(Scalar::Text(low)), Some(Scalar::Text(high))) => {
+                let time = |text: &str| text.parse::<Moment>().ok().map(Moment::utc);
+                time(low).zip(time(high)).is_some_and(|(low, high)| low > high)
+            }
             (Some(low), Some(high)) => number_of(low).zip(number_of(high)).is_some_and(|(low, high)| low > high),
             _ => false,
         };
@@ -165,6 +169,19 @@ mod tests {
     }
 
     #[test]
+    fn times_may_be_written_in_two_ways() {
+        let day = Series::new("day".into(), [19_723i32]).cast(&DataType::Date).unwrap();
+        let moment = day.cast(&DataType::Datetime(TimeUnit::Microseconds, None)).unwrap();
+        let table = DataFrame::new_infer_height(vec![moment.into()]).unwrap();
+        let found =
+            split("in_range: {column: day, min: '2024-01-01T09:00', max: 2024-01-01 10:00, max_share: 1}", &table);
+        assert_eq!(
+            found.reasons,
+            ["check 'in_range': day = 2024-01-01 00:00:00.000000 is not in [2024-01-01T09:00, 2024-01-01 10:00]"]
+        );
+    }
+
+    #[test]
     fn what_cannot_be_compared_is_refused() {
         let table = df!("channel" => ["web"], "n" => [1]).unwrap();
         assert_eq!(
@@ -178,6 +195,8 @@ mod tests {
             "table 'orders': check 1 'in_range': bound of 'n': few is not a number"
         );
         assert!(load_failure("in_range: {column: n}").contains("neither 'min' nor 'max' is given"));
+        let crossed = "'min' 2024-02-01 is above 'max' 2024-01-01 10:00; swap them";
+        assert!(load_failure("in_range: {column: n, min: 2024-02-01, max: 2024-01-01 10:00}").contains(crossed));
         assert!(load_failure("in_range: {column: n, min: 2, max: 1}").contains("'min' 2 is above 'max' 1; swap them"));
     }
 }

@@ -3,7 +3,7 @@
 use artifact::Kind;
 use polars::prelude::AnyValue;
 use serde::{Deserialize, Serialize};
-use spec::{Result, Severity};
+use spec::{Result, Severity, range};
 
 use super::described;
 use crate::Published;
@@ -20,16 +20,17 @@ pub struct MeanNearHistory {
     /// A column of numbers, booleans, dates or timestamps.
     pub column: String,
     /// The difference allowed, as a share of the earlier mean: 0.2 is 20 % either way.
+    #[serde(deserialize_with = "range::not_negative")]
     pub within_share: f64,
-    /// How many earlier runs to compare with; 10 by default.
-    #[serde(default = "ten")]
-    pub runs: usize,
+    /// How many earlier runs to compare with, from 1 to 10,000; 10 by default.
+    #[serde(default = "ten", deserialize_with = "range::whole::<1, 10_000, _>")]
+    pub runs: u32,
     /// `hard` (default) refuses the run, `soft` warns.
     #[serde(default)]
     pub severity: Severity,
 }
 
-fn ten() -> usize {
+fn ten() -> u32 {
     10
 }
 
@@ -49,7 +50,7 @@ impl TableCheck for MeanNearHistory {
             .iter()
             .filter(|evidence| evidence.kind == Kind::Table)
             .filter_map(|evidence| mean_in(&evidence.columns))
-            .take(self.runs)
+            .take(self.runs as usize)
             .collect();
         if earlier.is_empty() {
             return Ok(Finding::Skipped("there is no earlier run to compare with".to_owned()));
@@ -88,10 +89,21 @@ mod tests {
     use polars::prelude::*;
 
     use crate::Finding::*;
-    use crate::testing::{failure, judged, judged_after};
+    use crate::testing::{failure, judged, judged_after, load_failure};
 
     fn amounts(values: &[f64]) -> DataFrame {
         df!("amount" => values).unwrap()
+    }
+
+    #[test]
+    fn what_would_never_fail_or_always_is_refused() {
+        for (settings, error) in [
+            ("within_share: 0.2, runs: 0", "runs: 0 is not from 1 to 10000"),
+            ("within_share: -0.1", "within_share: -0.1 is not 0 or more"),
+        ] {
+            let found = load_failure(&format!("mean_near_history: {{column: amount, {settings}}}"));
+            assert!(found.ends_with(&format!("checks.orders[0].mean_near_history.{error}")), "{found}");
+        }
     }
 
     #[test]

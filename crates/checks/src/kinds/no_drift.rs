@@ -3,7 +3,7 @@
 use artifact::{ColumnSummary, Kind};
 use polars::prelude::AnyValue;
 use serde::{Deserialize, Serialize};
-use spec::{Result, Severity, did_you_mean};
+use spec::{Result, Severity, did_you_mean, range};
 
 use super::described;
 use crate::check::{Columns, Finding, TableCheck};
@@ -26,13 +26,13 @@ pub struct NoDrift {
     #[serde(default)]
     pub columns: Option<ColumnNames>,
     /// The largest population stability index allowed; 0.2 by default.
-    #[serde(default = "default_max_psi")]
+    #[serde(default = "default_max_psi", deserialize_with = "range::not_negative")]
     pub max_psi: f64,
     /// How far the mean may move, in standard deviations of the last run. Without it, any way.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "range::optional_not_negative")]
     pub max_mean_shift: Option<f64>,
     /// How far the share of nulls may move: 0.05 is five percent of the rows. Without it, any way.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "range::optional_ratio")]
     pub max_null_change: Option<f64>,
     /// `hard` (default) refuses the run, `soft` warns.
     #[serde(default)]
@@ -171,7 +171,7 @@ mod tests {
     use polars::prelude::*;
 
     use crate::Finding::*;
-    use crate::testing::{failure, judged, judged_after};
+    use crate::testing::{failure, judged, judged_after, load_failure};
 
     /// `count` values that are evenly spread from `from` on over `width`.
     fn spread(from: f64, width: f64, count: usize) -> DataFrame {
@@ -233,6 +233,18 @@ mod tests {
             Failed("drifted since the last run: 'channel' PSI 0.415888, at most 0.2 allowed".into())
         );
         assert!(matches!(judged_after("no_drift: {columns: [channel]}", &table(55), &[table(50)]), Passed(_)));
+    }
+
+    #[test]
+    fn bounds_that_nothing_can_keep_or_break_are_refused() {
+        for (settings, error) in [
+            ("max_psi: -1", "max_psi: -1 is not 0 or more"),
+            ("max_mean_shift: -1", "max_mean_shift: -1 is not 0 or more"),
+            ("max_null_change: 5", "max_null_change: 5 is not from 0 to 1"),
+        ] {
+            let found = load_failure(&format!("no_drift: {{{settings}}}"));
+            assert!(found.ends_with(&format!("checks.orders[0].no_drift.{error}")), "{found}");
+        }
     }
 
     #[test]

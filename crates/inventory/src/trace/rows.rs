@@ -132,6 +132,10 @@ fn is_text(name: &str, dtype: &DataType, text: &str) -> Result<Expr> {
             Ok(number) => column.eq(lit(number)),
             Err(_) => return Err(wrong("not a number")),
         },
+        DataType::Decimal(_, places) => match with_places(text, *places) {
+            Some(text) => column.cast(DataType::String).eq(lit(text)),
+            None => return Err(wrong(&format!("not a number with at most {places} digits behind the point"))),
+        },
         // What is shown is what can be typed: `2024-01-31`, `2024-01-31 08:30:00`, and of a timestamp its day.
         DataType::Date | DataType::Datetime(..) | DataType::Time => {
             let texts = column.cast(DataType::String);
@@ -147,4 +151,53 @@ fn is_text(name: &str, dtype: &DataType, text: &str) -> Result<Expr> {
         }
         _ => column.cast(DataType::String).eq(lit(text.to_owned())),
     })
+}
+
+/// A number with as many digits behind the point as a decimal has: 12.5 is 12.50. None if it has more, or is none.
+fn with_places(text: &str, places: usize) -> Option<String> {
+    let (sign, digits) = text.strip_prefix('-').map_or(("", text), |digits| ("-", digits));
+    let (whole, part) = digits.split_once('.').unwrap_or((digits, ""));
+    let is_number = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_digit());
+    let (whole, part) = (whole.trim_start_matches('0'), part.trim_end_matches('0'));
+    if digits.is_empty() || digits == "." || !is_number(whole) || !is_number(part) || part.len() > places {
+        return None;
+    }
+    let sign = if whole.is_empty() && part.is_empty() { "" } else { sign };
+    let whole = if whole.is_empty() { "0" } else { whole };
+    let point = if places == 0 { "" } else { "." };
+    Some(format!("{sign}{whole}{point}{part:0<places$}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn decimals_are_found_however_many_zeros_are_typed() {
+        for (typed, places, shown) in [
+            ("12.5", 2, Some("12.50")),
+            ("012.500", 2, Some("12.50")),
+            ("12", 2, Some("12.00")),
+            ("-.5", 2, Some("-0.50")),
+            ("-0", 2, Some("0.00")),
+            ("7.0", 0, Some("7")),
+            ("12.505", 2, None),
+            ("12,5", 2, None),
+            (".", 2, None),
+        ] {
+            assert_eq!(with_places(typed, places).as_deref(), shown, "{typed}");
+        }
+        // As the engine writes them.
+        let decimals = Series::new("d".into(), ["12.50", "-0.50"]).cast(&DataType::Decimal(10, 2)).unwrap();
+        let table = decimals.into_frame();
+        for (text, found) in [("12.5", 1), ("-0.5", 1), ("3", 0)] {
+            let is_it = is_text("d", &DataType::Decimal(10, 2), text).unwrap();
+            assert_eq!(table.clone().lazy().filter(is_it).collect().unwrap().height(), found, "{text}");
+        }
+        let wrong = is_text("d", &DataType::Decimal(10, 2), "x").unwrap_err().to_string();
+        assert_eq!(
+            wrong,
+            "d=x: column 'd' is decimal[10,2], and 'x' is not a number with at most 2 digits behind the point"
+        );
+    }
 }

@@ -70,6 +70,21 @@ fn a_claim_is_held_until_it_is_answered_or_its_owner_goes() {
 }
 
 #[test]
+fn a_claim_is_renewed_however_busy_the_run_is() {
+    let (_folder, ledger) = open();
+    let writer = Writer::start(&ledger).unwrap();
+    block_on(writer.claim(vec![vec![[1; 32]]])).unwrap().unwrap();
+    ledger.lock().execute("UPDATE claims SET expires = 5", []).unwrap();
+    let expires = || ledger.lock().query_row("SELECT expires FROM claims", [], |row| row.get::<_, i64>(0)).unwrap();
+    // Orders follow each other without a pause.
+    let deadline = std::time::Instant::now() + Duration::from_secs(20);
+    while expires() == 5 && std::time::Instant::now() < deadline {
+        block_on(writer.keep(Record::default())).unwrap().unwrap();
+    }
+    assert!(expires() > Utc::now().timestamp(), "the claim has expired while its owner was busy");
+}
+
+#[test]
 fn claims_of_the_dead_and_the_expired_are_taken_over() {
     let (_folder, ledger) = open();
     let writer = Writer::start(&ledger).unwrap();

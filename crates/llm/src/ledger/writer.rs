@@ -21,7 +21,7 @@ const ENDING: usize = 256;
 /// How long they wait for each other.
 const ENDING_AFTER: Duration = Duration::from_secs(1);
 /// How often claims are renewed.
-const RENEWAL: Duration = Duration::from_secs(15);
+const RENEWAL: Duration = if cfg!(test) { Duration::from_millis(20) } else { Duration::from_secs(15) };
 
 /// What became of a claim.
 #[derive(Debug)]
@@ -91,6 +91,7 @@ impl Writer {
             commits,
             answered: Vec::new(),
             ended: Instant::now(),
+            renewed: Instant::now(),
         };
         let spawned = std::thread::Builder::new().name("ledger".to_owned()).spawn(move || thread.run(&received));
         let thread = spawned.map_err(|error| Error::cannot_run(format!("cannot start a thread: {error}")))?;
@@ -157,22 +158,27 @@ struct Thread {
     /// Claims of answered inputs that are still to end, and when such claims last ended.
     answered: Vec<Key>,
     ended: Instant,
+    /// When the claims that are left were last renewed.
+    renewed: Instant,
 }
 
 impl Thread {
     fn run(&mut self, orders: &Receiver<Order>) {
         loop {
-            match orders.recv_timeout(RENEWAL) {
+            match orders.recv_timeout(RENEWAL.saturating_sub(self.renewed.elapsed())) {
                 Ok(first) => {
                     let mut group = vec![first];
                     group.extend(orders.try_iter().take(GROUP - 1));
                     self.commit(group);
                 }
-                // A renewal that fails is tried again; should it fail on, others may take over after a minute.
-                Err(RecvTimeoutError::Timeout) => {
-                    let _ = self.renew();
-                }
+                Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
+            }
+            // However busy the run is: a slow answer must not lose its claim to orders about others. A renewal that fails is tried
+            // again; should it fail on, others may take over after a minute.
+            if self.renewed.elapsed() >= RENEWAL {
+                let _ = self.renew();
+                self.renewed = Instant::now();
             }
         }
         // What was sent and never heard of again may have been paid.

@@ -41,6 +41,20 @@ fn models_have_providers_prices_and_other_names() {
 }
 
 #[test]
+fn another_name_or_parameter_is_another_model() {
+    let asked = |small: &str| {
+        let text = format!("providers:\n  a: {{base_url: http://a/v1}}\nmodels:\n  small: {{{small}}}\n");
+        Settings::parse(&text, &env(&[])).unwrap().asked("small")
+    };
+    assert_eq!(asked("price: {input: 2, output: 4}"), "small");
+    assert!(asked("name: tiny").starts_with("small (sent as tiny, "));
+    let different = ["name: tiny", "name: tiny-2", "extra: {seed: 7}", "extra: {seed: 8}", "name: small"].map(asked);
+    assert!((1..different.len()).all(|at| !different[..at].contains(&different[at])), "{different:?}");
+    assert_eq!(asked("name: small"), "small");
+    assert_eq!(asked("extra: {a: 1, b: 2}"), asked("extra: {b: 2, a: 1}"));
+}
+
+#[test]
 fn a_key_in_the_file_is_refused_and_not_repeated() {
     let text = failure(&format!("providers:\n  a: {{base_url: http://a/v1, key: {CANARY}}}\n"));
     assert_eq!(

@@ -115,9 +115,12 @@ fn hash(part: &str) -> u64 {
     FixedState::with_seed(7).hash_one(part)
 }
 
-/// In lower case, without accents and punctuation.
+/// In lower case, without accents and punctuation. A text without a word is its own: `?` is not `-`.
 fn words(text: &str) -> BTreeSet<u64> {
-    fingerprint(text).split(' ').filter(|word| !word.is_empty()).map(hash).collect()
+    match fingerprint(text).as_str() {
+        "" => [hash(text)].into(),
+        words => words.split(' ').map(hash).collect(),
+    }
 }
 
 /// The runs of the unchanged text; a shorter text is its own run.
@@ -129,7 +132,7 @@ fn trigrams(text: &str) -> BTreeSet<u64> {
     }
 }
 
-/// Two empty sets are equal.
+/// Neither is empty.
 fn jaccard(one: &[u64], other: &[u64]) -> f64 {
     let (mut left, mut right, mut common) = (0, 0, 0);
     while left < one.len() && right < other.len() {
@@ -139,8 +142,7 @@ fn jaccard(one: &[u64], other: &[u64]) -> f64 {
             std::cmp::Ordering::Equal => (left, right, common) = (left + 1, right + 1, common + 1),
         }
     }
-    let all = one.len() + other.len() - common;
-    if all == 0 { 1.0 } else { common as f64 / all as f64 }
+    common as f64 / (one.len() + other.len() - common) as f64
 }
 
 #[cfg(test)]
@@ -160,6 +162,10 @@ mod tests {
         assert_eq!(likeness(Measure::EditDistance, "", ""), 1.0);
         assert_eq!(likeness(Measure::Words, "The Éclair Shop", "shop, the eclair!"), 1.0);
         assert_eq!(likeness(Measure::Words, "red car", "red bus"), 1.0 / 3.0);
+        assert_eq!(likeness(Measure::Words, "?", "-"), 0.0);
+        assert_eq!(likeness(Measure::Words, "?", "?"), 1.0);
+        assert_eq!(likeness(Measure::Words, "", ""), 1.0);
+        assert_eq!(likeness(Measure::Trigrams, "", "-"), 0.0);
         assert_eq!(likeness(Measure::Trigrams, "abcd", "abce"), 1.0 / 3.0);
         assert_eq!(likeness(Measure::Exact, "a", "A"), 0.0);
     }

@@ -82,7 +82,7 @@ impl Carried {
         carried.begin(input)?;
         for action in &plan.actions {
             match action {
-                Action::Reshape(step) => carried.reshape(step.as_ref(), &plan.rules)?,
+                Action::Reshape(step) => carried.reshape(step.as_ref(), plan)?,
                 action => carried.carry(action)?,
             }
         }
@@ -115,7 +115,7 @@ impl Carried {
                 carried.resume(rows)?;
             }
             match action {
-                Action::Reshape(step) => carried.reshape(step.as_ref(), &plan.rules)?,
+                Action::Reshape(step) => carried.reshape(step.as_ref(), plan)?,
                 action => carried.carry(action)?,
             }
         }
@@ -183,14 +183,19 @@ impl Carried {
     }
 
     /// Runs the pass up to here, and gives its rows to a table step; the next pass begins with what comes out.
-    fn reshape(&mut self, step: &dyn Reshaping, rules: &[Rule]) -> Result<()> {
+    fn reshape(&mut self, step: &dyn Reshaping, plan: &Plan) -> Result<()> {
         let mut work = step.begin(&self.given)?;
         let next = self.tracker.as_ref().map(Tracker::next_pass);
-        let pass = self.pass(rules);
+        // What a later pass masks must not be seen in what this one leaves aside.
+        let hidden = plan.hidden_after(self.earlier.schemas.len());
+        self.tracker.iter_mut().for_each(|tracker| hidden.iter().for_each(|column| tracker.hide(column)));
+        let shown = |refused: Option<DataFrame>| refused.map(|rows| without(rows, hidden)).transpose().during("clean");
+        let pass = self.pass(&plan.rules);
         self.tracker = next;
         let schema = pass.schema.clone();
-        for batch in Split::new(pass, rules).run()? {
+        for batch in Split::new(pass, &plan.rules).run()? {
             let Batch { rows, refused, removed, changes } = batch?;
+            let refused = shown(refused)?;
             let changes = changes.filter(|changes| changes.height() > 0);
             if refused.is_some() || !removed.is_empty() || changes.is_some() {
                 self.earlier.aside.push(Batch { rows: DataFrame::empty(), refused, removed, changes });
@@ -204,6 +209,7 @@ impl Carried {
             return Err(Error::cannot_run(format!("{}: its rows have other columns than were planned", self.place))
                 .hint("please report it"));
         }
+        let refused = shown(refused)?;
         self.earlier.aside.push(Batch { rows: DataFrame::empty(), refused, removed, changes: None });
         self.earlier.schemas.push(schema);
         self.begin(rows.lazy())
@@ -414,6 +420,17 @@ impl Carried {
             problems,
         }
     }
+}
+
+/// The rows with empty cells in these columns.
+fn without(mut rows: DataFrame, hidden: &[String]) -> PolarsResult<DataFrame> {
+    for name in hidden {
+        if let Ok(column) = rows.column(name) {
+            let empty = Column::full_null(column.name().clone(), column.len(), column.dtype());
+            rows.with_column(empty)?;
+        }
+    }
+    Ok(rows)
 }
 
 /// Whether a row is alive.

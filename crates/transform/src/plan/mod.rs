@@ -17,7 +17,7 @@ use artifact::{FILE, Fate, REASON, ROW};
 use polars::prelude::{DataType, Schema};
 use spec::{Error, Result, did_you_mean};
 
-use self::reshapes::Noted;
+use self::reshapes::{EndedPass, Noted};
 pub(crate) use lineage::Moves;
 pub use lineage::{ColumnSources, Source};
 
@@ -100,6 +100,7 @@ pub struct Plan {
     made: Made,
     /// Where the rules of the pass begin: what a later pass renames or hides are other columns.
     pass: usize,
+    ended: Vec<EndedPass>,
     noted: Noted,
 }
 
@@ -139,6 +140,7 @@ impl Plan {
             made: Made::new(given.columns.as_ref()),
             given,
             pass: 0,
+            ended: Vec::new(),
             noted: Noted::default(),
         })
     }
@@ -235,6 +237,15 @@ impl Plan {
         Ok(())
     }
 
+    /// Refuses a name for a new column that clean itself uses or that a column has.
+    pub fn check_free(&self, name: &str) -> Result<()> {
+        self.check_new(name)?;
+        match self.schema.contains(name) {
+            true => Err(self.error(format!("column '{name}' exists already")).hint("choose another name")),
+            false => Ok(()),
+        }
+    }
+
     /// An error at the step at work.
     pub fn error(&self, message: impl Display) -> Error {
         Error::cannot_run(format!("{}: {message}", self.place))
@@ -316,6 +327,7 @@ impl Plan {
                 reason.column = name;
             }
         }
+        self.ended.iter_mut().for_each(|pass| pass.rename(new));
         self.actions.push(Action::Rename { from, to });
     }
 
@@ -326,6 +338,7 @@ impl Plan {
                 reason.original = None;
             }
         }
+        self.ended.iter_mut().for_each(|pass| pass.hide(column, &mut self.rules));
         self.actions.push(Action::Hide { column: column.to_owned() });
     }
 

@@ -1,12 +1,13 @@
 //! The parts of plans about other tables, and about steps that make other rows.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use artifact::{FILE, KeyColumn, ROW, Reshape};
 use polars::prelude::{DataType, Schema};
 use spec::Result;
 
-use super::{Action, Plan, Value};
+use super::{Action, Plan, Rule, Value};
 use crate::beside::{Beside, OtherTable};
 use crate::joining::Joining;
 use crate::reshape::Reshaping;
@@ -43,7 +44,53 @@ impl Noted {
     }
 }
 
+/// A pass that a table step has ended. The rows that it refused, and the changes that it logged, have the columns of then.
+#[derive(Clone, Debug)]
+pub(super) struct EndedPass {
+    rules: Range<usize>,
+    /// What columns are called now, and what they were called then.
+    columns: Vec<(String, String)>,
+    /// Columns as they were called then whose values must not be shown.
+    hidden: Vec<String>,
+}
+
+impl EndedPass {
+    /// `new`: the new name of a column that gets one.
+    pub fn rename(&mut self, new: impl Fn(&str) -> Option<String>) {
+        for (now, _) in &mut self.columns {
+            if let Some(name) = new(now) {
+                *now = name;
+            }
+        }
+    }
+
+    /// A later pass hides a column: neither cells nor reasons of this one show its values.
+    pub fn hide(&mut self, column: &str, rules: &mut [Rule]) {
+        for (_, then) in self.columns.iter().filter(|(now, _)| now == column) {
+            for reason in rules[self.rules.clone()].iter_mut().filter_map(|rule| rule.reason.as_mut()) {
+                if reason.column == *then {
+                    reason.original = None;
+                }
+            }
+            self.hidden.push(then.clone());
+        }
+    }
+}
+
 impl Plan {
+    /// The pass ends here: its columns and rules are those of then.
+    fn end_pass(&mut self) {
+        let columns = self.schema.iter_names().map(|name| (name.to_string(), name.to_string()));
+        let rules = self.pass..self.rules.len();
+        self.ended.push(EndedPass { rules, columns: columns.collect(), hidden: Vec::new() });
+        self.pass = self.rules.len();
+    }
+
+    /// The columns of a pass, counted from 0, that a later one hides, as they are called at its end.
+    pub(crate) fn hidden_after(&self, pass: usize) -> &[String] {
+        self.ended.get(pass).map_or(&[], |pass| &pass.hidden)
+    }
+
     /// Refuses a step whose new values the change log could not tell from old ones, if changes are logged or undone.
     pub(crate) fn refuse_watched(&self) -> Result<()> {
         match self.given.is_watched() {
@@ -76,9 +123,12 @@ impl Plan {
     /// Notes the step at work for tracing rows: another table, and columns here and there by which rows belong
     /// together.
     pub(crate) fn noted(&mut self, with: Option<OtherTable>, keys: Vec<(String, Option<String>)>) {
-        let keys = keys.into_iter().map(|(column, there)| KeyColumn { now: Some(column.clone()), column, there });
+        self.note(with, key_columns(keys));
+    }
+
+    fn note(&mut self, with: Option<OtherTable>, keys: Vec<KeyColumn>) {
         let with = with.map(|table| table.to_string());
-        self.noted.0.push(Reshape { step: self.step, name: self.name.to_owned(), with, keys: keys.collect() });
+        self.noted.0.push(Reshape { step: self.step, name: self.name.to_owned(), with, keys });
     }
 
     /// What was noted.
@@ -120,18 +170,29 @@ impl Plan {
 
     /// Ends the pass with a table step after which rows are the same as before it.
     pub(crate) fn reshape_rows(&mut self, step: Arc<dyn Reshaping>) -> Result<()> {
+        self.end_pass();
         self.schema = step.schema().clone();
-        self.pass = self.rules.len();
         self.actions.push(Action::Reshape(step));
         Ok(())
     }
 
-    /// Ends the pass with a table step, whose columns mean what was taken in before.
+    /// Ends the pass with a table step, whose columns mean what was taken in before. `keys`: columns here and there by which rows
+    /// belong together.
     pub(crate) fn reshape(
         &mut self,
         step: Arc<dyn Reshaping>,
         with: Option<OtherTable>,
         keys: Vec<(String, Option<String>)>,
+    ) -> Result<()> {
+        self.reshape_by(step, with, key_columns(keys))
+    }
+
+    /// As [`Plan::reshape`], by keys that may have other names for people than their columns have now.
+    pub(crate) fn reshape_by(
+        &mut self,
+        step: Arc<dyn Reshaping>,
+        with: Option<OtherTable>,
+        keys: Vec<KeyColumn>,
     ) -> Result<()> {
         let schema = step.schema().clone();
         if self.given.is_watched()
@@ -143,12 +204,18 @@ impl Plan {
                 ))
                 .hint("write `changes: false`, or put the step and all behind it into a table of its own"));
         }
+        self.end_pass();
         self.schema = schema;
         self.noted.keep(&self.schema);
-        self.noted(with, keys);
+        self.note(with, keys);
         self.noted.keep(&self.schema);
-        self.pass = self.rules.len();
         self.actions.push(Action::Reshape(step));
         Ok(())
     }
+}
+
+/// Key columns that are called what the step calls them.
+fn key_columns(keys: Vec<(String, Option<String>)>) -> Vec<KeyColumn> {
+    let column = |(column, there): (String, Option<String>)| KeyColumn { now: Some(column.clone()), column, there };
+    keys.into_iter().map(column).collect()
 }

@@ -112,7 +112,7 @@ impl Apply for Dedupe {
             name = format!("{name} on {}", keys.join(", "));
         }
         if let Some(count) = &self.count {
-            plan.check_new(count)?;
+            plan.check_free(count)?;
         }
         let mut by = keys.clone();
         by.extend(self.by.clone());
@@ -162,7 +162,7 @@ impl Dedupe {
             return Err(plan.error("with `action: mark` nothing is marked").hint("name a new column in 'cluster'"));
         }
         let new: Vec<&String> = self.cluster.iter().chain(&self.count).collect();
-        new.iter().try_for_each(|column| plan.check_new(column))?;
+        new.iter().try_for_each(|column| plan.check_free(column))?;
         if new.len() == 2 && new[0] == new[1] {
             return Err(plan.error(format!("'cluster' and 'count' name the same column '{}'", new[0])));
         }
@@ -321,6 +321,12 @@ mod tests {
             failure(&table(), "- dedupe: {keys: [idd]}"),
             "step 1 'dedupe': no column 'idd'; did you mean 'id'?"
         );
+        for step in ["keys: [id], count: n", "any: [id], count: n", "any: [id], cluster: n, action: mark"] {
+            assert_eq!(
+                failure(&table(), &format!("- dedupe: {{{step}}}")),
+                "step 1 'dedupe': column 'n' exists already; choose another name"
+            );
+        }
         assert_eq!(
             failure(&table(), "- dedupe: {keys: [n], by: id}"),
             "step 1 'dedupe': column 'id' is string, which has no order to go by; cast it to a number, or read it with \

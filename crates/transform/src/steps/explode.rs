@@ -68,10 +68,7 @@ impl Apply for Explode {
         schema.insert(self.column.as_str().into(), part.clone());
         let mut made = vec![(self.column.clone(), "part".to_owned(), part, vec![self.column.clone()])];
         if let Some(position) = &self.position {
-            plan.check_new(position)?;
-            if schema.contains(position) {
-                return Err(plan.error(format!("column '{position}' exists already")).hint("choose another name"));
-            }
+            plan.check_free(position)?;
             schema.insert(position.as_str().into(), DataType::Int64);
             made.push((position.clone(), "position".to_owned(), DataType::Int64, vec![self.column.clone()]));
         }

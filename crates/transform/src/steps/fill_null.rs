@@ -5,7 +5,7 @@
 //! - fill_null: {columns: [age], with: median}
 //! ```
 //!
-//! Statistics are those of the rows that are alive at this step. A column of whole numbers takes a mean or median only
+//! Statistics are those of the rows that are alive at this step; NaN has no part in them. A column of whole numbers takes a mean or median only
 //! where it is whole too, or where no cell is empty. The value of the row above is the work of `fill_down`.
 
 use schemars::JsonSchema;
@@ -103,6 +103,32 @@ mod tests {
         assert_eq!(out.column("s").unwrap().str().unwrap().get(1), Some("a"));
         assert_eq!(out.column("i").unwrap().i64().unwrap().get(1), Some(2));
         assert_eq!(out.column("n").unwrap().null_count(), 4);
+    }
+
+    #[test]
+    fn nan_fills_nothing() {
+        let table =
+            df!("f" => [Some(f64::NAN), Some(f64::NAN), None, Some(2.0)], "n" => [Some(f64::NAN), None, None, None])
+                .unwrap();
+        for with in ["mean", "median", "mode"] {
+            let out = rows(&table, &format!("- fill_null: {{columns: [f, n], with: {with}}}"));
+            assert_eq!(out.column("f").unwrap().f64().unwrap().get(2), Some(2.0), "{with}");
+            assert_eq!(out.column("n").unwrap().null_count(), 3, "{with}");
+        }
+    }
+
+    #[test]
+    fn the_mode_is_of_any_type() {
+        let texts = df!("d" => [Some("1.50"), None, Some("2.00"), Some("1.50")]).unwrap();
+        for dtype in [DataType::Decimal(20, 2), DataType::Decimal(38, 2), DataType::String] {
+            let table = texts.clone().lazy().select([col("d").cast(dtype.clone())]).collect().unwrap();
+            let out = rows(&table, "- fill_null: {columns: [d], with: mode}");
+            assert_eq!(
+                out.column("d").unwrap(),
+                &table.column("d").unwrap().fill_null(FillNullStrategy::Forward(None)).unwrap(),
+                "{dtype}"
+            );
+        }
     }
 
     #[test]

@@ -330,4 +330,4 @@ impl Join {
 }
 
 #[cfg(test)]
-pub(super) mod tests;
+pub(crate) mod tests;

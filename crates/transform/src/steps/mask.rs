@@ -12,7 +12,7 @@
 //! A hash is the keyed BLAKE3 of the text, 32 hexadecimal digits: equal texts stay equal, so that tables can
 //! still be joined, and a guess cannot be tested without the key. The key comes from the environment; a
 //! variable whose name holds KEY, SECRET or TOKEN is kept out of logs and evidence. Reasons of rows that earlier
-//! steps refused do not show the column's values.
+//! steps refused do not show the column's values; where a table step lies between, the cells of such rows are empty.
 
 mod personal;
 
@@ -211,7 +211,9 @@ fn hash(text: Expr, key: Secret) -> Expr {
 
 #[cfg(test)]
 mod tests {
-    use crate::steps::tests::{failure, reasons, rows, run};
+    use crate::Changes;
+    use crate::steps::join::tests::given_with;
+    use crate::steps::tests::{failure, reasons, rows, run, run_given};
     use polars::prelude::*;
 
     const HASH: &str = "- mask: {columns: [a], method: {hash: {key: 0123456789abcdef}}}";
@@ -241,6 +243,29 @@ mod tests {
         let steps = "- cast: {columns: {a: int64}}\n- rename: {a: b}\n- mask: {columns: [b], method: redact}";
         let done = run(&table, steps);
         assert_eq!(reasons(&done), ["step 1 'cast': b: a masked value is not an int64"]);
+    }
+
+    #[test]
+    fn what_earlier_passes_left_aside_does_not_tell_either() {
+        let table = df!("mail" => ["ann@x", " bob@x", "7"], "n" => ["x", "1", "2"], "_file" => ["f"; 3], "_row" => [2u32, 3, 4]).unwrap();
+        let more = df!("mail" => ["cy@x"], "n" => [3i64], "_file" => ["g"], "_row" => [2u32]).unwrap();
+        let mut given = given_with("more", &more);
+        let steps =
+            "- cast: {columns: {n: int64}}\n- trim: {columns: [mail]}\n- union: {with: more}\n- rename: {mail: email}";
+        let masked = format!("{steps}\n- mask: {{columns: [email], method: redact}}");
+        let done = run_given(&table, &masked, &given);
+        assert_eq!(reasons(&done), ["step 1 'cast': n: 'x' is not an int64"]);
+        let refused = done.refused.unwrap();
+        assert_eq!(refused.column("mail").unwrap().null_count(), 1, "{refused}");
+        assert_eq!(refused.column("_row").unwrap().u32().unwrap().get(0), Some(2));
+        // Nor does the reason, where the column itself was refused.
+        let cast = "- cast: {columns: {mail: int64}}\n- explode: {column: n, separator: ','}\n- mask: {columns: [mail], method: redact}";
+        let reason = "step 1 'cast': mail: a masked value is not an int64";
+        assert_eq!(reasons(&run(&table, cast)), [reason; 2]);
+        given.changes = Some(Changes { table: "t".to_owned(), log: true, ..Changes::default() });
+        let changes = run_given(&table, &masked, &given).changes.unwrap();
+        assert!(changes.height() > 0 && !changes.to_string().contains("bob@x"), "{changes}");
+        assert!(run_given(&table, steps, &given).changes.unwrap().to_string().contains("bob@x"));
     }
 
     #[test]

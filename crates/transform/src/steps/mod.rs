@@ -15,7 +15,7 @@ mod fill_down;
 mod fill_null;
 mod filter;
 mod fix_mojibake;
-mod join;
+pub(crate) mod join;
 mod limits;
 mod llm;
 mod map_values;

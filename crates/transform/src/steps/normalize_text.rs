@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 use spec::Result;
 use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::char::is_combining_mark;
 
 use super::{Apply, is_text};
 use crate::operation::TextRule;
@@ -211,16 +212,28 @@ fn collapse(text: &str, into: &mut String) {
 }
 
 fn title(text: &str, into: &mut String) {
-    let mut in_word = false;
-    for c in text.chars() {
-        if in_word {
-            into.extend(c.to_lowercase());
-        } else {
-            into.extend(c.to_uppercase());
-        }
-        // An apostrophe is part of its word: O'neil, don't.
-        in_word = c.is_alphanumeric() || (in_word && matches!(c, '\'' | '’'));
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        let (word, after) = rest.split_at(word_at_start(rest));
+        // As a whole, for some letters depend on their place: the last sigma of a word is `ς`.
+        let lower = word.to_lowercase();
+        let of_first: usize = first.to_lowercase().map(char::len_utf8).sum();
+        into.extend(first.to_uppercase());
+        into.push_str(lower.get(of_first..).unwrap_or_default());
+        rest = after;
     }
+}
+
+/// How many bytes of a text, which is not empty, are its first word, or one character that is part of none.
+fn word_at_start(text: &str) -> usize {
+    let mut in_word = false;
+    // An apostrophe is part of its word: O'neil, don't. So is what stands above or below a letter, or joins two.
+    let is_part = |c: char| matches!(c, '\'' | '’' | '\u{ad}' | '\u{200c}' | '\u{200d}') || is_combining_mark(c);
+    let end = text.char_indices().skip(1).zip(text.chars()).find(|((_, next), before)| {
+        in_word = before.is_alphanumeric() || in_word && is_part(*before);
+        !in_word || !next.is_alphanumeric() && !is_part(*next)
+    });
+    end.map_or(text.len(), |((at, _), _)| at)
 }
 
 fn is_shouted(text: &str) -> bool {
@@ -235,15 +248,17 @@ fn is_shouted(text: &str) -> bool {
 }
 
 fn sentences(text: &str, into: &mut String) {
-    let mut begins = true;
-    for c in text.chars() {
-        if begins && c.is_alphabetic() {
-            into.push(c);
-            begins = false;
-        } else {
-            into.extend(c.to_lowercase());
-        }
-        begins |= matches!(c, '.' | '!' | '?' | '\n');
+    for sentence in text.split_inclusive(['.', '!', '?', '\n']) {
+        let begin = sentence.find(char::is_alphabetic).unwrap_or(sentence.len());
+        let (before, from_letter) = sentence.split_at(begin);
+        let Some(first) = from_letter.chars().next() else {
+            into.push_str(&before.to_lowercase());
+            continue;
+        };
+        let of_first: usize = first.to_lowercase().map(char::len_utf8).sum();
+        into.push_str(&before.to_lowercase());
+        into.push(first);
+        into.push_str(from_letter.to_lowercase().get(of_first..).unwrap_or_default());
     }
 }
 
@@ -294,6 +309,19 @@ mod tests {
             let out = rows(&table, &format!("- normalize_text: {{case: {case}}}"));
             assert_eq!(out, df!("a" => [expected]).unwrap());
         }
+    }
+
+    #[test]
+    fn a_letter_may_be_several_characters_and_depend_on_its_place() {
+        let table =
+            df!("a" => ["NOE\u{308}L m\u{304}ori ΟΔΟΣ ΣΩΣ", "don’t O'NEIL (x) 3RD -a", "İZMİR ẞ ǅ", ""]).unwrap();
+        let expected =
+            df!("a" => ["Noe\u{308}l M\u{304}ori Οδος Σως", "Don’t O'neil (X) 3rd -A", "İzmi\u{307}r ẞ Ǆ", ""])
+                .unwrap();
+        assert_eq!(rows(&table, "- normalize_text: {unicode: keep, case: title}"), expected);
+        let table = df!("a" => ["ΚΑΛΟΣ ΔΡΟΜΟΣ. ΚΑΛΟΣ!"]).unwrap();
+        let expected = df!("a" => ["Καλος δρομος. Καλος!"]).unwrap();
+        assert_eq!(rows(&table, "- normalize_text: {case: unshout}"), expected);
     }
 
     #[test]

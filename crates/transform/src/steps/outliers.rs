@@ -151,11 +151,10 @@ impl Apply for Outliers {
         if self.group_by.is_empty() && self.nulls == Nulls::Equal {
             return Err(plan.error("'nulls' is about group_by").hint("name the columns of groups, or leave it out"));
         }
-        for name in plan.pick(&self.columns, "a number", is_number)? {
-            let (limits, problem) = self.limits(plan, &name)?;
-            self.act(plan, name, limits, problem)?;
-        }
-        Ok(())
+        let columns = plan.pick(&self.columns, "a number", is_number)?;
+        // All limits are those of the rows that the step finds: what it does to one column changes none of another.
+        let limits = columns.iter().map(|name| self.limits(plan, name)).collect::<Result<Vec<_>>>()?;
+        columns.into_iter().zip(limits).try_for_each(|(name, (limits, problem))| self.act(plan, name, limits, problem))
     }
 
     fn needs_table(&self) -> bool {
@@ -211,7 +210,13 @@ impl Outliers {
             Action::Drop => plan.drop_rows(&format!("on {column}"), Value::Outside { column, limits }),
             Action::Clip => plan.set(vec![(column.clone(), Value::Clipped { column, limits })]),
             Action::Null => plan.set(vec![(column.clone(), Value::Within { column, limits })]),
-            Action::Flag => plan.set(vec![(format!("{column}_outlier"), Value::IsOutside { column, limits })]),
+            Action::Flag => {
+                let flag = format!("{column}_outlier");
+                if plan.schema().contains(&flag) {
+                    return Err(plan.error(format!("column '{flag}' exists already")).hint("rename it first"));
+                }
+                plan.set(vec![(flag, Value::IsOutside { column, limits })])
+            }
         }
     }
 }
@@ -342,7 +347,25 @@ mod tests {
     }
 
     #[test]
+    fn the_order_of_columns_does_not_matter() {
+        // The row with 1000 in x is the only one with a large y: without it, 20 would be beyond the limits of y.
+        let table = df!("x" => [1i64, 2, 3, 4, 1000, 2], "y" => [10i64, 11, 12, 11, 90, 20]).unwrap();
+        for columns in ["x, y", "y, x"] {
+            let steps = format!("- outliers: {{columns: [{columns}], method: iqr, action: drop}}");
+            assert_eq!(
+                rows(&table, &steps),
+                table.filter(&table.column("x").unwrap().i64().unwrap().lt(1000)).unwrap()
+            );
+        }
+    }
+
+    #[test]
     fn mistakes_are_named() {
+        let flagged = df!("x" => [1.0], "x_outlier" => ["mine"]).unwrap();
+        assert_eq!(
+            failure(&flagged, "- outliers: {columns: [x], method: iqr, action: flag}"),
+            "step 1 'outliers': column 'x_outlier' exists already; rename it first"
+        );
         let steps = "- outliers: {columns: [x], method: {iqr: {factor: 0}}}";
         assert_eq!(failure(&table(), steps), "clean.yaml:1:51: .[0].outliers.method.iqr.factor: 0 is not above 0");
         assert_eq!(

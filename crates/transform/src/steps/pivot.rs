@@ -69,6 +69,11 @@ impl Apply for Pivot {
                 plan.error(format!("'{value}' is not a value of column '{}', which is {found}", self.column))
                     .hint("write values as the column has them")
             })?;
+            if let Some((same, ..)) = values.iter().find(|(_, known, _)| *known == cell) {
+                return Err(plan
+                    .error(format!("'{same}' and '{value}' are the same value of column '{}'", self.column))
+                    .hint("name it once"));
+            }
             plan.check_new(name)?;
             if schema.contains(name) {
                 return Err(plan
@@ -137,6 +142,10 @@ mod tests {
             (
                 "by: o, column: v, values: [x], measure: COUNT(*)",
                 "'x' is not a value of column 'v', which is float64; write values as the column has them",
+            ),
+            (
+                "by: o, column: v, values: {1: a, '1.0': b}, measure: COUNT(*)",
+                "'1' and '1.0' are the same value of column 'v'; name it once",
             ),
             (
                 "by: o, column: t, values: {card: o}, measure: COUNT(*)",

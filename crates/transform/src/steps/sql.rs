@@ -18,7 +18,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use artifact::{FILE, Fate, REASON, ROW};
+use artifact::{FILE, Fate, KeyColumn, REASON, ROW};
 use expr::SqlExpr;
 use expr::select::{ColumnName, Item, JoinKind, Names as Flat, Part, Select};
 use polars::prelude::{DataType, Schema};
@@ -133,6 +133,16 @@ impl Sql {
                 None => schema.contains(&name.column) && names.flat(name).is_err(),
             };
             let (ours, their) = if is_theirs(one) { (two, one) } else { (one, two) };
+            // `this.a = this.b` compares no column of the table, though it may have one of that name.
+            if their.table.as_ref().is_some_and(|table| table != alias) {
+                return Err(plan
+                    .error(format!(
+                        "ON compares '{}' with '{}', and neither is a column of '{alias}'",
+                        written(one),
+                        written(two)
+                    ))
+                    .hint("compare a column of each table; write the rest after WHERE"));
+            }
             let ours = names.flat(ours).map_err(|error| error.context(plan.place()))?;
             let their = theirs.flat(&ColumnName { table: Some(alias.clone()), column: their.column.clone() });
             let their = their.map_err(|error| error.context(plan.place()))?;
@@ -439,9 +449,20 @@ impl Working<'_> {
         let witness = plan.witnesses_groups(&mut schema);
         let (place, taken) = (plan.place().to_owned(), plan.schema().clone());
         let nulls = EmptyKeys::Group;
-        let aggregation =
-            Aggregation { place, by: by.clone(), shown, forms, measures, nulls, taken, keys, schema, witness };
-        plan.reshape(Arc::new(aggregation), None, by.into_iter().map(|key| (key, None)).collect())
+        // A key that is computed has no name of its own: people know what the SELECT says.
+        let noted = by.iter().zip(&shown).map(|(key, said)| {
+            let column = if self.is_column(key) { key } else { said };
+            KeyColumn { column: column.clone(), there: None, now: Some(key.clone()) }
+        });
+        let noted = noted.collect();
+        let aggregation = Aggregation { place, by, shown, forms, measures, nulls, taken, keys, schema, witness };
+        plan.reshape_by(Arc::new(aggregation), None, noted)
+    }
+
+    /// Whether the rows have the column before the SELECT.
+    fn is_column(&self, flat: &str) -> bool {
+        let mut columns = self.names.tables().filter_map(|table| self.names.of(table)).flat_map(|of| of.values());
+        columns.any(|known| known == flat)
     }
 
     /// DISTINCT, ORDER BY and LIMIT, then the columns under their names.
@@ -502,6 +523,11 @@ fn truth(plan: &Plan, sql: &SqlExpr, clause: &str) -> Result<()> {
 fn is_same(one: &SqlExpr, other: &SqlExpr) -> bool {
     let columns = one.as_column().zip(other.as_column());
     columns.map_or_else(|| expr::normal(one.text()) == expr::normal(other.text()), |(one, other)| one == other)
+}
+
+/// A column as people write it.
+fn written(name: &ColumnName) -> String {
+    name.table.as_ref().map_or_else(|| name.column.clone(), |table| format!("{table}.{}", name.column))
 }
 
 /// A column as an expression.

@@ -52,10 +52,7 @@ enum Method {
 
 impl Apply for SurrogateKey {
     fn apply(&self, plan: &mut Plan) -> Result<()> {
-        plan.check_new(&self.column)?;
-        if plan.schema().contains(&self.column) {
-            return Err(plan.error(format!("column '{}' exists already", self.column)).hint("choose another name"));
-        }
+        plan.check_free(&self.column)?;
         if self.of.is_empty() {
             return Err(plan.error("'of' names no column").hint("name those whose values together are the key"));
         }

@@ -152,6 +152,10 @@ fn what_it_may_not_contain_is_refused_with_its_place() {
             "step 1 'sql': 'id' holds int64, but 'c.id' string; cast one",
         ),
         (
+            "SELECT this.id FROM this JOIN customers c ON this.customer = this.id",
+            "step 1 'sql': ON compares 'this.customer' with 'this.id', and neither is a column of 'c'; compare a column of each table",
+        ),
+        (
             "SELECT id, COUNT(*) AS n FROM this GROUP BY customer",
             "step 1 'sql': column 'id' is neither in GROUP BY nor within an aggregate",
         ),
@@ -267,4 +271,25 @@ fn books_and_errors_show_what_people_wrote() {
     let way = "; use the step 'join' with `expect: many` before the SELECT if that is meant; otherwise make the keys of 'customers' \
                unique, by a step 'dedupe' or 'aggregate'";
     assert!(error.ends_with(way), "{error}");
+}
+
+/// What a trace is told of the keys: no name that a SELECT made up on its way.
+#[test]
+fn keys_are_noted_as_people_know_them() {
+    let noted = |sql: &str| -> Vec<(String, Option<String>)> {
+        let given = given_with("customers", &customers());
+        let steps = crate::steps::tests::parse(&step(sql)).unwrap();
+        let plan = crate::plan(orders().schema(), &steps, &given).unwrap();
+        plan.reshapes().into_iter().flat_map(|step| step.keys).map(|key| (key.column, key.now)).collect()
+    };
+    let key = |column: &str, now: &str| (column.to_owned(), Some(now.to_owned()));
+    assert_eq!(
+        noted("SELECT this.customer AS who, price > 2 AS dear, COUNT(*) AS n FROM this GROUP BY this.customer, dear"),
+        [key("customer", "who"), key("dear", "dear")]
+    );
+    assert_eq!(noted("SELECT COUNT(*) AS n FROM this GROUP BY price > 2"), [("price > 2".to_owned(), None)]);
+    assert_eq!(
+        noted("SELECT DISTINCT customer AS who, id % 2 AS odd FROM this"),
+        [key("who", "who"), key("odd", "odd")]
+    );
 }
