@@ -438,9 +438,9 @@ impl Working<'_> {
         plan.chooses_rows(&by);
         let witness = plan.witnesses_groups(&mut schema);
         let (place, taken) = (plan.place().to_owned(), plan.schema().clone());
-        let nulls = EmptyKeys::Group;
+        let (nulls, firsts) = (EmptyKeys::Group, Schema::default());
         let aggregation =
-            Aggregation { place, by: by.clone(), shown, forms, measures, nulls, taken, keys, schema, witness };
+            Aggregation { place, by: by.clone(), shown, forms, measures, nulls, taken, keys, schema, witness, firsts };
         plan.reshape(Arc::new(aggregation), None, by.into_iter().map(|key| (key, None)).collect())
     }
 
