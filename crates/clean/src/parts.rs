@@ -135,13 +135,14 @@ fn batches(answers: &[Answer], cleaned: &Cleaned, input: &Ordered, rounds: &Roun
     Ok(Box::new(aside(answers, cleaned, input, rounds)?.chain(rows).chain(changes)))
 }
 
-/// What was taken out in parts: rows that were removed, then those that were refused.
+/// What was taken out in parts: rows that were removed, those that were refused, and those that groups stand for.
 fn aside(answers: &[Answer], cleaned: &Cleaned, input: &Ordered, rounds: &Rounds) -> Result<Batches> {
     let with_refused = empty(cleaned);
-    let removed = Batch { removed: rounds.in_order(books_of(answers)), ..with_refused() };
+    let (removed, merged) = rounds.in_order(books_of(answers));
+    let [removed, merged] = [removed, merged].map(|removed| Ok(Batch { removed, ..with_refused() }));
     let refused =
         input.merged(answers, REFUSED, false)?.map(move |rows| Ok(Batch { refused: Some(rows?), ..with_refused() }));
-    Ok(Box::new(std::iter::once(Ok(removed)).chain(refused)))
+    Ok(Box::new(std::iter::once(removed).chain(refused).chain(std::iter::once(merged))))
 }
 
 /// Batches without anything.

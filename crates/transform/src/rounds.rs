@@ -152,12 +152,14 @@ impl Rounds {
         from..self.stops.get(round).map_or(end, |stop| stop.at)
     }
 
-    /// The books of all parts, rule by rule in the order of the steps.
-    pub fn in_order(&self, mut books: Vec<Removed>) -> Vec<Removed> {
-        // Those of groups come behind those of the pass before.
+    /// The books of all parts: those of rules, rule by rule in the order of the steps, and those of groups, which come behind what rules
+    /// refused.
+    pub fn in_order(&self, books: Vec<Removed>) -> (Vec<Removed>, Vec<Removed>) {
         let place = |removed: &Removed| self.plan.rules.iter().position(|rule| rule.name == removed.rule);
-        books.sort_by_key(|removed| place(removed).unwrap_or(usize::MAX));
-        books
+        let (mut of_rules, of_groups): (Vec<Removed>, Vec<Removed>) =
+            books.into_iter().partition(|removed| place(removed).is_some());
+        of_rules.sort_by_key(place);
+        (of_rules, of_groups)
     }
 
     /// The columns of the rows that go out of a round, from 0, that ends with a state or before the rest.
