@@ -65,7 +65,7 @@ def place_in(texts, column):
 def rows_of(spark, version, manifest):
     """The rows of train and validation with their part in `_part`, and whether they may stop training in `_stops`."""
     root = version.resolve().parents[3]
-    paths = [root / one["path"] for one in manifest["lineage"]["inputs"]]
+    paths = [root / one["path"] for one in manifest["lineage"]["inputs"] if one["path"].endswith(".parquet")]
     tables = [str(path) for path in paths if evidence(path)["table"] == manifest["table"]]
     table, parts = spark.read.parquet(*tables), spark.read.parquet(str(version / "parts.parquet"))
     # The columns behind the keys are called so unless a key is; then they have `_` at their end.
