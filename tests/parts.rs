@@ -99,6 +99,9 @@ fn steps(random: &mut Random) -> String {
         "- cluster: {columns: [city], method: fingerprint, apply: true}",
         // Other rows.
         "- aggregate: {by: [customer, city], measures: {total: SUM(amount), n: COUNT(*)}}",
+        "- aggregate: {by: [amount], nulls: drop, measures: {n: COUNT(*), last: MAX(customer)}}",
+        "- aggregate: {by: [city], nulls: refuse, measures: {mean: AVG(amount)}}\n      - derive: {more: mean + 1}",
+        "- sql: SELECT customer, SUM(amount) AS amount, MIN(city) AS city, MAX(id) AS id FROM this GROUP BY customer",
         "- window: {before: LAG(amount) OVER (PARTITION BY customer ORDER BY id)}",
         "- sql: SELECT * FROM this WHERE amount IS NOT NULL",
     ];
@@ -382,8 +385,12 @@ fn what_is_not_done_in_parts_is_done_on_the_driver_which_says_so() {
             "the steps from there on, for step 3 'dedupe' compares rows by other columns than step 1 'dedupe'",
         ),
         (
-            "- aggregate: {by: [customer], measures: {n: COUNT(*)}}",
+            "- aggregate: {measures: {n: COUNT(*)}}",
             "all steps, for step 1 'aggregate' makes other rows from the whole table",
+        ),
+        (
+            "- aggregate: {by: [customer], measures: {n: COUNT(*)}}\n      - filter: n > 0",
+            "the steps from there on, for step 1 'aggregate' leaves rows without '_file' and '_row'",
         ),
     ] {
         let project = ingested_shop(&format!("tables:\n  orders:\n    steps:\n      {steps}\n"));
@@ -391,12 +398,14 @@ fn what_is_not_done_in_parts_is_done_on_the_driver_which_says_so() {
         project.run("clean", engine).exits(0).says(&format!("clean shop: orders: on this machine: {what}"));
         assert_eq!(same(&project, "clean", "shop", 2), !what.starts_with("all"));
     }
-    // What is made of whole columns is nothing to speak of.
-    let project =
-        ingested_shop("tables:\n  orders:\n    steps:\n      - fill_null: {columns: [customer], with: mode}\n");
-    let outcome = project.run("clean", ["shop", "--engine", "processes"]);
-    outcome.exits(0);
-    assert!(!outcome.stderr.contains("on this machine"), "{outcome}");
+    // What is made of whole columns, and of groups, is nothing to speak of.
+    for step in ["fill_null: {columns: [customer], with: mode}", "aggregate: {by: [customer], measures: {n: COUNT(*)}}"]
+    {
+        let project = ingested_shop(&format!("tables:\n  orders:\n    steps:\n      - {step}\n"));
+        let outcome = project.run("clean", ["shop", "--engine", "processes"]);
+        outcome.exits(0);
+        assert!(!outcome.stderr.contains("on this machine"), "{outcome}");
+    }
 }
 
 #[test]

@@ -251,6 +251,100 @@ fn xgboost_models_score_in_python_as_here_and_are_trained_as_there() {
     }
 }
 
+/// Trains a model on the parts of the version in folder `v1`, or takes that version's own, writes into it what it was trained on, and
+/// prints the bits of its scores.
+const IMPORTED: &str = "\
+import json, struct, sys
+import numpy, xgboost
+project, pipeline, source, parts, training = sys.argv[1:]
+folder = f'{project}/data/models/{pipeline}/v1'
+manifest = json.load(open(f'{folder}/model.json'))
+rows = numpy.array([[float(cell) for cell in line.split(',')] for line in open(f'{project}/rows.txt')])
+columns = {'feature_types': ['float'] * 4 + ['c'], 'enable_categorical': True}
+if source == 'own':
+    booster = xgboost.Booster(model_file=f'{folder}/xgboost.ubj')
+    columns['feature_names'] = booster.feature_names
+else:
+    labels, wanted = zip(*(line.strip().split(',') for line in open(f'{project}/labels.txt')))
+    labels, wanted = numpy.array(labels, dtype=float), numpy.array(wanted)
+    train, valid = (xgboost.DMatrix(rows[wanted == part], labels[wanted == part], **columns) for part in ('train', 'valid'))
+    parameters = {'nthread': 1, 'seed': 42, 'eta': 0.2, **json.loads(training)}
+    booster = xgboost.train(parameters, train, 60, evals=[(valid, 'valid')], verbose_eval=False, early_stopping_rounds=8)
+    booster = booster[: booster.best_iteration + 1]
+    booster.set_attr(best_iteration=None, best_score=None)
+mark = {'version': 'v1', 'parts': parts, 'label': manifest['label'], 'features': manifest['features'],
+        'classes': manifest.get('classes', {}).get('names', [])}
+booster.set_attr(millrace=json.dumps(mark))
+booster.save_model(f'{project}/outside.ubj')
+scores = booster.predict(xgboost.DMatrix(rows, **columns)).astype(float)
+for row in scores.reshape(len(rows), -1):
+    print(','.join(str(struct.unpack('<Q', struct.pack('<d', score))[0]) for score in row))
+";
+
+#[test]
+fn models_that_were_trained_elsewhere_are_imported_and_score_as_there() {
+    let Some(python) = python_with("xgboost") else { return };
+    let own = xgboost_library();
+    for (pipeline, label, task, source, training) in [
+        ("own", "left", "classification", "own", "{}"),
+        ("two", "left", "classification", "python", r#"{"objective": "binary:logistic"}"#),
+        ("classes", "spend", "multiclass", "python", r#"{"objective": "multi:softprob", "num_class": 3}"#),
+        ("numbers", "spend", "regression", "python", r#"{"objective": "reg:squarederror"}"#),
+        ("counts", "spend", "regression", "python", r#"{"objective": "count:poisson"}"#),
+    ] {
+        if source == "own" && own.is_none() {
+            continue;
+        }
+        let (learner, library) = match source {
+            "own" => ("{xgboost: {trees: 40}}", own.as_deref()),
+            _ => ("{lightgbm: {trees: 5}}", None),
+        };
+        let project = project(pipeline, label, task, learner, library);
+        project.write("rows.txt", rows(&project, pipeline));
+        project.write("labels.txt", labels_and_parts(&project, pipeline, label, task));
+        project.write("import.py", IMPORTED);
+        let parts = project.evidence(&format!("data/models/{pipeline}/v1/parts.parquet"))["content"].clone();
+        let parts = parts.as_str().expect("a hash");
+        let root = project.root().display().to_string();
+        let theirs = printed(&python, &project, "import.py", &[&root, pipeline, source, parts, training]);
+
+        let file = format!("resources/{pipeline}/train.yaml");
+        let train = project.read(&file);
+        let (before, _) = train.split_once("experiments:").expect("experiments come last");
+        let wanted = "experiments: {outside: {xgboost: {model: outside.ubj}}}\npromote: {margin: -1000}\n";
+        project.write(&file, format!("{before}{wanted}"));
+        project
+            .run("train", [pipeline])
+            .exits(0)
+            .says("experiment 'outside' is outside.ubj, trained elsewhere by the parts of v1");
+        let saved = std::fs::read(project.at(format!("data/models/{pipeline}/v2/xgboost.ubj"))).unwrap();
+        assert!(saved == std::fs::read(project.at("outside.ubj")).unwrap(), "the model as it is");
+        assert_equal(&scored(&project, pipeline, task), &theirs, pipeline);
+        // Another file is cause to train again, and one that is not XGBoost's is refused.
+        project.run("train", [pipeline]).exits(0).says("up to date");
+        project.write("outside.ubj", "{}");
+        project.run("train", [pipeline]).exits(2).says("outside.ubj: not a model in XGBoost's binary format");
+    }
+}
+
+/// The features of all rows, as text for Python.
+fn rows(project: &Project, pipeline: &str) -> String {
+    let manifest: serde_json::Value =
+        serde_json::from_str(&project.read(format!("data/models/{pipeline}/v1/model.json"))).unwrap();
+    let city = &manifest["features"].as_array().unwrap()[4];
+    assert_eq!(city["name"], "city", "{city}");
+    let categories: Vec<String> = serde_json::from_value(city["categories"].clone()).unwrap();
+    (0..ROWS).map(|id| features(id, &categories) + "\n").collect()
+}
+
+/// The bits that a script in the project prints, row by row.
+fn printed(python: &Path, project: &Project, script: &str, arguments: &[&str]) -> Vec<Vec<u64>> {
+    let done = Command::new(python).arg(project.at(script)).args(arguments).output().expect("Python runs");
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let printed = String::from_utf8(done.stdout).expect("UTF-8");
+    printed.lines().map(|line| line.split(',').map(|bits| bits.parse().unwrap()).collect()).collect()
+}
+
 /// The bits of our scores, row by row.
 fn scored(project: &Project, pipeline: &str, task: &str) -> Vec<Vec<u64>> {
     let scores = project.table(&project.run("predict", [pipeline]).path());
@@ -271,18 +365,11 @@ fn scored(project: &Project, pipeline: &str, task: &str) -> Vec<Vec<u64>> {
 fn by_python(project: &Project, pipeline: &str, python: &Path, script: &str, more: &[&str]) -> Vec<Vec<u64>> {
     let folder = format!("data/models/{pipeline}/v1");
     let manifest: serde_json::Value = serde_json::from_str(&project.read(format!("{folder}/model.json"))).unwrap();
-    let city = &manifest["features"].as_array().unwrap()[4];
-    assert_eq!(city["name"], "city", "{city}");
-    let categories: Vec<String> = serde_json::from_value(city["categories"].clone()).unwrap();
-    let rows: String = (0..ROWS).map(|id| features(id, &categories) + "\n").collect();
-    project.write("rows.txt", rows).write("scores.py", script);
-    let model = project.at(format!("{folder}/{}", manifest["file"].as_str().unwrap()));
-    let mut command = Command::new(python);
-    command.arg(project.at("scores.py")).arg(&model).arg(project.at("rows.txt")).args(more);
-    let done = command.output().expect("Python runs");
-    assert!(done.status.success(), "{pipeline}: {}", String::from_utf8_lossy(&done.stderr));
-    let printed = String::from_utf8(done.stdout).expect("UTF-8");
-    printed.lines().map(|line| line.split(',').map(|bits| bits.parse().unwrap()).collect()).collect()
+    project.write("rows.txt", rows(project, pipeline)).write("scores.py", script);
+    let at = |path: &str| project.at(path).display().to_string();
+    let (model, rows) = (at(&format!("{folder}/{}", manifest["file"].as_str().unwrap())), at("rows.txt"));
+    let arguments: Vec<&str> = [model.as_str(), rows.as_str()].into_iter().chain(more.iter().copied()).collect();
+    printed(python, project, "scores.py", &arguments)
 }
 
 fn assert_equal(ours: &[Vec<u64>], theirs: &[Vec<u64>], what: &str) {

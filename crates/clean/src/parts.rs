@@ -105,6 +105,16 @@ pub fn clean(
                 let columns = rounds.columns(round)?;
                 return rounds.rest(carrier.together(input.merged(&answers, ROWS, false)?, &columns)?);
             }
+            End::Groups => {
+                let mut rows = DataFrame::empty_with_schema(&rounds.columns(round)?);
+                for some in input.merged(&answers, ROWS, false)? {
+                    rows.vstack_mut_owned(some?).during("clean")?;
+                }
+                rows.rechunk_mut();
+                let cleaned = rounds.rest(rows.lazy())?;
+                let aside = aside(&answers, &cleaned, &input, &rounds)?;
+                return Ok(Cleaned { batches: Box::new(aside.chain(cleaned.batches)), ..cleaned });
+            }
             End::Rows => {
                 let none = DataFrame::empty_with_schema(&columns).lazy();
                 let cleaned = transform::clean(none, &spec.steps, given)?;
@@ -116,19 +126,30 @@ pub fn clean(
     Err(Error::cannot_run("the rounds have no end").hint("please report it"))
 }
 
-/// The parts as the batches of one table: what was removed, then rows in order, then what comes with them.
+/// The parts as the batches of one table: what was taken out, then rows in order, then what comes with them.
 fn batches(answers: &[Answer], cleaned: &Cleaned, input: &Ordered, rounds: &Rounds) -> Result<Batches> {
-    let none = DataFrame::empty_with_schema(&cleaned.schema);
-    let no_changes = cleaned.changes.as_ref().map(DataFrame::empty_with_schema);
-    let empty = move || Batch { changes: no_changes.clone(), ..Batch::from(none.clone()) };
-    let removed = Batch { removed: rounds.in_order(books_of(answers)), ..empty() };
-    let (with_refused, with_changes, with_rows) = (empty.clone(), empty.clone(), empty);
+    let (with_changes, with_rows) = (empty(cleaned), empty(cleaned));
     let rows = input.merged(answers, ROWS, false)?.map(move |rows| Ok(Batch { rows: rows?, ..with_rows() }));
-    let refused =
-        input.merged(answers, REFUSED, false)?.map(move |rows| Ok(Batch { refused: Some(rows?), ..with_refused() }));
     let changes =
         input.merged(answers, CHANGES, true)?.map(move |rows| Ok(Batch { changes: Some(rows?), ..with_changes() }));
-    Ok(Box::new(std::iter::once(Ok(removed)).chain(rows).chain(refused).chain(changes)))
+    Ok(Box::new(aside(answers, cleaned, input, rounds)?.chain(rows).chain(changes)))
+}
+
+/// What was taken out in parts: rows that were removed, those that were refused, and those that groups stand for.
+fn aside(answers: &[Answer], cleaned: &Cleaned, input: &Ordered, rounds: &Rounds) -> Result<Batches> {
+    let with_refused = empty(cleaned);
+    let (removed, merged) = rounds.in_order(books_of(answers));
+    let [removed, merged] = [removed, merged].map(|removed| Ok(Batch { removed, ..with_refused() }));
+    let refused =
+        input.merged(answers, REFUSED, false)?.map(move |rows| Ok(Batch { refused: Some(rows?), ..with_refused() }));
+    Ok(Box::new(std::iter::once(removed).chain(refused).chain(std::iter::once(merged))))
+}
+
+/// Batches without anything.
+fn empty(cleaned: &Cleaned) -> impl Fn() -> Batch + Send + use<> {
+    let none = DataFrame::empty_with_schema(&cleaned.schema);
+    let no_changes = cleaned.changes.as_ref().map(DataFrame::empty_with_schema);
+    move || Batch { changes: no_changes.clone(), ..Batch::from(none.clone()) }
 }
 
 fn told(
@@ -180,7 +201,12 @@ fn carried(told: &Told, spec: &TableSpec, rows: DataFrame) -> Result<PartsMade> 
     let rounds = Rounds::plan(&columns, &spec.steps, &given)?.with_answers(answers.collect::<Result<_>>()?);
     let of = |name, rows| PartsMade { tables: vec![(name, rows)], ..PartsMade::default() };
     let mut made = match rounds.carry(told.round, rows)? {
-        Made::State(state) => of(ROWS, state),
+        Made::State { rows, aside } => {
+            let none = rows.slice(0, 0);
+            let aside = aside.into_iter().map(move |batch| Ok(Batch { rows: none.clone(), ..batch }));
+            let rows = std::iter::once(Ok(Batch::from(rows)));
+            PartsMade::of(Box::new(rows.chain(aside)), [ROWS, REFUSED, CHANGES])?
+        }
         Made::Said { rows, in_order } => of(if in_order { SAID } else { SAID_OF_COUNTS }, rows),
         Made::Rows(batches) => PartsMade::of(batches, [ROWS, REFUSED, CHANGES])?,
     };

@@ -60,6 +60,14 @@ impl Forest {
         Ok(Forest::of(xgboost::read(bytes)?))
     }
 
+    /// The texts that XGBoost's `set_attr` has left in a model file, by name, in the order of the file.
+    ///
+    /// # Errors
+    /// If the file is damaged. The error names the place.
+    pub fn xgboost_attributes(bytes: &[u8]) -> Result<Vec<(String, String)>> {
+        xgboost::attributes(bytes)
+    }
+
     pub(crate) fn of(model: Model) -> Forest {
         let slots = Slots::new(&model);
         let scorers = Scorer::all(&model, &slots);

@@ -22,6 +22,11 @@ pub trait Learner: Send + Sync {
         serde_json::Value::Null
     }
 
+    /// Whether it learns. A model that was trained elsewhere does not: it stays as it is, whatever the rows.
+    fn learns(&self) -> bool {
+        true
+    }
+
     /// Whether a regression predicts the mean of the label, not its median or another quantile.
     fn learns_mean(&self) -> bool {
         true

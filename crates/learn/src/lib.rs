@@ -28,7 +28,9 @@ pub use experiment::{
 };
 pub use intervals::IntervalSpec;
 pub use learner::{Data, Learner};
-pub use learners::{Average, Baseline, ElasticNet, Forest, LearnerSpec, Lightgbm, Logistic, Objective, Tree, Xgboost};
+pub use learners::{
+    Average, Baseline, ElasticNet, Forest, Imported, LearnerSpec, Lightgbm, Logistic, Mark, Objective, Tree, Xgboost,
+};
 pub use retrain::{RetrainRule, RetrainWhen, Since};
 pub use runs_table::{RunsQuery, measure_text, runs_table, runs_text};
 pub use score::metrics;

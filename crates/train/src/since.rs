@@ -24,7 +24,9 @@ pub fn since(job: &Job<Train>, snapshot: &Snapshot) -> Result<Option<Since>> {
 /// How many rows have a later time than all that the version was made from, within the error of quantiles; `None` if its
 /// inputs are gone, or do not say.
 fn later_rows(job: &Job<Train>, version: &Evidence, time: &str, rows: u64) -> Option<u64> {
-    let inputs = version.inputs.iter().map(|input| evidence_of(&job.root.join(&input.path)).ok().flatten());
+    // Models that were trained elsewhere have no rows.
+    let tables = version.inputs.iter().filter(|input| input.rows.is_some());
+    let inputs = tables.map(|input| evidence_of(&job.root.join(&input.path)).ok().flatten());
     let inputs: Vec<Evidence> = inputs.collect::<Option<_>>()?;
     let before = inputs.iter().filter(|input| input.table == job.spec.table).map(|input| newest(input, time));
     let before: Vec<f64> = before.collect::<Option<_>>()?;

@@ -1,11 +1,12 @@
 //! Wires the experiments of a pipeline to the shell. What is decided about versions afterwards is `release`.
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use artifact::{Artifact, Books, Fate, Notes, Snapshot};
+use artifact::{Artifact, Books, Fate, Fingerprint, Input, Notes, Snapshot};
 use clap::Args;
 use learn::{
-    Action, Decision, Known, Log, Origin, Part, Registry, RunsQuery, Signature, TrainSpec, Trial, Version,
+    Action, Decision, Imported, Known, Log, Origin, Part, Registry, RunsQuery, Signature, TrainSpec, Trial, Version,
     measure_text, write_version,
 };
 use spec::{Exit, Result, Tool};
@@ -64,6 +65,16 @@ impl Stage for Train {
         [PREDICTIONS, PARTS].map(str::to_owned).into()
     }
 
+    /// Beside the feature table: models that were trained elsewhere.
+    fn inputs(job: &Job<Self>) -> Result<Vec<Input>> {
+        let mut inputs = tables(job)?;
+        for path in job.spec.imported() {
+            let fingerprint = Fingerprint::Content(Imported::content(&job.root, path)?);
+            inputs.push(Input { path: path.to_owned(), fingerprint, rows: None });
+        }
+        Ok(inputs)
+    }
+
     /// The experiments are read from the registry: no rows are read.
     fn reads_inputs(flags: &Flags) -> bool {
         !(flags.runs || flags.track)
@@ -72,7 +83,11 @@ impl Stage for Train {
     fn run(job: &Job<Self>) -> Result<Vec<Output>> {
         learn::find_xgboost(job.env.get(learn::XGBOOST_VARIABLE), job.root.path());
         let table = job.scan(&job.spec.table)?;
+        // A champion that cannot be read ends the run before it takes its time, and so does a model of elsewhere.
+        let registry = registry(job)?;
+        let champion = registry.production()?.map(|version| registry.load(version)).transpose()?;
         let known = Known {
+            imported: imported(job, &registry)?,
             horizon_days: notes(job).filter_map(|notes| notes.horizon_days).max(),
             label_known_at: notes(job).find_map(|notes| notes.label_known_at.clone()),
             horizon_periods: notes(job).find_map(|notes| notes.horizon_periods),
@@ -80,9 +95,6 @@ impl Stage for Train {
             definitions: artifact::definitions_of(&job.artifacts, &job.spec.table)?
                 .map(|definitions| definitions.beside(&job.artifacts)),
         };
-        // A champion that cannot be read ends the run before it takes its time.
-        let registry = registry(job)?;
-        let champion = registry.production()?.map(|version| registry.load(version)).transpose()?;
         let trial = learn::run(&job.spec, table, &known, &|what| job.progress.begin(what))?;
         say_how_they_did(job, &trial);
         trial.notes.iter().for_each(|note| tool::say(format!("train {}: {note}", job.pipeline)));
@@ -136,6 +148,21 @@ fn registry(job: &Job<Train>) -> Result<Registry> {
     Ok(registry)
 }
 
+/// The feature tables.
+fn tables(job: &Job<Train>) -> Result<Vec<Input>> {
+    job.artifacts.iter().map(Artifact::as_input).collect()
+}
+
+/// The models that were trained elsewhere, by their paths, with the rows that they have seen.
+fn imported(job: &Job<Train>, registry: &Registry) -> Result<BTreeMap<String, Imported>> {
+    let read = |path: &str| {
+        let model = Imported::read(&job.root, path)?;
+        job.mirror.bring(&Tool::Train.folder(&job.pipeline).join(model.mark().version.to_string()))?;
+        Ok((path.to_owned(), model.seeing(registry)?))
+    };
+    job.spec.imported().into_iter().map(read).collect()
+}
+
 /// What the tracking server was sent.
 fn tell(who: &str, sent: &Sent) {
     sent.warnings.iter().for_each(|warning| tool::warn(format!("{who}: {warning}")));
@@ -157,7 +184,7 @@ fn version(job: &Job<Train>, registry: Registry, trial: Trial, decision: Decisio
         created: job.stamp.rfc3339(),
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),
         spec: job.spec_hash.clone(),
-        inputs: Train::inputs(job)?,
+        inputs: tables(job)?,
         command: format!("bin/train {} --force", job.pipeline),
     };
     let standing = match decision.action {

@@ -1,11 +1,11 @@
 //! Steps carried out in parts of a table: which rounds that takes, and what each does to a part.
 //!
-//! A step that looks at one row works in any part. A step that compares rows by a key needs all rows of a key in one
-//! part. So the plan is cut before each such step, unless the parts are by its key already: the rows leave with all
-//! helpers, including those that were taken out, and come back in other parts. Before a question to the whole of a
-//! column a round of its own collects what the answer follows from; the rounds after it begin where it began, and know
-//! the answer. From the first step on that makes other rows from the whole table, or compares rows across it, one
-//! process continues with all rows.
+//! A step that looks at one row does not mind in which part the row is. A step that compares rows by a key needs all rows of
+//! a key in one part. So the plan is cut before each such step, unless the parts are by its key already: the rows leave with all
+//! that is known of them, the dead among them, and come back in other parts. Before a question to the whole of a column a round
+//! of its own collects what the answer follows from; the rounds after it begin where it began, and know the answer. `aggregate` with
+//! keys ends the rounds: each part makes the rows of its groups, which come together in the order of the first rows of the groups. From the
+//! first other step on that makes other rows from the whole table, or compares rows across it, one process continues with all rows.
 //!
 //! Within a part the rows must be in the order of the table. Then each row comes out as it would of the whole table,
 //! bit for bit.
@@ -18,7 +18,7 @@ use artifact::{Batch, PolarsResultExt, Removed};
 use polars::prelude::*;
 use spec::{Error, Result};
 
-use crate::carry::{Answers, Carried, answer_of_parts, is_of_column};
+use crate::carry::{Answers, Carried, Portion, answer_of_parts, is_of_column};
 use crate::given::Given;
 use crate::keys::keys;
 use crate::plan::{Action, Ask, Plan, Question, Value, is_helper};
@@ -62,14 +62,16 @@ enum Why {
 struct Rest {
     at: usize,
     why: String,
+    /// The action before is a table step, whose groups the parts have made.
+    groups: bool,
 }
 
 /// What a round makes of a part.
 pub enum Made {
-    /// The rows for the next round, with [`BUCKET`].
-    State(DataFrame),
-    /// The contribution of the part to a question. `in_order`: rows with their places, for an answer that depends on
-    /// the order of the table.
+    /// The rows for the next round, with [`BUCKET`], or groups with the place of their first row, and what was put aside before
+    /// there were groups.
+    State { rows: DataFrame, aside: Vec<Batch> },
+    /// What the part says to a question. `in_order`: rows with their places, for an answer that depends on the order of the table.
     Said { rows: DataFrame, in_order: bool },
     /// The end: rows in the order of the part.
     Rows(Box<dyn Iterator<Item = Result<Batch>> + Send>),
@@ -86,6 +88,8 @@ pub enum End {
     Rows,
     /// Its rows, in the order of the table, go into [`Rounds::rest`].
     Rest,
+    /// The same of groups: what was put aside before belongs to the result.
+    Groups,
 }
 
 impl Rounds {
@@ -108,9 +112,11 @@ impl Rounds {
         }
     }
 
-    /// From which step on rows are no longer in parts, and why.
+    /// From which step on rows are not in parts any more, and why, if there is something left to do.
     pub fn why_rest(&self) -> Option<&str> {
-        self.rest.as_ref().map(|rest| rest.why.as_str())
+        let rest = self.rest.as_ref()?;
+        let is_left = !rest.groups || self.plan.actions[rest.at..].iter().any(is_work);
+        is_left.then_some(rest.why.as_str())
     }
 
     /// How a round ends, from 0.
@@ -119,6 +125,7 @@ impl Rounds {
             (Some(Why::Key(_)), _) => End::State,
             (Some(Why::Question(_)), _) => End::Question,
             (None, None) => End::Rows,
+            (None, Some(Rest { groups: true, .. })) => End::Groups,
             (None, Some(_)) => End::Rest,
         }
     }
@@ -146,10 +153,14 @@ impl Rounds {
         from..self.stops.get(round).map_or(end, |stop| stop.at)
     }
 
-    /// The books of all parts, rule by rule in the order of the steps.
-    pub fn in_order(&self, mut books: Vec<Removed>) -> Vec<Removed> {
-        books.sort_by_key(|removed| self.plan.rules.iter().position(|rule| rule.name == removed.rule));
-        books
+    /// The books of all parts: those of rules, rule by rule in the order of the steps, and those of groups, which come behind what rules
+    /// refused.
+    pub fn in_order(&self, books: Vec<Removed>) -> (Vec<Removed>, Vec<Removed>) {
+        let place = |removed: &Removed| self.plan.rules.iter().position(|rule| rule.name == removed.rule);
+        let (mut of_rules, of_groups): (Vec<Removed>, Vec<Removed>) =
+            books.into_iter().partition(|removed| place(removed).is_some());
+        of_rules.sort_by_key(place);
+        (of_rules, of_groups)
     }
 
     /// The columns of the rows that go out of a round, from 0, that ends with a state or before the rest.
@@ -157,16 +168,16 @@ impl Rounds {
         let from = self.stops[..round.min(self.stops.len())].iter().rposition(|stop| matches!(stop.why, Why::Key(_)));
         let columns = from.map_or_else(|| Ok(self.columns.clone()), |before| self.columns(before))?;
         match self.carry(round, DataFrame::empty_with_schema(&columns))? {
-            Made::State(state) => Ok(state.schema().as_ref().clone()),
+            Made::State { rows, .. } => Ok(rows.schema().as_ref().clone()),
             Made::Said { .. } | Made::Rows(_) => Err(Error::cannot_run(format!("round {} leaves no rows", round + 1))),
         }
     }
 
     /// Carries out a round over a part, whose rows are in the order of the table.
     pub fn carry(&self, round: usize, rows: DataFrame) -> Result<Made> {
-        let mut carried = self.carried(rows.lazy(), self.range(round))?;
+        let mut carried = self.carried(rows.lazy(), self.range(round), true)?;
         match self.stops.get(round).map(|stop| &stop.why) {
-            None if self.rest.is_some() => Ok(Made::State(carried.state()?)),
+            None if self.rest.is_some() => Ok(Made::State { rows: carried.state()?, aside: carried.aside() }),
             None => {
                 let (pass, _, _) = carried.finish(&self.plan.rules);
                 Ok(Made::Rows(Box::new(Split::new(pass, &self.plan.rules).run()?)))
@@ -184,7 +195,7 @@ impl Rounds {
                     keys.iter().map(|key| (spec::random::mix(key.tag ^ (u64::from(key.shard) << 48)) >> 1) as i64);
                 let numbers: Vec<i64> = numbers.collect();
                 state.with_column(Column::new(BUCKET.into(), numbers)).during("clean")?;
-                Ok(Made::State(state))
+                Ok(Made::State { rows: state, aside: Vec::new() })
             }
         }
     }
@@ -192,13 +203,13 @@ impl Rounds {
     /// Does what is not done in parts, with all rows in the order of the table.
     pub fn rest(&self, rows: LazyFrame) -> Result<Cleaned> {
         let from = self.rest.as_ref().map_or(self.plan.actions.len(), |rest| rest.at);
-        let carried = self.carried(rows, from..self.plan.actions.len())?;
+        let carried = self.carried(rows, from..self.plan.actions.len(), false)?;
         cleaned(&self.plan, carried)
     }
 
-    fn carried(&self, rows: LazyFrame, some: Range<usize>) -> Result<Carried> {
-        let given = self.given.clone();
-        Carried::part(rows, &self.columns, &self.plan, given, self.with_position, (some, self.answers.clone()))
+    fn carried(&self, rows: LazyFrame, some: Range<usize>, is_part: bool) -> Result<Carried> {
+        let portion = Portion { some, answers: self.answers.clone(), is_part };
+        Carried::part(rows, &self.columns, &self.plan, self.given.clone(), self.with_position, portion)
     }
 
     /// The answer to the question of a round, from the contributions of all parts: one row. Later rounds must be given it.
@@ -235,9 +246,23 @@ impl Rounds {
 
 /// A column whose values mean the same in every process: categories are numbered differently in each.
 fn as_text(column: &Column) -> PolarsResult<Column> {
-    match column.dtype() {
-        dtype if dtype.is_categorical() || dtype.is_enum() => column.strict_cast(&DataType::String),
-        _ => Ok(column.clone()),
+    let wanted = without_categories(column.dtype());
+    match &wanted == column.dtype() {
+        true => Ok(column.clone()),
+        false => column.strict_cast(&wanted),
+    }
+}
+
+/// The type with texts in place of categories, also inside of lists and structs.
+fn without_categories(dtype: &DataType) -> DataType {
+    match dtype {
+        DataType::Categorical(..) | DataType::Enum(..) => DataType::String,
+        DataType::List(inner) => DataType::List(Box::new(without_categories(inner))),
+        DataType::Struct(fields) => {
+            let field = |field: &Field| Field::new(field.name().clone(), without_categories(field.dtype()));
+            DataType::Struct(fields.iter().map(field).collect())
+        }
+        other => other.clone(),
     }
 }
 
@@ -283,7 +308,12 @@ fn looked_at(columns: &Schema, plan: &Plan) -> Looking {
     for (at, action) in plan.actions.iter().enumerate() {
         if let Err(why) = looking.look(at, action, columns) {
             let why = format!("{} {why}", looking.place);
-            looking.rest = Some(Rest { at, why });
+            looking.rest = Some(Rest { at, why, groups: false });
+            break;
+        }
+        if matches!(action, Action::Reshape(_)) {
+            let why = format!("{} leaves rows without '_file' and '_row'", looking.place);
+            looking.rest = Some(Rest { at: at + 1, why, groups: true });
             break;
         }
     }
@@ -325,7 +355,10 @@ impl Looking {
                 _ => return Err("compares rows across the whole table".to_owned()),
             },
             Action::Answer { .. } => return Err("asks a language model, each input once".to_owned()),
-            Action::Reshape(_) => return Err("makes other rows from the whole table".to_owned()),
+            Action::Reshape(step) => match step.of_groups() {
+                Some((by, _)) => self.need(at, by, columns)?,
+                None => return Err("makes other rows from the whole table".to_owned()),
+            },
         }
         Ok(())
     }
@@ -371,3 +404,7 @@ impl Looking {
         Ok(())
     }
 }
+
+#[cfg(test)]
+#[path = "rounds_tests.rs"]
+mod tests;

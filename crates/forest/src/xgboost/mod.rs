@@ -13,29 +13,40 @@ use spec::{Error, Result};
 use crate::checked::{Checked, shown};
 use crate::model::{Model, Reading, Tree};
 use crate::transform::Transform;
-use value::At;
+use value::{At, Value};
 
 /// More than any model has: a short file must not ask for much memory.
 const MOST_FEATURES: i64 = 1 << 20;
 
 /// Reads a model to its end. The error names the place.
 pub(crate) fn read(bytes: &[u8]) -> Result<Model> {
-    parsed(bytes).map_err(|cause| {
-        Error::cannot_run(cause)
-            .hint("the file is damaged or not a model of XGBoost 2 or 3; restore it, or train again")
-    })
+    value(bytes).and_then(|value| model(At::root(&value))).map_err(damaged)
 }
 
-fn parsed(bytes: &[u8]) -> Checked<Model> {
+/// The texts that a model has besides its trees, such as `best_iteration`, by name.
+pub(crate) fn attributes(bytes: &[u8]) -> Result<Vec<(String, String)>> {
+    value(bytes).and_then(|value| attributes_of(At::root(&value))).map_err(damaged)
+}
+
+fn damaged(cause: String) -> Error {
+    Error::cannot_run(cause).hint("the file is damaged or not a model of XGBoost 2 or 3; restore it, or train again")
+}
+
+fn value(bytes: &[u8]) -> Checked<Value<'_>> {
     // A JSON object continues with a name, a blank or its end; a binary one with the length of a name.
     let is_json = !matches!(bytes, [b'{', b'i' | b'U' | b'I' | b'l' | b'L', ..]);
-    let value = match is_json {
+    match is_json {
         true => {
-            json::read(std::str::from_utf8(bytes).map_err(|error| format!("byte {}: not UTF-8", error.valid_up_to()))?)?
+            json::read(std::str::from_utf8(bytes).map_err(|error| format!("byte {}: not UTF-8", error.valid_up_to()))?)
         }
-        false => ubjson::read(bytes)?,
-    };
-    model(At::root(&value))
+        false => ubjson::read(bytes),
+    }
+}
+
+fn attributes_of(root: At<'_, '_>) -> Checked<Vec<(String, String)>> {
+    let learner = root.get("learner")?;
+    let Some(attributes) = learner.get_if_there("attributes")? else { return Ok(Vec::new()) };
+    attributes.entries()?.map(|(name, text)| Ok((name.to_owned(), text.text()?.to_owned()))).collect()
 }
 
 fn model(root: At<'_, '_>) -> Checked<Model> {

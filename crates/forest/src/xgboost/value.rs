@@ -108,6 +108,12 @@ impl<'v, 'a> At<'v, 'a> {
         Ok(found.map(|(_, value)| At { value, place: Place::Key(&self.place, name) }))
     }
 
+    /// The entries of an object by name.
+    pub fn entries(&'v self) -> Checked<impl Iterator<Item = (&'v str, At<'v, 'a>)>> {
+        let Value::Object(entries) = self.value else { return Err(self.wrong("not an object")) };
+        Ok(entries.iter().map(|(name, value)| (&**name, At { value, place: Place::Key(&self.place, name) })))
+    }
+
     /// Refuses entries of other names.
     pub fn only(&self, names: &[&str]) -> Checked<()> {
         let Value::Object(entries) = self.value else { return Err(self.wrong("not an object")) };

@@ -97,6 +97,24 @@ fn both_formats_are_one_model() {
 }
 
 #[test]
+fn texts_beside_the_trees_are_read_by_name() {
+    let models = models();
+    let bytes = |name: &str| models.iter().find(|model| model.0 == name).unwrap().1.clone();
+    let text = String::from_utf8(bytes("binary")).unwrap();
+    let with = |texts: &str| {
+        let text = text.replacen("\"attributes\":{}", &format!("\"attributes\":{texts}"), 1);
+        Forest::xgboost_attributes(text.as_bytes())
+    };
+    assert_eq!(with("{}").unwrap(), []);
+    let texts = with("{\"best_iteration\":\"3\",\"note\":\"{\\\"a\\\": 1}\"}").unwrap();
+    let pair = |name: &str, text: &str| (name.to_owned(), text.to_owned());
+    assert_eq!(texts, [pair("best_iteration", "3"), pair("note", "{\"a\": 1}")]);
+    assert_eq!(with("[]").unwrap_err().message(), "learner.attributes: not an object");
+    assert_eq!(with("{\"n\":3}").unwrap_err().message(), "learner.attributes.n: not a text");
+    assert_eq!(Forest::xgboost_attributes(&bytes("binary_ubj")).unwrap(), []);
+}
+
+#[test]
 fn what_is_not_known_is_refused_by_its_place() {
     let models = models();
     let text = |name: &str| String::from_utf8(models.iter().find(|model| model.0 == name).unwrap().1.clone()).unwrap();

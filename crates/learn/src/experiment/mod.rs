@@ -18,6 +18,7 @@ mod searched;
 mod targets;
 mod train_spec;
 mod units;
+mod unseen;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -27,8 +28,8 @@ use polars::prelude::DataFrame;
 
 use crate::metrics::{Classes, Confusion, Interval, Metric, Resamples, Scored};
 use crate::{
-    Contributions, FeatureSummary, GateResult, Intervals, Matrix, Measured, Model, Refit, Searched, SplitSummary, Task,
-    Threshold, Tried,
+    Contributions, FeatureSummary, GateResult, Imported, Intervals, Matrix, Measured, Model, Refit, Searched,
+    SplitSummary, Task, Threshold, Tried,
 };
 pub use decide::Rebuild;
 pub use experiment_spec::ExperimentSpec;
@@ -57,6 +58,8 @@ pub struct Known {
     pub carried: Vec<String>,
     /// What its columns mean, if the evidence has it.
     pub definitions: Option<Definitions>,
+    /// The models that were trained elsewhere and that experiments name, by their paths.
+    pub imported: BTreeMap<String, Imported>,
 }
 
 impl Known {
@@ -168,6 +171,8 @@ impl Trial {
 mod choice_tests;
 #[cfg(test)]
 mod classes_tests;
+#[cfg(test)]
+mod imported_tests;
 #[cfg(test)]
 mod naive_tests;
 #[cfg(test)]

@@ -51,7 +51,7 @@ impl Trained<'_> {
         if spec.intervals.is_some() {
             progress("fitting intervals");
         }
-        let mut released = match spec.refits() {
+        let mut released = match spec.refits() && self.contenders[chosen].learner.learns() {
             true => self.refitted(outcomes, chosen, parts, progress)?,
             false => self.as_it_is(outcomes, chosen, parts)?,
         };

@@ -12,11 +12,12 @@ use super::release::{Released, Trained};
 use super::rows::{self, Table};
 use super::targets::{self, Targets};
 use super::units::{self, Units};
+use super::unseen;
 use super::{BASELINE, ExperimentSpec, Gate, Known, Measured, TrainSpec, Trial, scaled, searched};
 use crate::label_transform::around;
 use crate::metrics::{Interval, Metric, Scored};
 use crate::search::SearchSpec;
-use crate::{Learner, LearnerSpec, Part, SplitSummary, Task};
+use crate::{Imported, Learner, LearnerSpec, Part, SplitSummary, Task};
 
 /// A learner with the name of its experiment.
 pub(super) struct Contender {
@@ -41,6 +42,11 @@ impl Contender {
         Contender { name: name.to_owned(), learner, settings: Some(settings.clone()), search: None }
     }
 
+    /// A model that was trained elsewhere. It predicts in the label's own unit, and nothing is searched.
+    pub fn imported(name: &str, model: &Imported) -> Contender {
+        Contender { name: name.to_owned(), learner: Box::new(model.clone()), settings: None, search: None }
+    }
+
     /// A learner that no spec can name.
     #[cfg(test)]
     pub fn by_hand(name: &str, learner: impl Learner + 'static) -> Contender {
@@ -60,13 +66,13 @@ pub fn run(spec: &TrainSpec, table: LazyFrame, known: &Known, progress: &dyn Fn(
     for (name, experiment) in spec.experiments.iter() {
         experiment.learner.ready().context(format!("experiment '{name}'"))?;
     }
-    let contender = |(name, experiment): (&str, &ExperimentSpec)| Contender {
-        search: experiment.search.clone(),
-        ..Contender::new(spec, name, &experiment.learner)
+    let contender = |(name, experiment): (&str, &ExperimentSpec)| match unseen::of(experiment, known) {
+        Some(model) => model.map(|model| Contender::imported(name, model)),
+        None => Ok(Contender { search: experiment.search.clone(), ..Contender::new(spec, name, &experiment.learner) }),
     };
     let baseline = LearnerSpec::Baseline(Default::default());
     let baseline = Contender::new(spec, BASELINE, &baseline);
-    let contenders: Vec<Contender> = spec.experiments.iter().map(contender).chain([baseline]).collect();
+    let contenders = spec.experiments.iter().map(contender).chain([Ok(baseline)]).collect::<Result<Vec<_>>>()?;
     run_contenders(spec, contenders, table, known, progress)
 }
 
@@ -97,6 +103,8 @@ pub(super) fn run_contenders(
         let classes = spec.task.has_classes().then_some(&label[..]);
         split.steer(&entities, classes, &spec.entity, spec.seed)?;
     }
+    let imported = unseen::check(spec, known, &table, &split, classes.as_deref())?;
+    split.summary.notes.extend(imported);
     let of_split = split.summary.notes.clone();
     split.summary.notes.extend(table.notes().iter().cloned());
     let test_at = table.numbers(split.parts.iter().map(|part| *part == Part::Test));

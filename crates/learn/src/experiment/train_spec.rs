@@ -1,5 +1,7 @@
 //! What `train.yaml` says.
 
+use std::collections::BTreeSet;
+
 use schemars::JsonSchema;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
@@ -193,6 +195,11 @@ impl TrainSpec {
         self.experiments.iter().any(|(_, experiment)| experiment.search.is_some())
     }
 
+    /// The files of models that were trained elsewhere, from the root, each once.
+    pub fn imported(&self) -> BTreeSet<&str> {
+        self.experiments.iter().filter_map(|(_, experiment)| experiment.learner.imported()).collect()
+    }
+
     pub fn promote_by(&self) -> Metric {
         self.promote.metric.unwrap_or_else(|| self.choose_by())
     }
@@ -221,6 +228,19 @@ impl TrainSpec {
         for (name, experiment) in self.experiments.iter() {
             let place = |error| format!("experiments.{name}: {error}");
             experiment.learner.check(self.task).map_err(place)?;
+            if let Some(model) = experiment.learner.imported() {
+                if experiment.search.is_some() {
+                    return Err(format!(
+                        "experiments.{name}: '{model}' is trained already, so that nothing can be searched; remove 'search'"
+                    ));
+                }
+                if self.folds.is_some() {
+                    return Err(format!(
+                        "folds: experiment '{name}' is a model that has learned from rows of all of them; remove 'folds' or the \
+                         experiment"
+                    ));
+                }
+            }
             if let Some(search) = &experiment.search {
                 let space = Space::new(&experiment.learner, search.space.as_ref(), self.task);
                 space.map_err(|error| format!("experiments.{name}.search: {error}"))?;

@@ -7,6 +7,7 @@ mod design;
 mod elastic_net;
 mod forest;
 mod grown;
+mod imported;
 mod lbfgs;
 mod lightgbm;
 mod logistic;
@@ -23,6 +24,7 @@ pub use baseline::{Average, Baseline};
 pub use boosting::Objective;
 pub use elastic_net::ElasticNet;
 pub use forest::Forest;
+pub use imported::{Imported, Mark};
 pub use lightgbm::Lightgbm;
 pub use logistic::Logistic;
 pub use naive::Naive;
@@ -120,16 +122,24 @@ impl LearnerSpec {
     pub fn check(&self, task: Task) -> Result<()> {
         match self {
             LearnerSpec::Lightgbm(spec) => spec.check(task),
-            LearnerSpec::Xgboost(spec) => spec.check(task),
+            LearnerSpec::Xgboost(spec) => spec.check_alone().and_then(|()| spec.check(task)),
             LearnerSpec::Naive(spec) => spec.check(task),
             _ => Ok(()),
+        }
+    }
+
+    /// The file of a model that was trained elsewhere, from the root; none of what learns here.
+    pub fn imported(&self) -> Option<&str> {
+        match self {
+            LearnerSpec::Xgboost(spec) => spec.model.as_deref(),
+            _ => None,
         }
     }
 
     /// Whether what it needs to learn is on this machine.
     pub(crate) fn ready(&self) -> Result<()> {
         match self {
-            LearnerSpec::Xgboost(_) => crate::xgboost::Library::get().map(drop),
+            LearnerSpec::Xgboost(spec) if spec.model.is_none() => crate::xgboost::Library::get().map(drop),
             _ => Ok(()),
         }
     }
@@ -169,6 +179,8 @@ mod boosting_tests;
 mod conformance;
 #[cfg(test)]
 mod constraints_tests;
+#[cfg(test)]
+pub(crate) mod imported_tests;
 #[cfg(test)]
 mod made_rows;
 #[cfg(test)]

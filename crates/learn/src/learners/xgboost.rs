@@ -66,6 +66,10 @@ pub struct Xgboost {
     pub interactions: Vec<Vec<String>>,
     /// What a regression learns. Leave it out for classification.
     pub objective: Option<Objective>,
+    /// A model that XGBoost trained elsewhere, such as on a cluster: its file in XGBoost's binary format, from the project's
+    /// root. Nothing is learned then, so that no other setting goes with it; docs/xgboost.md says what the file must hold.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
     /// Other parameters of XGBoost by their names, such as `max_bin: 63`, `booster: dart` or `eval_metric: auc` (what
     /// `early_stopping` looks at). Those that are known here are listed in docs/models.md; all others are refused.
     pub parameters: Map<Value>,
@@ -86,7 +90,20 @@ impl Default for Xgboost {
             decreasing: Vec::new(),
             interactions: Vec::new(),
             objective: None,
+            model: None,
             parameters: Map::default(),
+        }
+    }
+}
+
+impl Xgboost {
+    /// Refuses settings beside a model that was trained elsewhere.
+    pub(super) fn check_alone(&self) -> Result<()> {
+        let is_alone = self.model.is_none() || Xgboost { model: None, ..self.clone() } == Xgboost::default();
+        match is_alone {
+            true => Ok(()),
+            false => Err(Error::cannot_run("xgboost: 'model' is a model as it was trained, without any other setting")
+                .hint("remove the other settings, or remove 'model'")),
         }
     }
 }

@@ -105,6 +105,12 @@ impl Boosted {
     }
 }
 
+/// A text that XGBoost's `set_attr` has left in the bytes of a model file; none where there is no such text.
+pub fn attribute(bytes: &[u8], name: &str) -> Result<Option<String>> {
+    let attributes = Forest::xgboost_attributes(bytes)?;
+    Ok(attributes.into_iter().find(|(known, _)| known == name).map(|(_, text)| text))
+}
+
 fn is_ranking(objective: &str) -> bool {
     matches!(objective, "lambdarank" | "rank_xendcg") || objective.starts_with("rank:")
 }

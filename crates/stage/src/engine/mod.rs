@@ -236,6 +236,7 @@ impl Carrier {
     pub fn round(&self, input: &Ordered, key: &[String], task: &impl Serialize) -> Result<Vec<Answer>> {
         let task = serde_json::to_value(task).map_err(|error| Error::cannot_run(error.to_string()))?;
         self.check_types(&input.columns, "rows between rounds")?;
+        check_key(&input.columns, key)?;
         let id = uuid::Uuid::now_v7();
         let (columns, _) = self.copy(DataFrame::empty_with_schema(&input.columns).lazy(), &input.columns)?;
         let round = Round {
@@ -339,6 +340,23 @@ impl Carrier {
     }
 }
 
+/// Rows go to parts by texts, categories and whole numbers alone, which every engine tells apart as we do. Of other values `-0.0`
+/// and `0.0`, NaN, or decimals of several scales are equal by our rules and may not be by an engine's: of those a kernel
+/// computes a number first.
+fn check_key(columns: &Schema, key: &[String]) -> Result<()> {
+    let is_plain =
+        |dtype: &DataType| dtype.is_integer() || dtype.is_string() || dtype.is_categorical() || dtype.is_enum();
+    let unfit = key.iter().find(|name| !columns.get(name).is_some_and(is_plain));
+    match unfit {
+        None => Ok(()),
+        Some(name) => {
+            let kind = columns.get(name).map_or_else(|| "not there".to_owned(), artifact::type_name);
+            Err(Error::cannot_run(format!("rows cannot go to parts by column '{name}', which is {kind}"))
+                .hint("please report it; without --engine this machine does the work"))
+        }
+    }
+}
+
 /// The parts of one name.
 pub fn parts(answers: &[Answer], name: &str) -> Vec<PathBuf> {
     let parts = answers.iter().flat_map(|answer| &answer.parts);
@@ -422,4 +440,33 @@ fn write_private(path: &Path, text: &str) -> Result<()> {
 
 fn absolute(path: &Path) -> Result<PathBuf> {
     std::path::absolute(path).map_err(|error| Error::io("find", path, &error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn engines_get_only_keys_that_they_tell_apart_as_we_do() {
+        let decimal = DataType::Decimal(10, 2);
+        let columns = Schema::from_iter([
+            ("text".into(), DataType::String),
+            ("number".into(), DataType::UInt64),
+            ("kind".into(), DataType::from_categories(Categories::global())),
+            ("price".into(), DataType::Float64),
+            ("amount".into(), decimal),
+            ("day".into(), DataType::Date),
+        ]);
+        let of = |names: &[&str]| check_key(&columns, &names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>());
+        of(&[]).unwrap();
+        of(&["text", "number", "kind"]).unwrap();
+        for (name, kind) in [("price", "float64"), ("amount", "decimal[10,2]"), ("day", "date"), ("gone", "not there")]
+        {
+            let error = of(&["text", name]).unwrap_err().to_string();
+            assert!(
+                error.starts_with(&format!("rows cannot go to parts by column '{name}', which is {kind}; ")),
+                "{error}"
+            );
+        }
+    }
 }

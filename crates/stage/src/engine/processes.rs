@@ -72,21 +72,21 @@ fn stretches(rows: usize, before: u64, all: u64, partitions: usize) -> Vec<usize
     (0..rows).map(|at| part(at).min(partitions - 1)).collect()
 }
 
-/// The partition of each row by its key: texts and whole numbers.
+/// The partition of each row by its key, whose columns are as [`super::check_key`] has them. Categories count by their texts: their
+/// numbers are of this process, and of this moment.
 fn buckets(rows: &DataFrame, key: &[String], partitions: usize) -> Result<Vec<usize>> {
+    let doing = "rows for the engine";
     let mut hashes = vec![DefaultHasher::new(); rows.height()];
     for name in key {
-        let column = rows.column(name).during("rows for the engine")?.to_physical_repr();
-        match column.dtype() {
-            DataType::String => {
-                let texts = column.str().during("rows for the engine")?;
-                hashes.iter_mut().zip(texts.iter()).for_each(|(hash, text)| text.hash(hash));
-            }
-            _ => {
-                let numbers = column.strict_cast(&DataType::Int128).during("rows for the engine")?;
-                let numbers = numbers.i128().during("rows for the engine")?;
-                hashes.iter_mut().zip(numbers.iter()).for_each(|(hash, number)| number.hash(hash));
-            }
+        let column = rows.column(name).during(doing)?;
+        if column.dtype().is_integer() {
+            let numbers = column.strict_cast(&DataType::Int128).during(doing)?;
+            let numbers = numbers.i128().during(doing)?;
+            hashes.iter_mut().zip(numbers.iter()).for_each(|(hash, number)| number.hash(hash));
+        } else {
+            let texts = column.strict_cast(&DataType::String).during(doing)?;
+            let texts = texts.str().during(doing)?;
+            hashes.iter_mut().zip(texts.iter()).for_each(|(hash, text)| text.hash(hash));
         }
     }
     Ok(hashes.into_iter().map(|hash| (hash.finish() % partitions as u64) as usize).collect())
@@ -152,5 +152,37 @@ impl Drop for Kernel {
         self.to = None;
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two tables number their categories differently, as two processes or two attempts may.
+    #[test]
+    fn equal_keys_go_to_one_partition_however_their_column_is_held() {
+        let of =
+            |name: &str| DataType::from_categories(Categories::new(name.into(), "".into(), CategoricalPhysical::U32));
+        let texts = |values: &[Option<&str>]| Column::new("k".into(), values);
+        let (one, other) = (
+            texts(&[Some("b"), Some("a"), None, Some("c"), Some("d")]),
+            texts(&[None, Some("d"), Some("c"), Some("a"), Some("b")]),
+        );
+        let parts = |column: Column| {
+            let rows = column.len();
+            buckets(&DataFrame::new(rows, vec![column]).unwrap(), &["k".to_owned()], 1 << 20).unwrap()
+        };
+        let (first, second) = (parts(one.cast(&of("one")).unwrap()), parts(other.cast(&of("other")).unwrap()));
+        assert_eq!(
+            [first[0], first[1], first[2], first[3], first[4]],
+            [second[4], second[3], second[0], second[2], second[1]]
+        );
+        assert_eq!(first, parts(one));
+        let narrow = Column::new("k".into(), [Some(7i8), Some(-1), None]);
+        let wide = Column::new("k".into(), [Some(7i64), Some(-1), None]);
+        assert_eq!(parts(narrow), parts(wide));
+        let large = Column::new("k".into(), [u64::MAX, 1 << 63]);
+        assert_eq!(parts(large).len(), 2);
     }
 }

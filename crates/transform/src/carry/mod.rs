@@ -55,7 +55,16 @@ pub(crate) struct Carried {
 /// Answers to questions, each a table of one row.
 pub(crate) type Answers = BTreeMap<Ask, DataFrame>;
 
-/// What the passes before the last one have left.
+/// Which actions of a plan are carried out, over which rows.
+pub(crate) struct Portion {
+    pub some: Range<usize>,
+    /// What is known about the whole table.
+    pub answers: Arc<Answers>,
+    /// The rows are a part of the table, in which no table step can be but one of groups ([`Reshaping::of_groups`]).
+    pub is_part: bool,
+}
+
+/// What passes before the last have left.
 #[derive(Default)]
 pub(crate) struct Earlier {
     /// Refused rows, counts and changes, but no rows that are passed on.
@@ -89,17 +98,15 @@ impl Carried {
         Ok(carried)
     }
 
-    /// Carries out the actions `some` of `plan` over rows that have come that far: a part of the table, or, where table
-    /// steps are among the actions, all of it. The actions before them are carried out over no rows: the state that
-    /// they leave follows from the plan alone. `columns`: those of the table. `answers`: those that are known to
-    /// questions about the whole table.
+    /// Carries out some actions of `plan` over rows that have come that far. The actions before are carried out over no rows at all:
+    /// what they leave in mind follows from the plan alone. `columns`: those of the table.
     pub fn part(
         rows: LazyFrame,
         columns: &Schema,
         plan: &Plan,
         given: Arc<Given>,
         with_position: bool,
-        (some, answers): (Range<usize>, Arc<Answers>),
+        Portion { some, answers, is_part }: Portion,
     ) -> Result<Carried> {
         let (begins, mut later) = match some.start {
             0 => (rows, None),
@@ -115,7 +122,10 @@ impl Carried {
                 carried.resume(rows)?;
             }
             match action {
-                Action::Reshape(step) => carried.reshape(step.as_ref(), plan)?,
+                Action::Reshape(step) => match step.of_groups().filter(|_| is_part) {
+                    Some((_, step)) => carried.reshape(step.as_ref(), &plan.rules)?,
+                    None => carried.reshape(step.as_ref(), &plan.rules)?,
+                },
                 action => carried.carry(action)?,
             }
         }
@@ -166,6 +176,11 @@ impl Carried {
         let rows = artifact::collect(self.frame.clone(), &self.place)?;
         self.single.drain(..).try_for_each(|other| other.check_single())?;
         Ok(rows)
+    }
+
+    /// What the passes before this one have put aside, with no rows.
+    pub fn aside(&mut self) -> Vec<Batch> {
+        std::mem::take(&mut self.earlier.aside)
     }
 
     /// Begins a pass over these rows, all of them alive.

@@ -1,6 +1,8 @@
 //! One row for all rows that have the same keys.
 
-use artifact::{Fate, PolarsResultExt, REASON};
+use std::sync::Arc;
+
+use artifact::{FILE, Fate, PolarsResultExt, REASON, ROW};
 use expr::{Grouped, SqlExpr};
 use polars::prelude::*;
 use serde_json::{Value as Json, json};
@@ -48,6 +50,15 @@ pub(crate) struct Aggregation {
     pub schema: Schema,
     /// The column with the numbers of the groups, if the rows behind them are recorded.
     pub witness: Option<String>,
+    /// Columns of the first row of each group that come out besides.
+    pub firsts: Schema,
+}
+
+impl Aggregation {
+    /// The columns of the first row of each group that come out.
+    fn kept(&self) -> Schema {
+        self.keys.iter().chain(self.firsts.iter()).map(|(name, dtype)| (name.clone(), dtype.clone())).collect()
+    }
 }
 
 impl Reshaping for Aggregation {
@@ -69,11 +80,24 @@ impl Reshaping for Aggregation {
         &self.schema
     }
 
+    fn of_groups(&self) -> Option<(&[String], Arc<dyn Reshaping>)> {
+        // Refused rows of a part would have to come behind those of all parts that the pass refused.
+        let is_plain = !self.by.is_empty() && self.witness.is_none() && self.nulls != EmptyKeys::Refuse;
+        let place = [FILE, ROW].map(|name| Some((PlSmallStr::from_static(name), self.taken.get(name)?.clone())));
+        let firsts: Schema = place.into_iter().collect::<Option<_>>().filter(|_| is_plain)?;
+        let mut part = Aggregation { firsts, ..self.clone() };
+        part.schema = part.kept();
+        let measures = self.schema.iter().filter(|(name, _)| !self.keys.contains(name));
+        measures.for_each(|(name, dtype)| drop(part.schema.insert(name.clone(), dtype.clone())));
+        let part: Arc<dyn Reshaping> = Arc::new(part);
+        Some((self.by.as_slice(), part))
+    }
+
     fn begin(&self, given: &Given) -> Result<Box<dyn Work>> {
         let grouped = |(_, sql): &(String, SqlExpr)| sql.grouped(&self.taken, &self.keys, &self.place);
         Ok(Box::new(Aggregating {
             measures: self.measures.iter().map(grouped).collect::<Result<_>>()?,
-            groups: Groups::new(&self.by, self.forms.clone(), &self.keys, &self.place),
+            groups: Groups::new(&self.by, self.forms.clone(), &self.kept(), &self.place),
             refused: Gathered::new(&self.taken, &self.place),
             taken: 0,
             dropped: 0,

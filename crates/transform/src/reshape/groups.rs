@@ -22,7 +22,8 @@ pub(crate) struct Groups {
 }
 
 impl Groups {
-    /// `keys` are the columns `by`. Without any all rows are of one group.
+    /// `keys` are the columns `by`, and others that are wanted of the first row of each group. Without any `by` all rows are of one
+    /// group.
     pub fn new(by: &[String], forms: Vec<Form>, keys: &Schema, place: &str) -> Groups {
         let known = HashMap::with_hasher(FixedState::with_seed(7));
         let keys = Gathered::new(keys, place);
@@ -72,7 +73,8 @@ impl Groups {
         }
         if !first.is_empty() {
             let (height, first) = (first.len(), IdxCa::from_vec(PlSmallStr::EMPTY, first));
-            let keys = columns.iter().map(|column| column.take(&first)).collect::<PolarsResult<Vec<Column>>>();
+            let wanted = self.keys.names().map(|name| rows.column(name)?.take(&first));
+            let keys = wanted.collect::<PolarsResult<Vec<Column>>>();
             self.keys.add(DataFrame::new(height, keys.during(&self.place)?).during(&self.place)?)?;
         }
         Ok(numbers)

@@ -14,6 +14,7 @@ mod versioning;
 mod windows;
 
 use std::fmt;
+use std::sync::Arc;
 
 use artifact::{Fate, PolarsResultExt, Removed};
 use polars::prelude::*;
@@ -51,6 +52,13 @@ pub(crate) trait Reshaping: fmt::Debug + Send + Sync {
 
     /// The columns of the rows that it gives, provenance included.
     fn schema(&self) -> &Schema;
+
+    /// If each row that it gives follows from the rows of one group: by which columns rows are grouped, and the same step for a part of
+    /// the table that holds whole groups, whose rows have the `_file` and `_row` of the first row of their group besides.
+    /// Default: they do not.
+    fn of_groups(&self) -> Option<(&[String], Arc<dyn Reshaping>)> {
+        None
+    }
 
     /// Begins to take rows.
     fn begin(&self, given: &Given) -> Result<Box<dyn Work>>;
@@ -131,6 +139,10 @@ impl Gathered {
             self.rows.vstack_mut_owned(rows).during(&self.place)?;
         }
         Ok(())
+    }
+
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.rows.schema().iter_names().map(|name| name.as_str())
     }
 
     pub fn height(&self) -> usize {

@@ -82,6 +82,7 @@ impl Apply for Aggregate {
             keys,
             schema,
             witness,
+            firsts: Schema::default(),
         };
         plan.reshape(Arc::new(aggregation), None, by.into_iter().map(|key| (key, None)).collect())
     }
