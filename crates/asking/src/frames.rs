@@ -1,7 +1,7 @@
 //! Between tables and the strings that models know.
 
 use artifact::{LLM_MODEL, PROCESSED_AT};
-use llm::{Answer, Input, Kind, Task, integer_of};
+use llm::{Answer, Input, Kind, TaskFile, integer_of};
 use polars::prelude::*;
 use serde_json::Value;
 use transform::PROMPT_HASH;
@@ -10,7 +10,7 @@ use transform::PROMPT_HASH;
 const LONGEST: usize = 60;
 
 /// The task's output columns with the types of their JSON schema. Lists and objects become JSON text.
-pub fn outputs(task: &Task) -> Vec<(String, DataType)> {
+pub fn outputs(task: &TaskFile) -> Vec<(String, DataType)> {
     let type_of = |name: &String| match task.schema().kind(name) {
         Kind::Integer => DataType::Int64,
         Kind::Number => DataType::Float64,

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use artifact::PolarsResultExt;
 use llm::judge::{Cell, Gate, Row};
-use llm::{Kind, Outcome, Stop, Task};
+use llm::{Kind, Outcome, Stop, TaskFile};
 use polars::prelude::*;
 use spec::{Error, Result, ResultExt, Root};
 

@@ -38,6 +38,29 @@ pub fn cut(text: &str, most: usize) -> String {
     }
 }
 
+/// The text on one line, with single spaces.
+pub fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// `bytes` as text for people; what is not UTF-8 is written `\xNN`.
+pub fn readable(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        for byte in chunk.invalid() {
+            text.push_str(&format!("\\x{byte:02X}"));
+        }
+    }
+    text
+}
+
+/// Texts as one, joined by `/`, so that others never give the same: a `/` within one of them becomes `\/`, and a `\` is doubled.
+pub fn joined<'a>(texts: impl Iterator<Item = &'a str>) -> String {
+    let escaped = texts.map(|text| text.replace('\\', "\\\\").replace('/', "\\/"));
+    escaped.collect::<Vec<_>>().join("/")
+}
+
 /// `%2F` as `/`: a part of an address as it was before it was written there. What is no escape stays as it is.
 pub fn decoded(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
@@ -107,6 +130,13 @@ mod tests {
     }
 
     #[test]
+    fn only_escapes_are_decoded() {
+        assert_eq!(decoded("a%2Fb%c3%a9"), "a/bé");
+        // A sign is no digit.
+        assert_eq!(decoded("50%+5 100% %"), "50%+5 100% %");
+    }
+
+    #[test]
     fn shares_and_numbers_are_short() {
         assert_eq!([percent(0.012), percent(1.0 / 3.0), percent(1.0)], ["1.2 %", "33.33 %", "100 %"]);
         assert_eq!([percent(1e-7), percent(0.0)], ["less than 0.01 %", "0 %"]);
@@ -131,10 +161,9 @@ mod tests {
     }
 
     #[test]
-    fn only_escapes_are_decoded() {
-        assert_eq!(decoded("a%2Fb%c3%a9"), "a/bé");
-        // A sign is no digit.
-        assert_eq!(decoded("50%+5 100% %"), "50%+5 100% %");
+    fn foreign_text_is_readable_on_one_line() {
+        assert_eq!(one_line(" a\n\tb  c\r\n"), "a b c");
+        assert_eq!(readable(b"a\xFF\xC3\xA9\xE2\x82"), "a\\xFF\u{e9}\\xE2\\x82");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use reqwest::{Client, Method, RequestBuilder, StatusCode, Url};
 use serde_json::Value;
-use spec::text::cut;
+use spec::text::{cut, one_line};
 use spec::{Error, Result, ResultExt};
 
 use crate::client::{Credentials, Settings};
@@ -111,7 +111,7 @@ impl Api {
         }
         let said = |key: &str| body[key].as_str().map(str::to_owned);
         let message = said("message").unwrap_or(text);
-        let message = cut(&message.split_whitespace().collect::<Vec<_>>().join(" "), MESSAGE);
+        let message = cut(&one_line(&message), MESSAGE);
         Ok(Err(Refusal { status, code: said("error_code").unwrap_or_default(), message }))
     }
 

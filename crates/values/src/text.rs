@@ -205,7 +205,7 @@ pub fn read_one(text: &str, reading: &Reading) -> String {
         }
         _ => {}
     }
-    let is_declared = reading.told == Told::Declared;
+    let is_declared = reading.origin == TypeOrigin::Declared;
     match (reading.format, numbers::why_not(cell, reading.column_type)) {
         (Some(format), _) => format!("is not {article} {word} written \"{}\"", format.text()),
         (None, Some(why)) => format!("is not {article} {word}: {why}"),

@@ -9,6 +9,7 @@ use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use net::Backoff;
 use reqwest::Url;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LINK, RETRY_AFTER};
+use spec::text::{cut, one_line};
 use spec::{Error, Redactor, Result};
 
 use crate::gzip::{Gzip, MAGIC};
@@ -237,11 +238,7 @@ impl Client {
             let parts = value.split_whitespace().chain([value]);
             parts.filter(|part| part.len() >= 4).for_each(|part| hidden.add(part));
         }
-        let words = hidden.redact(&words.split_whitespace().collect::<Vec<_>>().join(" "));
-        match words.char_indices().nth(QUOTED) {
-            Some((end, _)) => format!("{}…", &words[..end]),
-            None => words,
-        }
+        cut(&hidden.redact(&one_line(words)), QUOTED)
     }
 }
 

@@ -123,8 +123,8 @@ impl Carried {
             }
             match action {
                 Action::Reshape(step) => match step.of_groups().filter(|_| is_part) {
-                    Some((_, step)) => carried.reshape(step.as_ref(), &plan.rules)?,
-                    None => carried.reshape(step.as_ref(), &plan.rules)?,
+                    Some((_, step)) => carried.reshape(step.as_ref(), plan)?,
+                    None => carried.reshape(step.as_ref(), plan)?,
                 },
                 action => carried.carry(action)?,
             }

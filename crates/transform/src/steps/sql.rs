@@ -449,9 +449,21 @@ impl Working<'_> {
         let witness = plan.witnesses_groups(&mut schema);
         let (place, taken) = (plan.place().to_owned(), plan.schema().clone());
         let (nulls, firsts) = (EmptyKeys::Group, Schema::default());
+        // A key that is computed has no name of its own: people know what the SELECT says.
+        let noted = by.iter().zip(&shown).map(|(key, said)| {
+            let column = if self.is_column(key) { key } else { said };
+            KeyColumn { column: column.clone(), there: None, now: Some(key.clone()) }
+        });
+        let noted = noted.collect();
         let aggregation =
-            Aggregation { place, by: by.clone(), shown, forms, measures, nulls, taken, keys, schema, witness, firsts };
-        plan.reshape(Arc::new(aggregation), None, by.into_iter().map(|key| (key, None)).collect())
+            Aggregation { place, by, shown, forms, measures, nulls, taken, keys, schema, witness, firsts };
+        plan.reshape_by(Arc::new(aggregation), None, noted)
+    }
+
+    /// Whether the rows have the column before the SELECT.
+    fn is_column(&self, flat: &str) -> bool {
+        let mut columns = self.names.tables().filter_map(|table| self.names.of(table)).flat_map(|of| of.values());
+        columns.any(|known| known == flat)
     }
 
     /// DISTINCT, ORDER BY and LIMIT, then the columns under their names.
