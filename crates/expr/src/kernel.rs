@@ -54,7 +54,9 @@ pub(crate) fn columns(
     map_multiple(
         move |columns: &mut [Column]| {
             let name = columns.first().map(|column| column.name().clone()).unwrap_or_default();
-            Ok(run(columns)?.with_name(name).into_column())
+            let (out, height) = (run(columns)?.with_name(name).into_column(), height(columns));
+            // Columns that hold one value for all rows are computed once.
+            Ok(if out.len() == 1 && height > 1 { out.new_from_index(0, height) } else { out })
         },
         inputs,
         move |_: &Schema, fields: &[Field]| {

@@ -202,6 +202,17 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
+    fn versions_of_an_only_row_agree(
+        (hour, who, units) in (hour(), 0u8..3, (units(), units())),
+        kind in prop::option::weighted(0.9, 0u8..5),
+    ) {
+        // Three changes, so four versions: the engine keeps such columns as one value and a number of rows.
+        let events = [(None, 79, hour, Some(1), kind, Some(0), Some(0)), (Some(0), 20, hour, Some(-9), kind, Some(0), Some(0))];
+        let spec = every_kind(true, ("20d", "25d", None), "{every: 15d, count: 3}", None);
+        agree(&spec, &tables(&events, who, units, 19_000))?;
+    }
+
+    #[test]
     fn kernel_and_definitions_agree(
         events in prop::collection::vec(
             (prop::option::weighted(0.95, 0u8..6), day(), hour(),
