@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::JoinHandle;
 
-use polars::prelude::{DataFrame, Engine, LazyFrame, PlanCallback, PolarsResult};
+use polars::prelude::{DataFrame, Engine, Expr, LazyFrame, PlanCallback, PolarsResult, col, lit};
 use spec::Result;
 
 use crate::PolarsResultExt;
@@ -30,6 +30,16 @@ pub fn set_up_engine() {
 pub fn collect(plan: LazyFrame, doing: &str) -> Result<DataFrame> {
     Ok(as_written(plan).collect_with_engine(Engine::Streaming).during(doing)?.unwrap_single())
 }
+
+/// What to group by for groups of these columns, in the order of their first rows: the columns, and [`ONE_KEY`] with one value
+/// for all rows, since the engine in memory cannot group by a decimal alone.
+pub fn keys_of_groups<'a>(columns: impl IntoIterator<Item = &'a String>) -> Vec<Expr> {
+    let keys = columns.into_iter().map(|name| col(name.as_str()));
+    keys.chain([lit(true).alias(ONE_KEY)]).collect()
+}
+
+/// See [`keys_of_groups`].
+pub const ONE_KEY: &str = "__all";
 
 /// Runs a plan on the streaming engine and hands out its rows in order, while the engine works on.
 /// Memory stays flat as long as the plan streams. `doing` names the work in errors.

@@ -53,7 +53,7 @@ pub use definitions::{Definition, Definitions, Readings, definitions_of};
 pub use described::{Described, DescribedColumn};
 pub use dtype::{column_type, dtype, type_in_full, type_name, type_names};
 pub use encode::RowGroups;
-pub use engine::{BATCH_ROWS, collect, set_up_engine, stream};
+pub use engine::{BATCH_ROWS, ONE_KEY, collect, keys_of_groups, set_up_engine, stream};
 pub use errors::{PolarsResultExt, raised};
 pub use evidence::{CheckResult, Evidence, Input, Kind, Verdict};
 pub use fingerprint::{Fingerprint, fingerprint};

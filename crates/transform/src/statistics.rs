@@ -1,7 +1,7 @@
 //! Statistics of one column over the alive rows, computed in the order of the table so that equal inputs give
 //! equal bits.
 
-use artifact::PolarsResultExt;
+use artifact::{ONE_KEY, PolarsResultExt, keys_of_groups};
 use polars::prelude::*;
 use spec::Result;
 
@@ -83,7 +83,6 @@ pub(crate) fn numbers_by_group(
     nulls: Nulls,
     place: &str,
 ) -> Result<(DataFrame, Vec<Vec<f64>>)> {
-    let keys: Vec<Expr> = groups.iter().map(|name| col(name.as_str())).collect();
     let mut gathered: Option<DataFrame> = None;
     for batch in batches {
         let mut batch = batch?;
@@ -98,7 +97,8 @@ pub(crate) fn numbers_by_group(
         }
     }
     let Some(gathered) = gathered else { return Ok((DataFrame::empty(), Vec::new())) };
-    let grouped = gathered.lazy().group_by_stable(keys).agg([col(VALUE)]).collect().during(place)?;
+    let grouped = gathered.lazy().group_by_stable(keys_of_groups(groups)).agg([col(VALUE)]);
+    let grouped = grouped.collect().and_then(|grouped| grouped.drop(ONE_KEY)).during(place)?;
     let column = grouped.column(VALUE).during(place)?;
     let mut lists = Vec::with_capacity(grouped.height());
     for row in 0..grouped.height() {

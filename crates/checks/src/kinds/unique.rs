@@ -11,7 +11,7 @@ use super::{described, shown};
 use crate::check::{Columns, Finding, TableCheck};
 use crate::share::Rows;
 use crate::{ColumnNames, Published, Share};
-use artifact::PolarsResultExt;
+use artifact::{PolarsResultExt, keys_of_groups};
 use transform::KeySet;
 
 /// No two rows have the same values in these columns. Rows with a null or NaN among them are not compared, as in
@@ -107,7 +107,10 @@ impl Unique {
         while self.columns.contains(&rows) {
             rows.push('_');
         }
-        let groups = self.compared(published).group_by_stable(self.names()).agg([len().alias(rows.as_str())]);
+        let groups = self
+            .compared(published)
+            .group_by_stable(keys_of_groups(self.columns.iter()))
+            .agg([len().alias(rows.as_str())]);
         let cell = |name: &String| Ok(shown(name, table.dtype(name)?).alias(name.as_str()));
         let cells = self.columns.iter().map(cell).collect::<Result<Vec<Expr>>>()?;
         let first = groups.filter(col(rows.as_str()).gt(lit(1))).limit(1).select(cells);
@@ -148,6 +151,11 @@ mod tests {
         assert_eq!(
             judged("unique: {columns: [id]}", &table),
             Failed("1 of 5 rows (20 %) repeat an earlier key, none allowed; first: id = 1".into())
+        );
+        let decimals = table.clone().lazy().select([col("id").cast(DataType::Decimal(20, 2))]).collect().unwrap();
+        assert_eq!(
+            judged("unique: {columns: [id]}", &decimals),
+            Failed("1 of 5 rows (20 %) repeat an earlier key, none allowed; first: id = 1.00".into())
         );
         assert_eq!(
             judged("unique: {columns: [id], max_share: 0.2}", &table),

@@ -282,6 +282,21 @@ mod tests {
     }
 
     #[test]
+    fn groups_may_be_of_any_plain_type() {
+        let (days, ids): (Vec<i32>, Vec<i64>) = (vec![1, 1, 1, 1, 2, 2], vec![1, 1, 1, 1, 2, 2]);
+        let (days, ids) = (Series::new("g".into(), days), Series::new("g".into(), ids));
+        let types = [DataType::Decimal(20, 2), DataType::Decimal(38, 0), DataType::Float64, DataType::UInt64];
+        let groups = types.iter().map(|dtype| ids.cast(dtype).unwrap()).chain([days.cast(&DataType::Date).unwrap()]);
+        for g in groups {
+            let table = df!("x" => [1i64, 2, 3, 1000, 1000, 2000]).unwrap();
+            let table = table.hstack(&[g.clone().into_column()]).unwrap();
+            let done = rows(&table, "- outliers: {columns: [x], method: mad, group_by: [g], action: null}");
+            let found: Vec<_> = done.column("x").unwrap().i64().unwrap().iter().collect();
+            assert_eq!(found, [Some(1), Some(2), Some(3), None, Some(1000), Some(2000)], "{}", g.dtype());
+        }
+    }
+
+    #[test]
     fn a_range_is_compared_in_the_columns_own_type() {
         let flags = |table: &DataFrame, range: &str| -> Vec<bool> {
             let steps = format!("- outliers: {{columns: [x], method: {{range: {{{range}}}}}, action: flag}}");
