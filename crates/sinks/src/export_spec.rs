@@ -290,21 +290,23 @@ impl ExportSpec {
     /// `.txt`, are fine.
     pub fn check_file_name(&self, file: &str) -> Result<()> {
         let ending = Path::new(file).extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
-        let of_kind = || Format::names().filter_map(Format::named).find(|kind| kind.extension() == ending);
-        let promised = match ending.as_str() {
-            "tsv" | "tab" => Format::named("csv"),
-            "json" | "ndjson" => Format::named("json_lines"),
-            "pq" => Format::named("parquet"),
-            "xls" | "xlsb" | "xlsm" | "ods" => {
+        let of_kind = Format::names().filter_map(Format::named).find(|kind| kind.extension() == ending);
+        let promised = match (of_kind, ending.as_str()) {
+            (Some(kind), _) => Some(kind),
+            (None, "tsv" | "tab") => Format::named("csv"),
+            (None, "json" | "ndjson") => Format::named("json_lines"),
+            (None, "pq") => Format::named("parquet"),
+            (None, "xls" | "xlsb" | "xlsm" | "ods") => {
                 return Err(Error::cannot_run(format!("{file}: .{ending} files are not written"))
                     .hint("write .xlsx with --format excel, or choose another name"));
             }
-            "gz" | "zst" | "bz2" | "xz" | "zip" => {
+            (None, "gz" | "zst" | "bz2" | "xz" | "zip") => {
                 return Err(Error::cannot_run(format!("{file}: -o does not compress, as .{ending} promises"))
                     .hint("write to stdout with -o - and compress that, or choose another name"));
             }
-            _ => of_kind(),
+            (None, _) => None,
         };
+        let is_tabs = of_kind.is_none() && matches!(ending.as_str(), "tsv" | "tab");
         if let Some(promised) = promised.filter(|promised| *promised != self.format) {
             return Err(Error::cannot_run(format!(
                 "{file}: the format is {}, but .{ending} promises {promised}",
@@ -312,7 +314,7 @@ impl ExportSpec {
             ))
             .hint(format!("add --format {promised}, or choose another name")));
         }
-        if matches!(ending.as_str(), "tsv" | "tab") && !self.csv.separator.is_tab() {
+        if is_tabs && !self.csv.separator.is_tab() {
             return Err(Error::cannot_run(format!("{file}: .{ending} promises tabs between cells"))
                 .hint("write `csv: {separator: \"\\t\"}` in export.yaml, or choose another name"));
         }

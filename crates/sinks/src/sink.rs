@@ -173,6 +173,7 @@ mod tests {
             let text = format!("table: t\nformat: {format}\n");
             let kind = Format::named(format).unwrap();
             assert!(kind.about().ends_with('.') && !kind.extension().is_empty(), "{format}");
+            spec(&text).check_file_name(&format!("out.{}", kind.extension())).unwrap();
             // `written` counts the rows. Equal tables give equal bytes, and rows make a difference.
             assert_eq!(written(&text, &table), written(&text, &table), "{format}");
             assert_ne!(written(&text, &table), written(&text, &table.head(Some(2))), "{format}");
