@@ -94,7 +94,11 @@ impl Stored {
     pub fn key_of(&self, text: &str) -> Value {
         let number = text.parse::<i64>().map(Value::from).or_else(|_| text.parse::<u64>().map(Value::from));
         // `007` is no number of ours.
-        number.ok().filter(|number| !self.keys_are_texts && number.to_string() == text).unwrap_or_else(|| text.into())
+        let is_as_shown = |number: &Value| {
+            let shown = number.to_string();
+            shown == text
+        };
+        number.ok().filter(|number| !self.keys_are_texts && is_as_shown(number)).unwrap_or_else(|| text.into())
     }
 
     /// The row of a key.
