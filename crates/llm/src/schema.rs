@@ -208,7 +208,7 @@ mod tests {
     #[test]
     fn integers_have_64_bits() {
         let schema = schema(json!({"n": {"type": ["integer", "null"]}, "x": "number"})).unwrap();
-        for fits in [json!(i64::MAX), json!(i64::MIN), json!(3.0), json!(-9.223372036854775808e18), json!(null)] {
+        for fits in [json!(i64::MAX), json!(i64::MIN), json!(3.0), json!(i64::MIN as f64), json!(null)] {
             assert_eq!(schema.check(&json!({"n": fits, "x": 1e300})), Ok(()), "{fits}");
         }
         for beyond in [json!(u64::MAX), json!(9.3e18), json!(1e300), json!(-1e300)] {
