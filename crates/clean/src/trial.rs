@@ -9,7 +9,7 @@ use std::time::Instant;
 use spec::text::count;
 use spec::{Error, Exit, Name, Result, Root, Tool, did_you_mean};
 use stage::{Job, Rehearsal, rehearse};
-use transform::{Sample, TableSpec, Tables, Types, order};
+use transform::{Sample, Types, order};
 
 use crate::wiring::{Clean, Flags};
 
@@ -97,7 +97,7 @@ fn read(job: &Job<Clean>, file: &Path) -> Result<Sample> {
 
 /// What differs, as blocks of text.
 fn failures(job: &Job<Clean>, test: &Sample, types: &Types) -> Result<Vec<String>> {
-    let spec = wanted(job, test)?;
+    let spec = test.wanted(&job.spec)?;
     let tables = test.tables(types)?;
     let rehearsed = rehearse(Rehearsal::<Clean> {
         pipeline: &job.pipeline,
@@ -109,41 +109,6 @@ fn failures(job: &Job<Clean>, test: &Sample, types: &Types) -> Result<Vec<String
         tables,
     });
     test.failures(rehearsed.map(|made| made.into_iter().map(|made| (made.table, made.rows, made.refused)).collect()))
-}
-
-/// The tables that the test expects something of, and those that they are made from.
-fn wanted(job: &Job<Clean>, test: &Sample) -> Result<Tables> {
-    let is_expected = |name: &str| test.expect.get(name).is_some() || test.refused.get(name).is_some();
-    let missing = |name: &str| -> Option<(String, String)> {
-        let all = order::with_needs(&job.spec, name).into_iter();
-        let raw = all.filter_map(|name| Some((name, order::raw_tables(name, job.spec.tables.get(name)?))));
-        let mut raw = raw.flat_map(|(name, raw)| raw.into_iter().map(move |raw| (name.to_owned(), raw)));
-        raw.find(|(_, raw)| test.given.get(raw).is_none())
-    };
-    let only_fails = test.expect.is_empty() && test.refused.is_empty();
-    let mut wanted: Vec<&str> = Vec::new();
-    for name in job.spec.tables.names() {
-        if !is_expected(name) && (!only_fails || missing(name).is_some()) {
-            continue;
-        }
-        if let Some((table, missing)) = missing(name) {
-            return Err(Error::cannot_run(format!("table '{table}' is made from '{missing}', which is not given"))
-                .hint(format!("add it under 'given'; `{missing}: []` has no rows")));
-        }
-        wanted.extend(order::with_needs(&job.spec, name));
-    }
-    let mut tables = Vec::new();
-    for (name, table) in job.spec.tables.iter().filter(|(name, _)| wanted.contains(name)) {
-        if table.asks_model() {
-            return Err(Error::cannot_run(format!("table '{name}' asks a language model, which a test does not do"))
-                .hint("expect something of another table"));
-        }
-        tables.push((name.to_owned(), TableSpec { allow_empty: true, ..table.clone() }));
-    }
-    match tables.is_empty() {
-        true => Err(Error::cannot_run("no table is made from what is given").hint("add its raw tables under 'given'")),
-        false => Ok(Tables { tables: tables.into_iter().collect() }),
-    }
 }
 
 fn indented(text: &str) -> String {

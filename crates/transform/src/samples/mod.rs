@@ -4,6 +4,7 @@ mod cells;
 mod compare;
 mod file;
 mod given;
+mod wanted;
 
 use polars::prelude::DataFrame;
 use spec::{Error, Result};
