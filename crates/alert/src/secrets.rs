@@ -1,4 +1,4 @@
-//! Blots out secrets: those of the environment, and those that `alerts.yaml` named under whatever name.
+//! Removes secrets: those of the environment, and those that `alerts.yaml` named under whatever name.
 
 use reqwest::Url;
 use spec::text::decoded;

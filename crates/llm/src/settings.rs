@@ -234,7 +234,7 @@ impl Settings {
         task.models().iter().any(|name| self.model(name).provider.is_configured())
     }
 
-    /// Blots out every secret of the environment and every key of a provider.
+    /// Removes every secret of the environment and every key of a provider.
     pub fn redact(&self, text: &str) -> String {
         self.redactor.0.redact(text)
     }

@@ -55,7 +55,7 @@ impl Environment {
         variables.map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
-    /// Blots out the secrets among all variables: see [`crate::secret`] for what counts as one.
+    /// Removes the secrets among all variables: see [`crate::secret`] for what counts as one.
     pub fn redactor(&self) -> Redactor {
         let mut redactor = Redactor::default();
         self.variables.iter().for_each(|(name, value)| secret::add(&mut redactor, name, value));

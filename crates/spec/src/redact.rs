@@ -1,4 +1,4 @@
-//! Blots out secrets in texts that people or machines will read, however they are written there.
+//! Removes secrets from texts that people or machines will read, however they are written there.
 //!
 //! Others repeat what they were sent in forms of their own: a server's error quotes an address with `%2F`, a body of JSON with
 //! `\/`, a header in Base64, a key of several lines on one. A secret is therefore looked for as what a text means, and not as
@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 
 /// What stands in the place of a secret.
-const BLOT: &str = "***";
+const MASK: &str = "***";
 /// The mark of a text that was cut, as [`crate::text::cut`] writes it.
 const CUT: &str = "…";
 /// So many characters of a secret beside such a mark are a part of it, and not of a word that looks like it.
@@ -68,10 +68,10 @@ impl Redactor {
         let mut out = String::with_capacity(text.len());
         let mut end = 0;
         for range in hidden {
-            // What touches the one before is blotted out by it.
+            // A range that touches the one before it needs no mask of its own.
             if range.start > end || (end == 0 && range.start == 0) {
                 out.push_str(&text[end..range.start]);
-                out.push_str(BLOT);
+                out.push_str(MASK);
             }
             end = end.max(range.end);
         }

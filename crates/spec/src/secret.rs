@@ -1,7 +1,7 @@
 //! Which variables, and which parts of their values, are secrets.
 //!
 //! Two questions, two rules. Whether a value is part of a spec's hash is decided by [`is_secret`], which takes little for a secret: a
-//! change of anything else must be noticed. What is blotted out in messages is decided by [`add`], which takes more for one: a word too many
+//! change of anything else must be noticed. What is redacted in messages is decided by [`add`], which takes more for one: a word too many
 //! that reads `***` harms nobody.
 
 use crate::Redactor;
@@ -54,7 +54,7 @@ const WORDS: [&str; 16] = [
     "SIG",
 ];
 
-/// Whether a variable, or a parameter of an address, holds a secret to judge by its name: [`sounds_secret`], and what is only blotted out.
+/// Whether a variable, or a parameter of an address, holds a secret to judge by its name: [`sounds_secret`], and what is only redacted.
 pub fn carries_secret(name: &str) -> bool {
     let upper = name.to_ascii_uppercase();
     // Shells keep the folder there.

@@ -50,7 +50,7 @@ channels:
 
 /// A secret that ends where a text is cut must not leave its beginning behind.
 #[test]
-fn secrets_are_blotted_out_before_texts_are_cut() {
+fn secrets_are_redacted_before_texts_are_cut() {
     let http = HttpServer::answering([HttpAnswer::ok("ok")]);
     let project = project(&format!("channels:\n  - slack: {{webhook: \"{}\"}}\n", http.url("/x")));
     let alerts = alerts(&project, &[("API_KEY", "canary-0123456789")]);
@@ -61,7 +61,7 @@ fn secrets_are_blotted_out_before_texts_are_cut() {
 
 /// Servers repeat what they were sent in their own way, and not as a whole.
 #[test]
-fn a_key_is_blotted_out_however_a_server_repeats_it() {
+fn a_key_is_redacted_however_a_server_repeats_it() {
     let project = project("channels:\n  - slack: {webhook: \"${HOOK}\"}\n");
     let hook =
         "https://bot:canary-login@hooks.example/services/T01/B012canary/xyz/1canary-end?wait=true&id=canary%2Fquery";
