@@ -49,7 +49,7 @@ fn allowed(package: &str) -> Vec<&'static str> {
         // What a model learned from is what its rows are compared with; what is found has a priority.
         "watch" => vec!["spec", "artifact", "values", "score", "alert"],
         // Reads all that the others wrote: tables, decisions and runs; shows it on pages, and copies it to stores.
-        "inventory" => vec!["spec", "artifact", "pages", "score", "store", "watch"],
+        "inventory" => vec!["spec", "artifact", "values", "pages", "score", "store", "watch"],
         // Pages show what the registry says; databases are reached as sources reach them.
         "sinks" => vec!["spec", "artifact", "expr", "net", "values", "pages", "postgresql", "mysql", "score"],
         // What joins models and tables.

@@ -65,6 +65,12 @@ pub fn day_text(day: i64) -> String {
     format!("{sign}{:04}-{month:02}-{of_month:02}", year.abs())
 }
 
+/// The day of a time in seconds since 1970, as [`day_text`]; nothing for one that is not a number or beyond the calendar.
+pub fn day_at(seconds: f64) -> String {
+    let day = (seconds / 86_400.0).floor();
+    if day.abs() < 1e8 { day_text(day as i64) } else { String::new() }
+}
+
 #[cfg(test)]
 mod tests {
     use chrono::{Datelike, NaiveDate};
@@ -88,6 +94,20 @@ mod tests {
             if has_four_digits(days) {
                 prop_assert_eq!(day_text(days), date.to_string());
             }
+        }
+    }
+
+    #[test]
+    fn the_day_of_a_time() {
+        for (seconds, day) in [
+            (0.0, "1970-01-01"),
+            (86_399.9, "1970-01-01"),
+            (-0.5, "1969-12-31"),
+            (1_709_164_800.0, "2024-02-29"),
+            (f64::NAN, ""),
+            (f64::INFINITY, ""),
+        ] {
+            assert_eq!(day_at(seconds), day, "{seconds}");
         }
     }
 }

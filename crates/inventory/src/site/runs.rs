@@ -2,6 +2,7 @@
 
 use pages::chart::Lines;
 use pages::{Column, Html, Page, State, Table as Rows, badge, note, section};
+use values::calendar::day_at;
 use watch::{End, Run};
 
 use super::{World, draw, frame};
@@ -37,18 +38,13 @@ fn durations(title: &str, runs: &[Run]) -> Option<Html> {
         .collect();
     let points = points[points.len().saturating_sub(CHART)..].to_vec();
     (points.len() > 1).then(|| {
-        Lines::new(format!("Duration of {title}"), day)
+        Lines::new(format!("Duration of {title}"), day_at)
             .line("seconds", points)
             .from_zero()
             .shown_by(seconds)
             .figure()
             .into()
     })
-}
-
-/// A place along the axis of time.
-pub fn day(at: f64) -> String {
-    chrono::DateTime::from_timestamp(at as i64, 0).map(|time| time.format("%Y-%m-%d").to_string()).unwrap_or_default()
 }
 
 fn newest(title: &str, runs: &[Run]) -> Html {

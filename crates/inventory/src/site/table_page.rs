@@ -6,8 +6,9 @@ use artifact::{Fate, PolarsResultExt, REASON, scan_files};
 use pages::chart::Lines;
 use pages::{Column, Facts, Html, Page, Table as Rows, link, note, section};
 use polars::prelude::SchemaRef;
+use values::calendar::day_at;
 
-use super::{World, address_of, draw, frame, runs};
+use super::{World, address_of, draw, frame};
 use crate::description;
 use crate::graph::{ColumnId, Node};
 use crate::table::Table;
@@ -192,9 +193,9 @@ fn history(table: &Table<'_>) -> Option<Html> {
     let quality: Vec<(f64, f64)> =
         newest.iter().filter_map(|found| Some((at(found.evidence.time), found.evidence.quality?.score))).collect();
     let mut part =
-        section("Over time").add(Lines::new("Rows by run", runs::day).line("rows", rows).from_zero().figure());
+        section("Over time").add(Lines::new("Rows by run", day_at).line("rows", rows).from_zero().figure());
     if quality.len() > 1 {
-        part = part.add(Lines::new("Quality by run", runs::day).line("quality", quality).figure());
+        part = part.add(Lines::new("Quality by run", day_at).line("quality", quality).figure());
     }
     Some(part.into())
 }

@@ -3,6 +3,7 @@
 use axum::response::Response;
 use pages::{Address, Facts, Html, chart, el, link, note, section};
 use polars::prelude::{AnyValue, DataFrame};
+use values::calendar::day_at;
 
 use super::frame::{self, Part};
 use super::visit::{Visit, Wrong, parameter};
@@ -66,7 +67,7 @@ fn past(history: &[(String, String, DataFrame)]) -> Html {
         })
         .collect();
     if points.len() > 1 {
-        html.push(chart::Lines::new("Score over time", shown::day).line("score", points).figure());
+        html.push(chart::Lines::new("Score over time", day_at).line("score", points).figure());
     }
     for (_, time, rows) in history.iter().take(20) {
         html.push(el("h3").text("As of ").add(shown::time_text(time)));

@@ -6,6 +6,7 @@ use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use pages::{Address, Column, Field, Form, Html, Table, badge, chart, el, link, section, words};
 use spec::{Name, Tool};
+use values::calendar::day_at;
 use watch::{End, Run};
 
 use super::frame::{self, Part};
@@ -196,11 +197,11 @@ fn charts(runs: &Runs) -> Html {
         let newest = &found[found.len().saturating_sub(200)..];
         let seconds = newest.iter().map(|(at, seconds, _)| (shown::seconds(*at), *seconds)).collect();
         let duration =
-            chart::Lines::new(format!("Duration of {tool}"), shown::day).shown_by(words::seconds).from_zero();
+            chart::Lines::new(format!("Duration of {tool}"), day_at).shown_by(words::seconds).from_zero();
         charts.push(duration.line("duration", seconds).figure());
         if newest.iter().any(|(_, _, rows)| *rows > 0) {
             let rows = newest.iter().map(|(at, _, rows)| (shown::seconds(*at), *rows as f64)).collect();
-            let lines = chart::Lines::new(format!("Rows of {tool}"), shown::day).from_zero();
+            let lines = chart::Lines::new(format!("Rows of {tool}"), day_at).from_zero();
             charts.push(lines.line("rows", rows).figure());
         }
     }

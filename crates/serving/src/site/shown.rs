@@ -103,11 +103,6 @@ pub fn verdict(verdict: artifact::Verdict) -> Element {
     }
 }
 
-/// A day along the axis of a chart, from seconds since 1970.
-pub fn day(seconds: f64) -> String {
-    DateTime::from_timestamp(seconds as i64, 0).map(|at| at.format("%Y-%m-%d").to_string()).unwrap_or_default()
-}
-
 /// Seconds since 1970, for charts.
 pub fn seconds(at: DateTime<Utc>) -> f64 {
     at.timestamp_millis() as f64 / 1e3

@@ -6,6 +6,7 @@ use axum::response::Response;
 use pages::{Column, Html, Table, badge, chart, el, note, section};
 use polars::prelude::{AnyValue, DataFrame, DataType};
 use spec::{Name, Root, Tool};
+use values::calendar::day_at;
 
 use super::frame::{self, Part};
 use super::runs::Runs;
@@ -181,7 +182,7 @@ fn drawn(table: &str, rows: &DataFrame) -> Html {
                 return Html::new();
             }
             let metric = texts(rows, "metric").into_iter().next().unwrap_or_default();
-            let lines = chart::Lines::new(format!("{metric} week by week"), shown::day);
+            let lines = chart::Lines::new(format!("{metric} week by week"), day_at);
             let lines = lines.line(metric.as_str(), points.iter().map(|(at, value, ..)| (*at, *value)).collect());
             let lines =
                 lines.band("the 95 % interval", points.iter().map(|(at, _, low, high)| (*at, *low, *high)).collect());

@@ -49,11 +49,6 @@ pub fn seconds(ticks: i64, unit: TimeUnit) -> f64 {
     ticks as f64 / per_second
 }
 
-/// A day, from seconds since 1970.
-pub fn day(seconds: f64) -> String {
-    DateTime::from_timestamp(seconds as i64, 0).map(|at| at.format("%Y-%m-%d").to_string()).unwrap_or_default()
-}
-
 /// A timestamp, from seconds since 1970.
 pub fn moment(seconds: f64) -> String {
     let at = DateTime::from_timestamp(seconds.floor() as i64, 0);

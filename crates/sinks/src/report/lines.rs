@@ -22,7 +22,7 @@ impl Along {
     fn shown(self) -> fn(f64) -> String {
         match self {
             Along::Number => words::number,
-            Along::Days => cells::day,
+            Along::Days => values::calendar::day_at,
             Along::Moments => cells::moment,
         }
     }
