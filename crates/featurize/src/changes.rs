@@ -13,10 +13,10 @@ use super::as_of::{AsOf, ByKey};
 use super::clock::Clock;
 use super::interner::NULL;
 use super::known::{Known, NEVER};
-use super::plan::dtype_of;
 use super::rows::Names;
 use super::rows::keys::Keys;
-use super::store::take;
+use crate::cutoffs::plan::dtype_of;
+use crate::cutoffs::store::take;
 
 /// When a column of a row was filled or changed.
 #[derive(Clone, Debug, PartialEq, Serialize)]

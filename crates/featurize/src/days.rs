@@ -251,7 +251,7 @@ mod tests {
 
     use super::*;
     use crate::clock::Count;
-    use crate::tests::days as dates;
+    use crate::cutoffs::tests::days as dates;
 
     fn day(text: &str) -> NaiveDate {
         text.parse().unwrap()

@@ -15,7 +15,7 @@ use values::Zone;
 use super::rows::{RowFeatures, RowSpec};
 use super::series::{SeriesFeature, SeriesFeatures, SeriesSpec};
 use super::shape::FeaturesSpec;
-use super::spec::{CutoffSpec, EntityFeature, Features};
+use crate::cutoffs::spec::{CutoffSpec, EntityFeature, Features};
 
 /// The clean stage's definitions of a table's columns; `None` if there are none.
 pub type Sources<'a> = &'a dyn Fn(&str) -> Option<Definitions>;

@@ -14,7 +14,7 @@ use spec::{Error, Map, Result, Span};
 
 use super::changes::{Changes, Late};
 use super::clock::Clock;
-use super::plan::dtype_of;
+use crate::cutoffs::plan::dtype_of;
 use values::form::nanoseconds;
 
 /// A time that never comes.

@@ -13,7 +13,7 @@ use super::{rows, series};
 #[serde(rename_all = "snake_case")]
 pub enum Plan {
     /// Per entity and cutoff.
-    Cutoffs(Box<crate::plan::Plan>),
+    Cutoffs(Box<crate::cutoffs::plan::Plan>),
     /// Per row: of the row itself, of its earlier rows by key, of places and of other tables by key.
     Rows(Box<rows::Plan>),
     /// Per series, cutoff and period of the horizon.
@@ -28,7 +28,7 @@ pub fn plan(spec: &FeaturesSpec, open: Open) -> Result<Plan> {
         FeaturesSpec::Cutoffs(spec) => {
             let doing = format!("table '{}'", spec.table);
             let schema = artifact::PolarsResultExt::during(open(spec.table.as_str())?.collect_schema(), doing)?;
-            Plan::Cutoffs(Box::new(crate::plan::Plan::new(spec, &schema, open)?))
+            Plan::Cutoffs(Box::new(crate::cutoffs::plan::Plan::new(spec, &schema, open)?))
         }
         FeaturesSpec::Rows(spec) => Plan::Rows(Box::new(rows::Plan::new(spec, open)?)),
         FeaturesSpec::Series(spec) => Plan::Series(Box::new(series::Plan::new(spec, open)?)),

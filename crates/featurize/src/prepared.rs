@@ -7,7 +7,7 @@ use spec::{Error, Result, did_you_mean};
 use super::rows;
 use super::rows::Open;
 use super::shape::FeaturesSpec;
-use super::table::{Keyed, OfKeys};
+use crate::cutoffs::table::{Keyed, OfKeys};
 
 /// All that features look at, read, sorted and indexed once. Nothing in it changes while it is asked: many threads may
 /// share it. It answers by the code that computes whole tables, with the same values to the last digit.

@@ -12,7 +12,7 @@ use super::changes::Late;
 use super::known::Known;
 use super::rows::{Examples, RowFeature, RowLabel, RowSpec, Score};
 use super::series::{Series, SeriesFeature, SeriesLabel, SeriesSpec};
-use super::spec::{CutoffSpec, Cutoffs, Entities, EntityFeature, Label};
+use crate::cutoffs::spec::{CutoffSpec, Cutoffs, Entities, EntityFeature, Label};
 
 /// Features computed from the tables of the clean stage, with no look into the future.
 #[derive(Clone, Debug, schemars::JsonSchema)]

@@ -7,12 +7,12 @@ use artifact::{ColumnOf, FILE, Lineage, ROW, RowLink};
 
 use super::as_of::ByKey;
 use super::known::{Knowledge, Known};
-use super::plan::{How, Op};
 use super::planned::{Plan, plan};
 use super::rows::{self, Open, Score};
 use super::series;
 use super::shape::FeaturesSpec;
-use super::spec::CUTOFF;
+use crate::cutoffs::plan::{How, Op};
+use crate::cutoffs::spec::CUTOFF;
 
 #[cfg(test)]
 mod tests;
@@ -57,7 +57,7 @@ fn looked_up(lookup: &ByKey) -> Columns {
     of(&lookup.table, &lookup.theirs())
 }
 
-fn of_cutoffs(plan: &super::plan::Plan) -> Lineage {
+fn of_cutoffs(plan: &crate::cutoffs::Plan) -> Lineage {
     let table = plan.table.as_str();
     let condition = |at: usize| plan.conditions[at].sql.sql().columns();
     let reads = |op: Op, filter: Option<usize>| -> Vec<String> {

@@ -7,7 +7,7 @@ use polars::prelude::*;
 
 use super::*;
 use crate::build;
-use crate::tests::{drawn, today};
+use crate::cutoffs::tests::{drawn, today};
 
 type Tables = Vec<(&'static str, DataFrame)>;
 

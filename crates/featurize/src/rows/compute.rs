@@ -14,9 +14,9 @@ use super::plan::{How, Open, Plan};
 use super::{earlier, places};
 use crate::as_of::{AsOf, ByKey};
 use crate::clock::Clock;
+use crate::cutoffs::store::take;
 use crate::eval::evaluated;
 use crate::interner::NULL;
-use crate::store::take;
 use values::form::{nanoseconds, plain, whole};
 
 /// The columns that a plan reads, of rows that have a time.

@@ -36,7 +36,7 @@ pub fn write(spec: &RowSpec, plan: &Plan, schema: &Schema, rows: (u64, u64), day
          with a lag, all of it lies that much earlier.\n",
         spec.table, spec.time
     ));
-    line(format!("{}\n", crate::dictionary::knowledge(&plan.known)));
+    line(format!("{}\n", crate::cutoffs::dictionary::knowledge(&plan.known)));
     line("| | |\n|---|---|".to_owned());
     if let Some(key) = &spec.key {
         line(format!("| key | `{key}` |"));

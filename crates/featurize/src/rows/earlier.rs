@@ -16,8 +16,8 @@ use super::plan::{Earlier, Op, Plan};
 use super::reach::Reach;
 use super::window::{Asking, Kept, Sides};
 use crate::clock::Clock;
+use crate::cutoffs::store::{integers, take};
 use crate::interner::{Interner, NULL};
-use crate::store::{integers, take};
 
 /// An aggregate over earlier rows, ready to be asked.
 pub struct Ready {

@@ -19,9 +19,9 @@ use super::grouping::Groupings;
 use super::plan::{How, Open, Plan};
 use super::spec::RowSpec;
 use super::table::{Counted, Part, Parted, chosen, parted, set, stretch};
+use crate::cutoffs::table::FeatureSet;
 use crate::days::Stretch;
 use crate::interner::buckets;
-use crate::table::FeatureSet;
 
 /// The column by which rows go to the parts of the next round.
 pub const BUCKET: &str = "_feature_bucket";

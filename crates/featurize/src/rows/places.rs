@@ -7,9 +7,9 @@ use spec::{Error, Result};
 use super::compute::Tables;
 use super::near::{Places, nearest_of_all, within_of_all};
 use super::plan::{Near, NearWhat, Plan};
+use crate::cutoffs::store::{integers, take};
 use crate::eval::holds;
 use crate::interner::NULL;
-use crate::store::{integers, take};
 use values::form::{floats, numbers};
 
 /// A feature of places, ready to be asked.

@@ -9,8 +9,8 @@ use spec::{Result, Span};
 use super::spec::{Metres, Past, RowFeature, Score};
 use crate::as_of::ByKey;
 use crate::clock::Clock;
+use crate::cutoffs::plan::type_of;
 use crate::known::{Knowledge, Known};
-use crate::plan::type_of;
 use expr::RowExpr;
 
 /// Opens a table of the clean stage by name.

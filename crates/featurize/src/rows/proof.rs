@@ -25,10 +25,10 @@ use super::table::{Part, chosen, parted, stretch};
 use crate::almanac::{Almanac, date};
 use crate::as_of::ByKey;
 use crate::changes::Changes;
+use crate::cutoffs::proof::{Answers, Fault, Proof, held, mixed, same_columns, with_slack};
 use crate::eval::evaluated;
 use crate::falsify::{KnownTimes, at_time, changed_later, falsified, falsified_where, times};
 use crate::known::{Knowledge, Known};
-use crate::proof::{Answers, Fault, Proof, held, mixed, same_columns, with_slack};
 use crate::reference::{Answer, Value, cells, equal};
 use values::form::plain;
 

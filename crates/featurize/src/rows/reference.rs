@@ -12,10 +12,10 @@ use super::near::haversine;
 use super::plan::{Earlier, Near, NearWhat, Op, Plan};
 use crate::almanac::{Almanac, DAY};
 use crate::as_of::ByKey;
+use crate::cutoffs::proof::held;
 use crate::eval::evaluated;
 use crate::falsify::{KnownTimes, known_times, times};
 use crate::known::Known;
-use crate::proof::held;
 use crate::reference::{Answer, Ask, Seen, Value, answer, cells, keys};
 use expr::RowExpr;
 

@@ -9,9 +9,9 @@ use spec::{Map, Name, Span};
 use values::Zone;
 
 use crate::changes::Late;
+use crate::cutoffs::spec::{Fraction, Sql};
 use crate::known::Known;
 use crate::named::{Feature, Named};
-use crate::spec::{Fraction, Sql};
 use expr::RowExpr;
 
 /// Features of the rows of one table, each as of its own time.

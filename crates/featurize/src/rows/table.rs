@@ -12,10 +12,10 @@ use super::compute::{Tables, compute, counted, times_of};
 use super::dictionary;
 use super::plan::{Open, Plan};
 use super::spec::{RowSpec, Score};
+use crate::cutoffs::table::FeatureSet;
 use crate::days::{Stretch, Timed};
 use crate::eval::{evaluated, holds};
 use crate::known::{Known, LAST_DAY, NEVER, known};
-use crate::table::FeatureSet;
 use values::form::plain;
 
 /// Rows per batch.

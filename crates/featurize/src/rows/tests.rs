@@ -4,7 +4,7 @@ use std::path::Path;
 
 use polars::prelude::*;
 
-use crate::tests::{Drawn, days, drawn, lines, today};
+use crate::cutoffs::tests::{Drawn, days, drawn, lines, today};
 use crate::{FeatureSet, FeaturesSpec, Proof, build, prove};
 
 mod late;

@@ -14,13 +14,13 @@ use super::models::{Fitted, Forecaster};
 use super::panel::{Panel, bounds};
 use super::plan::{HORIZON, How, Lookup, Op, Plan, SERIES, SINGLE};
 use super::spec::{CountedFrom, Missing};
+use crate::cutoffs::spec::CUTOFF;
+use crate::cutoffs::store::{integers, take};
 use crate::eval::evaluated;
 use crate::interner::{NULL, UNKNOWN};
 use crate::rows::Open;
 use crate::rows::compute::{counted, times_of};
 use crate::rows::keys::Keys;
-use crate::spec::CUTOFF;
-use crate::store::{integers, take};
 use values::form::{floats, plain};
 
 /// Other tables by name.

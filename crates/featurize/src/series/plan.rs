@@ -12,10 +12,10 @@ use super::spec::{
     Back, CountedFrom, Gaps, Missing, Negative, Renamed, Series, SeriesFeature, SeriesLookup, SeriesSpec,
 };
 use crate::clock::Clock;
+use crate::cutoffs::plan::{dtype_of, type_of};
+use crate::cutoffs::spec::{CUTOFF, Cutoffs};
 use crate::known::known_at_name;
-use crate::plan::{dtype_of, type_of};
 use crate::rows::{Names, Open};
-use crate::spec::{CUTOFF, Cutoffs};
 use expr::RowExpr;
 use values::form::is_text;
 

@@ -21,12 +21,12 @@ use super::plan::{HORIZON, How, Level, Plan};
 use super::reference::{Facts, Key, Past, looked_up, text_of};
 use super::spec::{Gaps, Missing, SeriesSpec};
 use super::table::Ready;
+use crate::cutoffs::proof::{Answers, Fault, Proof, mixed, same_columns, with_slack};
+use crate::cutoffs::spec::CUTOFF;
 use crate::eval::evaluated;
 use crate::falsify::falsified_where;
-use crate::proof::{Answers, Fault, Proof, mixed, same_columns, with_slack};
 use crate::reference::{Answer, Value, cells, equal};
 use crate::rows::Open;
-use crate::spec::CUTOFF;
 use values::form::plain;
 
 /// At how many training cutoffs rows are sampled: each costs some runs over all rows.

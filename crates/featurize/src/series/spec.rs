@@ -6,9 +6,9 @@ use spec::{Map, Name, Span};
 
 use super::holidays::{Closed, Country, Holiday};
 use super::models::Variant;
+use crate::cutoffs::spec::{Cutoffs, Fraction, Sql};
 use crate::named::{Feature, Named};
 use crate::rows::{Names, RowLabelKind};
-use crate::spec::{Cutoffs, Fraction, Sql};
 use expr::RowExpr;
 
 /// Features of the series of a table, as of cutoffs, for each period up to the horizon.

@@ -10,9 +10,9 @@ use super::examples::{World, others, read};
 use super::panel::{Asked, Panel, cutoff_number};
 use super::plan::Plan;
 use super::spec::SeriesSpec;
+use crate::cutoffs::spec::Cutoffs;
+use crate::cutoffs::table::FeatureSet;
 use crate::rows::Open;
-use crate::spec::Cutoffs;
-use crate::table::FeatureSet;
 
 /// Rows per batch, about.
 const BATCH: usize = 1 << 16;

@@ -5,7 +5,7 @@ use std::path::Path;
 use polars::prelude::*;
 
 use super::kernel::LEAK;
-use crate::tests::{Drawn, days, drawn, lines, today};
+use crate::cutoffs::tests::{Drawn, days, drawn, lines, today};
 use crate::{FeaturesSpec, Proof, build, prove};
 
 mod random;

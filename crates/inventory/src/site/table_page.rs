@@ -192,8 +192,7 @@ fn history(table: &Table<'_>) -> Option<Html> {
     let rows = newest.iter().map(|found| (at(found.evidence.time), found.rows() as f64)).collect();
     let quality: Vec<(f64, f64)> =
         newest.iter().filter_map(|found| Some((at(found.evidence.time), found.evidence.quality?.score))).collect();
-    let mut part =
-        section("Over time").add(Lines::new("Rows by run", day_at).line("rows", rows).from_zero().figure());
+    let mut part = section("Over time").add(Lines::new("Rows by run", day_at).line("rows", rows).from_zero().figure());
     if quality.len() > 1 {
         part = part.add(Lines::new("Quality by run", day_at).line("quality", quality).figure());
     }

@@ -196,8 +196,7 @@ fn charts(runs: &Runs) -> Html {
         }
         let newest = &found[found.len().saturating_sub(200)..];
         let seconds = newest.iter().map(|(at, seconds, _)| (shown::seconds(*at), *seconds)).collect();
-        let duration =
-            chart::Lines::new(format!("Duration of {tool}"), day_at).shown_by(words::seconds).from_zero();
+        let duration = chart::Lines::new(format!("Duration of {tool}"), day_at).shown_by(words::seconds).from_zero();
         charts.push(duration.line("duration", seconds).figure());
         if newest.iter().any(|(_, _, rows)| *rows > 0) {
             let rows = newest.iter().map(|(at, _, rows)| (shown::seconds(*at), *rows as f64)).collect();

@@ -3,7 +3,7 @@
 use polars::prelude::*;
 
 use super::{Tables, UNITS, five, read, set, spec_of, text};
-use crate::tests::days;
+use crate::cutoffs::tests::days;
 
 const LAST: &str = "last: {lag: {of: units, periods: 1}}";
 const WEEKLY: &str = "{by: store, every: 1w, horizon: 2}";
@@ -226,7 +226,7 @@ fn stores_that_swapped_their_names() {
     // A name that nobody has is perhaps misspelt.
     let unknown = spec_of(&of("{column: store, from: A, to: b, on: 2024-01-15}"), &[LAST]);
     let open = super::open(&tables);
-    let warnings = crate::build(&unknown, &open, crate::tests::today()).unwrap().warnings;
+    let warnings = crate::build(&unknown, &open, crate::cutoffs::tests::today()).unwrap().warnings;
     assert!(warnings.contains(&"series.renamed: no row has 'A' as 'store'".to_owned()), "{warnings:?}");
 }
 

@@ -9,9 +9,9 @@ use spec::{Map, Name, Span, did_you_mean};
 
 use values::Zone;
 
-use super::changes::Late;
-use super::known::Known;
-use super::named::{Feature, Named};
+use crate::changes::Late;
+use crate::known::Known;
+use crate::named::{Feature, Named};
 use expr::RowExpr;
 
 /// The column that holds the cutoff of a row.

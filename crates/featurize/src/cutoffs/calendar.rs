@@ -3,8 +3,8 @@
 use chrono::NaiveDate;
 use spec::{Error, Result, Span};
 
-use super::clock::{Clock, beyond, day_moved};
 use super::spec::{Cutoffs, Label};
+use crate::clock::{Clock, beyond, day_moved};
 
 /// The cutoffs of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,7 +100,7 @@ impl Calendar {
 mod tests {
     use super::*;
     use crate::clock::Count;
-    use crate::spec::{At, Every, LabelKind};
+    use crate::cutoffs::spec::{At, Every, LabelKind};
 
     fn day(text: &str) -> NaiveDate {
         text.parse().unwrap()

@@ -271,7 +271,7 @@ fn agree(spec: &CutoffSpec, tables: &Tables) -> Result<(), TestCaseError> {
         Some((_, table)) => Ok(table.clone().lazy()),
         None => Err(spec::Error::cannot_run(format!("no table '{name}'"))),
     };
-    let set = match super::super::table::build(spec, &open, today()) {
+    let set = match crate::cutoffs::table::build(spec, &open, today()) {
         Ok(set) => set,
         // Logs too short for a cutoff are refused; that is another test's matter.
         Err(error) => {
@@ -310,7 +310,7 @@ fn agree(spec: &CutoffSpec, tables: &Tables) -> Result<(), TestCaseError> {
     prop_assert_eq!(found.rows.schema(), prepared.outputs());
     let pairs = drawn.training.height() + drawn.scoring.height();
     let (training, scoring) = (drawn.training.lazy(), drawn.scoring.lazy());
-    let proof = super::super::proof::prove(spec, &open, training, scoring, (2 * pairs, 1), today());
+    let proof = crate::cutoffs::proof::prove(spec, &open, training, scoring, (2 * pairs, 1), today());
     prop_assert_eq!(proof.map(|proof| proof.pairs).map_err(|error| error.to_string()), Ok(pairs));
     Ok(())
 }

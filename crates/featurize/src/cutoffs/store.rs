@@ -11,14 +11,14 @@ use spec::{Error, Result, ResultExt};
 
 use artifact::{PolarsResultExt, stream};
 
-use super::changes::History;
 use super::chunk::{Chunk, Columns};
 use super::compact::{Reals, Reorder, Times};
-use super::interner::{Interner, NULL, restore, restore_wide};
-use super::known::NEVER;
 use super::plan::Plan;
 use super::target::Target;
 use super::words::{FEW, rows_before};
+use crate::changes::History;
+use crate::interner::{Interner, NULL, restore, restore_wide};
+use crate::known::NEVER;
 use values::form::{Form, whole};
 
 /// Rows that are held together until they are placed, as many as 16 bits count. Fewer would make more runs of rows to place,

@@ -12,9 +12,9 @@ pub fn open(tables: &Tables) -> impl Fn(&str) -> spec::Result<LazyFrame> + '_ {
 }
 
 pub fn built_and_proved(spec: &CutoffSpec, tables: &Tables) -> Drawn {
-    let drawn = drawn(super::super::table::build(spec, &open(tables), today()).unwrap_or_else(|e| panic!("{e}")));
+    let drawn = drawn(crate::cutoffs::table::build(spec, &open(tables), today()).unwrap_or_else(|e| panic!("{e}")));
     let (training, scoring) = (drawn.training.clone().lazy(), drawn.scoring.clone().lazy());
-    super::super::proof::prove(spec, &open(tables), training, scoring, (1_000, 7), today())
+    crate::cutoffs::proof::prove(spec, &open(tables), training, scoring, (1_000, 7), today())
         .unwrap_or_else(|e| panic!("{e}"));
     drawn
 }
@@ -75,7 +75,8 @@ fn a_label_is_known_when_the_rows_of_its_horizon_are() {
         let spec = read(&format!(
             "table: log\nentity: who\ntime: day\n{known}cutoffs: {{at: [2024-02-01, 2024-03-05]}}\n{label}"
         ));
-        let set = super::super::table::build(spec.as_ref().unwrap(), &open(&vec![("log", sales())]), today()).unwrap();
+        let set =
+            crate::cutoffs::table::build(spec.as_ref().unwrap(), &open(&vec![("log", sales())]), today()).unwrap();
         let name = set.label_known_at.clone();
         let drawn = built_and_proved(&spec.unwrap(), &vec![("log", sales())]);
         (name, lines(&drawn.training))
@@ -106,7 +107,10 @@ fn a_label_is_known_when_the_rows_of_its_horizon_are() {
         label.replace("all", "n_known_at")
     ));
     assert_eq!(
-        super::super::table::build(&spec.unwrap(), &open(&vec![("log", sales())]), today()).err().unwrap().to_string(),
+        crate::cutoffs::table::build(&spec.unwrap(), &open(&vec![("log", sales())]), today())
+            .err()
+            .unwrap()
+            .to_string(),
         "label 'n': 'n_known_at' is the name of the column that says when it is known; give the feature or the label another name"
     );
 }
@@ -260,7 +264,7 @@ fn attributes_are_those_of_the_cutoff() {
     assert_eq!(lines(&drawn.scoring), ["a 2024-04-01 gold silver 9 10", "b 2024-04-01 new new 7 8"]);
     let error = |feature: &str| {
         let spec = read(&format!("{HEAD}features:\n  f: {{lookup: {feature}}}\n")).unwrap();
-        super::super::table::build(&spec, &open(&tables), today()).err().unwrap().to_string()
+        crate::cutoffs::table::build(&spec, &open(&tables), today()).err().unwrap().to_string()
     };
     assert_eq!(
         error("{of: customers, theirs: id, take: segment}"),

@@ -5,13 +5,13 @@ use polars::prelude::{DataFrame, DataType, Series};
 use rayon::prelude::*;
 use spec::Result;
 
-use super::changes::{History, Versions};
 use super::compact::{Reals, Times};
-use super::eval::evaluated;
-use super::interner::Interner;
-use super::known::known;
 use super::plan::{Condition, Plan, Word, condition_name};
 use super::store::{Codes, Test};
+use crate::changes::{History, Versions};
+use crate::eval::evaluated;
+use crate::interner::Interner;
+use crate::known::known;
 use values::form::{numbers, refuse_infinite, whole};
 
 pub struct Chunk {

@@ -3,7 +3,7 @@
 //! For each sampled entity and cutoff
 //! 1. the features are computed again by the tool's own kernel: another value says that the tables changed since;
 //! 2. of the rows strictly before the cutoff those that were known are cut out, every feature is computed from them by
-//!    [`reference`](super::reference) and compared; so is the label, from the rows within its horizon alone;
+//!    [`reference`](crate::reference) and compared; so is the label, from the rows within its horizon alone;
 //! 3. the future is falsified (every row at or after the cutoff is doubled and changed, more are invented, and what was
 //!    not yet known of earlier rows is changed), the features are computed again by the kernel and must not move.
 //!
@@ -18,18 +18,18 @@ use polars::prelude::{
 };
 use spec::{Error, Result};
 
-use super::almanac::Almanac;
-use super::as_of::ByKey;
 use super::attributes::{Others, others};
 use super::chunk::with_made;
-use super::eval::{evaluated, holds};
-use super::falsify::{KnownTimes, at_time, changed_later, falsified, falsified_where, known_times, times};
-use super::known::Known;
 use super::plan::{How, LabelKnown, Op, Plan};
-use super::reference::{Answer, Ask, Seen, Value, answer, cells, equal};
-use super::rows::Open;
 use super::spec::{CUTOFF, CutoffSpec};
 use super::table::{Keyed, Task, World};
+use crate::almanac::Almanac;
+use crate::as_of::ByKey;
+use crate::eval::{evaluated, holds};
+use crate::falsify::{KnownTimes, at_time, changed_later, falsified, falsified_where, known_times, times};
+use crate::known::Known;
+use crate::reference::{Answer, Ask, Seen, Value, answer, cells, equal};
+use crate::rows::Open;
 use values::form::plain;
 
 /// How many earlier rows are invented again.
@@ -48,7 +48,7 @@ pub struct Proof {
 
 /// What a difference says.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Fault {
+pub(crate) enum Fault {
     /// The kernel gives another value now.
     Changed,
     /// The kernel gives the published value, the definition another.
@@ -131,7 +131,7 @@ pub fn prove(
 
 /// Refuses a published table that lacks a column of the spec, or has one that the spec does not make: it would not be known
 /// what it shows.
-pub(super) fn same_columns(published: &LazyFrame, expected: &[&str]) -> Result<()> {
+pub(crate) fn same_columns(published: &LazyFrame, expected: &[&str]) -> Result<()> {
     let schema = published.clone().collect_schema().during("reading published features")?;
     let differs = |what: String| {
         Err(Error::cannot_run(format!("the published table does not have the columns of the spec: {what}"))
@@ -147,10 +147,10 @@ pub(super) fn same_columns(published: &LazyFrame, expected: &[&str]) -> Result<(
 }
 
 /// Columns of answers by name.
-pub(super) type Answers = BTreeMap<String, Vec<Answer>>;
+pub(crate) type Answers = BTreeMap<String, Vec<Answer>>;
 
 /// The cells of a computed table as answers, with the slack of others.
-pub(super) fn with_slack(table: &DataFrame, known: &Answers) -> Result<Answers> {
+pub(crate) fn with_slack(table: &DataFrame, known: &Answers) -> Result<Answers> {
     let mut answers = Answers::new();
     for name in table.get_column_names() {
         let Some(known) = known.get(name.as_str()) else { continue };
@@ -202,7 +202,7 @@ fn chosen(plan: &Plan, published: LazyFrame, sample: usize, seed: u64) -> Result
 }
 
 /// SplitMix64 (Steele, Lea and Flood 2014) of seed and number.
-pub(super) fn mixed(seed: u64, number: u64) -> u64 {
+pub(crate) fn mixed(seed: u64, number: u64) -> u64 {
     spec::random::mix(seed.wrapping_add(number.wrapping_add(1).wrapping_mul(spec::random::STEP)))
 }
 
@@ -572,7 +572,7 @@ struct Held {
 type Times = Vec<Option<i128>>;
 
 /// Since when the rows of a lookup hold, and when they became known.
-pub(super) fn held(of: &ByKey, table: &DataFrame, almanac: Almanac) -> Result<(Times, Times)> {
+pub(crate) fn held(of: &ByKey, table: &DataFrame, almanac: Almanac) -> Result<(Times, Times)> {
     let always = || vec![Some(i128::MIN); table.height()];
     let since = match &of.time {
         Some(time) => known_times(&Known::At(time.clone()), table, &[], almanac)?,

@@ -6,12 +6,12 @@ use artifact::PolarsResultExt;
 use polars::prelude::{DataFrame, DataType, Expr, Series, col};
 use spec::{Error, Result};
 
-use super::as_of::AsOf;
-use super::changes::{Changes, History};
-use super::interner::Interner;
 use super::plan::Plan;
-use super::rows::Open;
 use super::store::take;
+use crate::as_of::AsOf;
+use crate::changes::{Changes, History};
+use crate::interner::Interner;
+use crate::rows::Open;
 use values::form::{Form, plain};
 
 /// The tables that attributes are taken from, by name.
@@ -72,7 +72,7 @@ pub fn histories(plan: &Plan, others: &Others) -> Result<Vec<History>> {
 
 /// The attributes of a plan, for entities by their keys.
 pub fn attributes(plan: &Plan, keys: &Series, others: &Others) -> Result<Vec<Attribute>> {
-    let attribute = |of: &super::as_of::ByKey| {
+    let attribute = |of: &crate::as_of::ByKey| {
         let place = format!("attribute '{}'", of.take);
         let other = others
             .get(&of.table)

@@ -15,18 +15,18 @@ use spec::{Error, Result, ResultExt};
 
 use super::attributes::{Attribute, Others, attributes, histories, others};
 use super::calendar::Calendar;
-use super::days::Timed;
-use super::eval::evaluated;
 use super::kernel::{Bounds, Lane, Present, RUN, aggregate, label_known};
-use super::known::NEVER;
 use super::plan::{Aggregate, How, Op, Plan};
-use super::rows::Open;
 use super::spec::{CUTOFF, CutoffSpec};
 use super::store::{Counts, Store, integers, take};
+use crate::days::Timed;
+use crate::eval::evaluated;
+use crate::known::NEVER;
+use crate::rows::Open;
 use values::form::{Form, is_text, plain, tokens};
 
 /// Entities per batch.
-pub(super) const BATCH: usize = 1 << 17;
+pub(crate) const BATCH: usize = 1 << 17;
 
 /// Features of one table, ready to be written.
 pub struct FeatureSet {
@@ -165,7 +165,7 @@ impl Keyed {
     }
 
     /// The keys of the entities that have a row in the whole table as of `cutoff`, ascending.
-    pub(super) fn present(&self, cutoff: NaiveDate) -> Result<Series> {
+    pub(crate) fn present(&self, cutoff: NaiveDate) -> Result<Series> {
         let task = Task::new(&self.plan, cutoff, false)?;
         let present = Present::find(&self.world, &task.bounds, 0..self.world.entities());
         take(&self.world.keys, &present.entities)
@@ -178,7 +178,7 @@ fn form_of(plan: &Plan) -> Result<Form> {
 }
 
 /// All that a task looks at.
-pub(super) struct World {
+pub(crate) struct World {
     store: Store,
     attributes: Vec<Attribute>,
 }
@@ -213,7 +213,7 @@ impl std::ops::Deref for World {
 }
 
 /// What is known of a table before its rows are read.
-pub(super) struct Frame {
+pub(crate) struct Frame {
     pub plan: Plan,
     pub calendar: Calendar,
     pub rows: u64,
@@ -244,7 +244,7 @@ impl Frame {
 }
 
 /// A condition must be true or false, or the filter would fail in the middle of the table.
-pub(super) fn check_conditions(plan: &Plan, schema: &Schema) -> Result<()> {
+pub(crate) fn check_conditions(plan: &Plan, schema: &Schema) -> Result<()> {
     for condition in &plan.conditions {
         let place = format!("where '{}'", condition.sql);
         let dtype = condition.sql.sql().compile(schema, "where")?.dtype;
@@ -257,7 +257,7 @@ pub(super) fn check_conditions(plan: &Plan, schema: &Schema) -> Result<()> {
 }
 
 /// One cutoff with all that is computed of it.
-pub(super) struct Task {
+pub(crate) struct Task {
     day: NaiveDate,
     bounds: Bounds,
     with_label: bool,
@@ -411,7 +411,7 @@ fn series(store: &Store, name: &str, lane: Lane) -> Result<Series> {
 }
 
 /// Adds the SQL features and puts all columns into the order of the spec.
-pub(super) fn finish(plan: &Plan, columns: Vec<Series>, with_label: bool) -> Result<DataFrame> {
+pub(crate) fn finish(plan: &Plan, columns: Vec<Series>, with_label: bool) -> Result<DataFrame> {
     let height = columns.first().map_or(0, |column| column.len());
     let columns = columns.into_iter().map(Into::into).collect();
     let mut table = DataFrame::new(height, columns).during("features")?;
@@ -456,7 +456,7 @@ fn balanced(
 }
 
 /// How many rows are seen at one of the cutoffs.
-pub(super) fn used(store: &World, training: &[Task], scoring: &Task) -> u64 {
+pub(crate) fn used(store: &World, training: &[Task], scoring: &Task) -> u64 {
     (0..store.entities().div_ceil(RUN))
         .into_par_iter()
         .map(|run| {
@@ -473,7 +473,7 @@ pub(super) fn used(store: &World, training: &[Task], scoring: &Task) -> u64 {
 }
 
 /// The books of a table, of which so many rows were used and so many are in the store or not.
-pub(super) fn books(
+pub(crate) fn books(
     plan: &Plan,
     rows_in: u64,
     (training_rows, scoring_rows): (u64, u64),
@@ -491,7 +491,7 @@ pub(super) fn books(
 }
 
 /// No training cutoff has anybody.
-pub(super) fn nobody(plan: &Plan) -> Error {
+pub(crate) fn nobody(plan: &Plan) -> Error {
     Error::refused(format!("table '{}': no entity has a row before a training cutoff", plan.table))
         .hint("lengthen entities.active_within, or name other cutoffs")
 }

@@ -14,7 +14,7 @@ use std::path::Path;
 
 use polars::prelude::*;
 
-use super::{CutoffSpec, FeatureSet, FeaturesSpec, Proof};
+use crate::{CutoffSpec, FeatureSet, FeaturesSpec, Proof};
 
 /// The day of all runs.
 pub fn today() -> chrono::NaiveDate {

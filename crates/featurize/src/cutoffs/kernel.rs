@@ -5,11 +5,11 @@
 //! as the difference of running sums: rows outside cannot change even its last digit, which is what `--prove`
 //! relies on.
 
-use super::clock::Clock;
-use super::known::{LAST_DAY, NEVER};
 use super::plan::{Aggregate, LabelKnown, Op};
 use super::store::Store;
 use super::words::words;
+use crate::clock::Clock;
+use crate::known::{LAST_DAY, NEVER};
 
 /// Entities that are computed at a time: their rows fit into the processor's cache.
 pub const RUN: usize = 2_048;

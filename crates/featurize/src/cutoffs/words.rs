@@ -2,10 +2,10 @@
 
 use rayon::prelude::*;
 
-use super::interner::NULL;
 use super::kernel::Lane;
 use super::plan::Op;
 use super::store::{Codes, Words};
+use crate::interner::NULL;
 
 /// Columns of so many distinct values are counted in a table with a place for each, which the processor's cache holds.
 pub const FEW: usize = 1 << 12;

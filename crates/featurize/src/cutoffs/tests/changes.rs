@@ -1,7 +1,7 @@
 //! A column that changed more than once, as computed by hand.
 
 use super::*;
-use crate::tests::late::{built_and_proved, open};
+use crate::cutoffs::tests::late::{built_and_proved, open};
 
 type Tables = Vec<(&'static str, DataFrame)>;
 
@@ -69,7 +69,7 @@ fn the_status_of_today_is_found_in_a_feature() {
     let mut training = drawn.training.clone();
     training.with_column(Column::new("back".into(), [10.0, 10.0, 10.0])).unwrap();
     let (training, scoring) = (training.lazy(), drawn.scoring.lazy());
-    let error = super::super::proof::prove(&spec, &open(&tables), training, scoring, (9, 1), today()).unwrap_err();
+    let error = crate::cutoffs::proof::prove(&spec, &open(&tables), training, scoring, (9, 1), today()).unwrap_err();
     assert!(error.to_string().starts_with("who \"a\", cutoff 2024-02-01, 'back': published is 10, but"), "{error}");
 }
 
@@ -77,7 +77,7 @@ fn the_status_of_today_is_found_in_a_feature() {
 fn changes_that_say_nothing_are_refused() {
     let error = |from: &str, to: &str, tables: Tables| {
         let text = format!("{HEAD}features: {{paid: {{count: {{where: status = 'paid'}}}}}}\n").replace(from, to);
-        let built = read(&text).and_then(|spec| super::super::table::build(&spec, &open(&tables), today()));
+        let built = read(&text).and_then(|spec| crate::cutoffs::table::build(&spec, &open(&tables), today()));
         built.err().unwrap().to_string()
     };
     assert_eq!(
@@ -111,7 +111,7 @@ fn changes_that_say_nothing_are_refused() {
     let spec = read(&format!("{HEAD}features: {{s: {{sum: {{of: amount}}}}}}\n")).unwrap();
     let FeaturesSpec::Cutoffs(spec) = FeaturesSpec::Cutoffs(Box::new(spec)).inheriting(&made) else { panic!() };
     assert_eq!(
-        super::super::table::build(&spec, &open(&orders()), today()).err().unwrap().to_string(),
+        crate::cutoffs::table::build(&spec, &open(&orders()), today()).err().unwrap().to_string(),
         "feature 's' reads 'amount', which clean computes from 'status': the changes of 'status' are known, but not those of 'amount'; read 'status' and \
          compute the rest in SQL here"
     );

@@ -12,11 +12,11 @@ use spec::{Error, Result};
 
 use super::attributes::others;
 use super::plan::Plan;
-use super::rows::Open;
-use super::shape::FeaturesSpec;
 use super::spec::{CUTOFF, CutoffSpec};
 use super::store::Counts;
 use super::table::{BATCH, FeatureSet, Frame, Task, World, books, check_conditions, nobody, used};
+use crate::rows::Open;
+use crate::shape::FeaturesSpec;
 
 /// The cutoffs of a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -4,9 +4,9 @@ use artifact::type_name;
 use polars::prelude::Schema;
 
 use super::calendar::Calendar;
-use super::known::Knowledge;
 use super::plan::{How, Plan};
 use super::spec::{CutoffSpec, EntityFeature, LabelKind};
+use crate::known::Knowledge;
 
 /// Writes the dictionary. `rows` are those of the training and of the scoring table.
 pub fn write(spec: &CutoffSpec, plan: &Plan, calendar: &Calendar, schema: &Schema, rows: (u64, u64)) -> String {

@@ -5,11 +5,11 @@ use polars::prelude::{DataType, Expr, LazyFrame, Schema, col, lit};
 use serde::{Serialize, Serializer};
 use spec::{Error, Result, ResultExt, Span, did_you_mean};
 
-use super::as_of::ByKey;
-use super::clock::Clock;
-use super::known::{Knowledge, known_at_name};
-use super::rows::Open;
 use super::spec::{Attribute, CUTOFF, CutoffSpec, EntityFeature, LabelKind};
+use crate::as_of::ByKey;
+use crate::clock::Clock;
+use crate::known::{Knowledge, known_at_name};
+use crate::rows::Open;
 use expr::RowExpr;
 use values::form::{Form, Kind};
 

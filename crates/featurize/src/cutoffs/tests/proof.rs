@@ -41,7 +41,7 @@ fn proved(training: DataFrame, scoring: DataFrame) -> spec::Result<Proof> {
 
 #[test]
 fn a_difference_is_told_as_what_it_is() {
-    use crate::proof::Fault;
+    use crate::cutoffs::proof::Fault;
     use crate::reference::Value;
     let says = |fault: Fault| fault.error("who 4, 'spend'", &Value::Number(1.5), &Value::Null).to_string();
     assert_eq!(
