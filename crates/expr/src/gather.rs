@@ -22,8 +22,7 @@ type Frequencies = HashMap<Box<[u8]>, (u64, Value<'static>)>;
 
 enum Kept {
     Counts(Vec<u64>),
-    /// How many different values, and which: the number of the group before each.
-    Distinct(Vec<u64>, PlHashSet<Box<[u8]>>),
+    Distinct(Distinct),
     /// The sum so far, the least or the greatest.
     One(Vec<Option<Value<'static>>>),
     /// The value that counts so far, and what it was chosen by.
@@ -36,6 +35,15 @@ enum Kept {
     All(Vec<Vec<f64>>),
     /// All texts so far.
     Joined(Vec<Option<String>>),
+}
+
+/// How many different values each group has, and which. Those that fit into 64 bits are kept without an allocation each; whether
+/// a value does depends on nothing but the value, so that none is in both sets.
+#[derive(Default)]
+struct Distinct {
+    counts: Vec<u64>,
+    numbers: PlHashSet<(u32, i64)>,
+    others: PlHashSet<Box<[u8]>>,
 }
 
 /// A sum of floats with what rounding took from it (Neumaier, 1974).
@@ -59,7 +67,7 @@ struct Spread {
 impl Store {
     pub fn of(id: Id, distinct: bool, share: Option<f64>) -> Store {
         let kept = match id {
-            Id::Count if distinct => Kept::Distinct(Vec::new(), PlHashSet::default()),
+            Id::Count if distinct => Kept::Distinct(Distinct::default()),
             Id::Count => Kept::Counts(Vec::new()),
             Id::Mean => Kept::Sums(Vec::new()),
             Id::Median | Id::Quantile => Kept::All(Vec::new()),
@@ -81,7 +89,7 @@ impl Store {
     /// Makes room for this many groups.
     pub fn of_groups(&mut self, count: usize) -> &mut Store {
         match &mut self.kept {
-            Kept::Counts(counts) | Kept::Distinct(counts, _) => counts.resize(count, 0),
+            Kept::Counts(counts) | Kept::Distinct(Distinct { counts, .. }) => counts.resize(count, 0),
             Kept::One(values) => values.resize(count, None),
             Kept::Chosen(values) => values.resize(count, None),
             Kept::Frequencies(values) => values.resize_with(count, HashMap::new),
@@ -103,9 +111,7 @@ impl Store {
         }
         match (&mut self.kept, value) {
             (Kept::Counts(counts), _) => counts[group] += 1,
-            (Kept::Distinct(counts, known), Some(value)) => {
-                counts[group] += u64::from(known.insert(token(group, &value)));
-            }
+            (Kept::Distinct(distinct), Some(value)) => distinct.add(group, &value),
             (Kept::One(values), Some(value)) => {
                 let held = &mut values[group];
                 match self.id {
@@ -162,7 +168,7 @@ impl Store {
         };
         let count = |count: u64| Some(Value::Int(i128::from(count)));
         match self.kept {
-            Kept::Counts(counts) | Kept::Distinct(counts, _) => Ok(counts.into_iter().map(count).collect()),
+            Kept::Counts(counts) | Kept::Distinct(Distinct { counts, .. }) => Ok(counts.into_iter().map(count).collect()),
             Kept::One(values) => {
                 for value in values.iter().flatten() {
                     if let (Id::Sum, Value::Int(wide)) = (self.id, value)
@@ -213,6 +219,24 @@ impl Store {
                 Ok(texts.into_iter().map(|text| text.map(|text| Value::Text(text.into()))).collect())
             }
         }
+    }
+}
+
+impl Distinct {
+    fn add(&mut self, group: usize, value: &Value<'_>) {
+        let number = match value {
+            Value::Int(wide) | Value::Decimal(wide, _) | Value::Moment(wide) | Value::Duration(wide) => {
+                i64::try_from(*wide).ok()
+            }
+            Value::Date(days) => Some(i64::from(*days)),
+            Value::Time(nanos) => Some(*nanos),
+            _ => None,
+        };
+        let is_new = match number {
+            Some(number) => self.numbers.insert((group as u32, number)),
+            None => self.others.insert(token(group, value)),
+        };
+        self.counts[group] += u64::from(is_new);
     }
 }
 

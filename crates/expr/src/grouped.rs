@@ -6,6 +6,7 @@ use std::cmp::Ordering;
 
 use artifact::PolarsResultExt;
 use polars::prelude::*;
+use rayon::prelude::*;
 use spec::{Error, Result};
 
 use crate::SqlExpr;
@@ -173,7 +174,7 @@ impl Grouped {
             let column = || read.column(&format!("{GATHERED}{part}_{at}")).and_then(View::of);
             is_read.then(column).transpose().during(&self.label)
         };
-        for (at, gathered) in self.gathered.iter_mut().enumerate() {
+        let gather = |(at, gathered): (usize, &mut Gathered)| -> Result<()> {
             let values = view("value", at, gathered.value.is_some())?;
             let by = view("by", at, gathered.by.is_some())?;
             let only = view("only", at, gathered.only.is_some())?;
@@ -193,8 +194,14 @@ impl Grouped {
                     .map_err(|refusal| refusal.at(&self.label))
                     .during(&self.label)?;
             }
-        }
-        Ok(())
+            Ok(())
+        };
+        side_by_side(&mut self.gathered, gather)
+    }
+
+    /// Takes in rows for each of several expressions, side by side; otherwise as [`Grouped::gather`].
+    pub fn gather_all(of: &mut [Grouped], rows: &DataFrame, groups: &[u32], count: usize) -> Result<()> {
+        side_by_side(of, |(_, one)| one.gather(rows, groups, count))
     }
 
     /// One value for each group; `keys` has a row for each, and is empty where all rows are one group.
@@ -218,6 +225,11 @@ impl Grouped {
             false => out.strict_cast(&dtype).during(&label),
         }
     }
+}
+
+/// Does something with each of them on all cores. Of several errors it is the one of the first, as one after the other would give.
+fn side_by_side<T: Send>(of: &mut [T], each: impl Fn((usize, &mut T)) -> Result<()> + Send + Sync) -> Result<()> {
+    of.par_iter_mut().enumerate().map(each).collect::<Vec<_>>().into_iter().collect()
 }
 
 /// The order of two values of one column.

@@ -137,7 +137,7 @@ impl Work for Aggregating {
             witness.note(column, &rows, &numbers).during(&self.plan.place)?;
         }
         let count = self.groups.count();
-        self.measures.iter_mut().try_for_each(|measure| measure.gather(&rows, &numbers, count))
+        Grouped::gather_all(&mut self.measures, &rows, &numbers, count)
     }
 
     fn finish(self: Box<Self>) -> Result<Reshaped> {
