@@ -57,9 +57,15 @@ pub struct Asked<'a> {
 }
 
 impl Asked<'_> {
-    /// Whether the request is so small that handing it to another thread would cost more than answering it.
+    /// Whether the request is so small that handing it to another thread would cost more than answering it. A list of many keys
+    /// is short, too, but would be read here for nothing.
     pub fn is_small(&self) -> bool {
-        self.sent == Format::Json && self.accepted == Format::Json && self.body.len() <= SMALL_BODY
+        let has_many_keys = || {
+            let keys = self.body.starts_with(b"{\"keys\"");
+            keys && self.body.iter().filter(|byte| **byte == b',').count() >= FEW_ROWS
+        };
+        let is_json = self.sent == Format::Json && self.accepted == Format::Json;
+        is_json && self.body.len() <= SMALL_BODY && !has_many_keys()
     }
 }
 
@@ -459,4 +465,30 @@ fn score(part: &Part<'_>, request: &Request<'_>) -> Result<Scored, Refusal> {
         }
     };
     Ok(Scored { predicted, reasons })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_keys_are_not_read_where_they_are_not_answered() {
+        let is_small = |body: &str| {
+            let asked = Asked {
+                sent: Format::Json,
+                accepted: Format::Json,
+                body: body.as_bytes(),
+                most_bytes: 1 << 20,
+                parameters: &[],
+                id: "r",
+                received: Instant::now(),
+            };
+            asked.is_small()
+        };
+        let keys = |count: usize| format!("{{\"keys\": {:?}}}", vec![7; count]);
+        assert!(is_small(&keys(FEW_ROWS)) && !is_small(&keys(FEW_ROWS + 1)));
+        let row = (0..300).map(|at| format!("\"f{at}\": {at}")).collect::<Vec<_>>().join(", ");
+        assert!(is_small(&format!("{{\"features\": {{{row}}}}}")), "a single row of many columns");
+        assert!(!is_small(&" ".repeat(SMALL_BODY + 1)));
+    }
 }
