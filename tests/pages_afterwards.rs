@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use testkit::{HttpClient, Project, Serve};
 use tests::browser::{Browser, addresses, by_cron, with_script};
 use tests::people_pipeline;
-use tests::served::{PREDICTIONS, people};
+use tests::served::{PREDICTIONS, journal, people};
 
 const OUTCOMES: &str = "/api/v1/pipelines/p/outcomes";
 
@@ -80,6 +80,35 @@ fn an_outcome_of_a_request_of_several_keys_stands_beside_the_key_that_it_names()
     let page = browser.get(&format!("/pipelines/p/try?request={id}")).has_status(200).text();
     assert_eq!(page.matches("signed: true (").count(), 1, "{page}");
     assert_eq!(server.stop().0, Some(0));
+}
+
+/// Between the moment in which the list names a sealed table and the removal of its journal, both are there; after a crash for
+/// as long as an hour.
+#[test]
+fn a_journal_that_is_sealed_and_still_there_is_read_once() {
+    let project = people();
+    let server = Serve::start(&project, &[]);
+    let mut client = server.client();
+    let answer = client.post(PREDICTIONS, &json!({"keys": [420, 421]})).has_status(200).json();
+    let id = answer["request_id"].as_str().expect("an id");
+    report(&mut client, &json!({"request_id": id, "key": 420, "name": "signed", "value": true}));
+    let paths = ["requests", "outcomes"].map(|name| format!("data/journals/p/{name}-000001.jsonl"));
+    let segments = paths.each_ref().map(|path| journal(&project, path));
+    assert_eq!(server.stop().0, Some(0));
+    for (path, segment) in paths.iter().zip(segments) {
+        assert!(!project.exists(path), "{path}: sealed");
+        project.write(path, segment);
+    }
+    let server = Serve::start(&project, &[]);
+    let page = Browser::new(&server).get(&format!("/pipelines/p/try?request={id}")).has_status(200).text();
+    // A row for each of the two predictions, with its link.
+    assert_eq!(page.matches(&format!("request={id}\"")).count(), 2, "{page}");
+    assert_eq!(page.matches("signed: true (").count(), 1, "{page}");
+    // It is removed in the end, without a second table of it.
+    assert_eq!(server.stop().0, Some(0));
+    assert!(paths.iter().all(|path| !project.exists(path)));
+    let tables = project.latest("data/raw/p_served");
+    assert_eq!(tables.iter().filter(|path| path.contains("/outcomes_")).count(), 1, "{tables:?}");
 }
 
 #[test]

@@ -295,6 +295,23 @@ fn results_are_found_by_columns_and_keys_in_every_format() {
     let scores = project.table(&project.latest("data/output/p/predict")[0]);
     let get =
         |client: &mut testkit::HttpClient, query: &str| client.get(&format!("/api/v1/results?pipeline=p&{query}"));
+    // A history says what it does not hold.
+    let of =
+        |client: &mut testkit::HttpClient, key: &str| client.get(&format!("/api/v1/results/{key}/history?pipeline=p"));
+    let newest = &project.latest("data/output/p/predict")[0];
+    assert_eq!(of(&mut client, "999999").has_status(404).json()["error"]["message"], "'999999' is not in any snapshot");
+    assert!(of(&mut client, "420").has_status(200).json()["not_searched"].is_null());
+    let copies =
+        (0..101).map(|number| project.at(format!("data/output/p/predict/scores_20200101_000{number:03}.parquet")));
+    let copies: Vec<_> =
+        copies.inspect(|copy| drop(std::fs::copy(project.at(newest), copy).expect("a copy"))).collect();
+    let history = of(&mut client, "420").has_status(200).json();
+    assert_eq!((history["not_searched"].as_u64(), history["history"].as_array().map(Vec::len)), (Some(2), Some(100)));
+    let unknown = of(&mut client, "999999").has_status(404).json();
+    assert_eq!(unknown["error"]["message"], "'999999' is not in the newest 100 snapshots");
+    let page = client.get("/pipelines/p/results/one?key=420").text();
+    assert!(page.contains("2 older snapshots not looked through."), "{page}");
+    copies.iter().for_each(|copy| std::fs::remove_file(copy).expect("a file"));
     let page = get(&mut client, "per_page=3&page=2&sort=-score&fields=id,score").has_status(200).json();
     let mut expected: Vec<(f64, &str)> =
         scores.column("score").iter().map(|cell| cell.parse().expect("a number")).zip(scores.column("id")).collect();

@@ -242,6 +242,40 @@ fn tokens_have_roles_and_without_any_only_this_machine_is_answered() {
 }
 
 #[test]
+fn who_cannot_log_in_takes_no_place_of_those_who_can() {
+    let (viewer, wrong) = ("viewer-0123456789abcdef", "viewer-0123456789abcdeg");
+    let project = people().with_variable("SERVE_TOKEN_VIEWER", viewer);
+    let server = Serve::start(&project, &["--in-flight", "2"]);
+    let login = |token: &str, length: usize| {
+        let form = format!("token={token}&next=%2F");
+        let length = form.len() + length;
+        let head = format!("POST /login HTTP/1.1\r\nhost: localhost\r\ncontent-length: {length}");
+        format!("{head}\r\ncontent-type: application/x-www-form-urlencoded\r\n\r\n{form}")
+    };
+    // Each wrong token waits for its answer, and some of these logins never come to their end.
+    let mut strangers: Vec<_> = (0..12).map(|_| server.client()).collect();
+    for (at, stranger) in strangers.iter_mut().enumerate() {
+        stranger.send_raw(login(wrong, 100 * (at % 2)).as_bytes()).expect("sent");
+    }
+    let mut client = server.client().with_header("authorization", &format!("Bearer {viewer}"));
+    for _ in 0..50 {
+        client.get("/api/v1/results?pipeline=p&per_page=1").has_status(200);
+    }
+    let mut browser = server.client();
+    browser.send_raw(login(viewer, 0).as_bytes()).expect("sent");
+    assert_eq!(browser.read(false).expect("an answer").status, 303);
+    for stranger in strangers.iter_mut().step_by(2) {
+        assert_eq!(stranger.read(false).expect("an answer").status, 401);
+    }
+    // Nor does anybody's login fill the memory.
+    let mut long = server.client();
+    long.send_raw(login(&"x".repeat(20 << 10), 0).as_bytes()).expect("sent");
+    assert_eq!(long.read(false).expect("an answer").status, 400);
+    drop(strangers);
+    assert_eq!(server.stop().0, Some(0));
+}
+
+#[test]
 fn slow_and_silent_clients_are_let_go_and_too_many_are_turned_away() {
     let project = people();
     let server = Serve::start(&project, &["--idle", "3", "--in-flight", "1"]);

@@ -98,7 +98,7 @@ impl Counts {
     ///
     /// # Errors
     /// Try again: an arm of the spec that never answered, or no time at which all arms did. Refused: an outcome whose value is
-    /// not finite. Cannot run: what reading says.
+    /// not finite, or a text. Cannot run: what reading says.
     pub fn of(
         spec: &CompareSpec,
         requests: impl Fn(&mut dyn FnMut(RequestRow<'_>)) -> Result<()>,
@@ -117,7 +117,7 @@ impl Counts {
             return Err(nothing_to_compare(&names, &answers));
         };
         let mut counting = Counting::new(spec, &period, now, &names);
-        counting.take_outcomes(outcomes)?;
+        counting.take_outcomes(outcomes, period.from)?;
         requests(&mut |row| counting.request(row, arm_of(row.arm), &period))?;
         Ok(counting.finish())
     }
@@ -188,13 +188,19 @@ impl<'a> Counting<'a> {
     }
 
     /// Outcomes come first: they are few, and say which requests must be remembered.
-    fn take_outcomes(&mut self, outcomes: impl Fn(&mut dyn FnMut(OutcomeRow<'_>)) -> Result<()>) -> Result<()> {
+    fn take_outcomes(
+        &mut self,
+        outcomes: impl Fn(&mut dyn FnMut(OutcomeRow<'_>)) -> Result<()>,
+        from: i64,
+    ) -> Result<()> {
         let mut wrong = None;
         let mut seen = HashSet::new();
         outcomes(&mut |row| {
             let Some(name) = self.outcome_names.iter().position(|name| *name == row.name) else { return };
-            if !row.value.is_finite() {
-                wrong.get_or_insert_with(|| format!("outcome '{}' has the value {}", row.name, row.value));
+            // What a text says is not known here: 'no' is no success. Before the comparison it counts for nothing.
+            let text = row.text.filter(|_| row.time >= from).map(|text| format!("'{}'", spec::text::cut(text, 100)));
+            if let Some(value) = text.or_else(|| (!row.value.is_finite()).then(|| row.value.to_string())) {
+                wrong.get_or_insert_with(|| format!("outcome '{}' has the value {value}", row.name));
                 return;
             }
             let (request, key) = (row.request_id.map(Box::<str>::from), row.key.map(Box::<str>::from));
@@ -209,7 +215,10 @@ impl<'a> Counting<'a> {
         })?;
         match wrong {
             None => Ok(()),
-            Some(wrong) => Err(Error::refused(wrong).hint("outcomes are finite numbers; correct what is sent")),
+            Some(wrong) => Err(Error::refused(wrong).hint(
+                "outcomes that are compared are finite numbers, true or false; correct what is sent, and begin the comparison \
+                 anew with `since`, or name another outcome",
+            )),
         }
     }
 

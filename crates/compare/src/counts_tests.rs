@@ -46,6 +46,7 @@ fn counts_of(spec: &CompareSpec, asked: &[Asked], happened: &[Happened]) -> Resu
                     key: text(key),
                     name,
                     value: *value,
+                    text: None,
                 });
             }
             Ok(())
@@ -274,6 +275,48 @@ fn what_cannot_be_compared_says_why() {
     let both = [(1, "r", "a", "old", "v1", 200), (1, "r", "b", "new", "v2", 200)];
     assert_eq!(
         failure(&both, &[(2, "", "a", "amount", f64::NAN)]),
-        "outcome 'amount' has the value NaN; outcomes are finite numbers; correct what is sent"
+        "outcome 'amount' has the value NaN; outcomes that are compared are finite numbers, true or false; correct what is sent, and \
+         begin the comparison anew with `since`, or name another outcome"
     );
+}
+
+#[test]
+fn a_text_is_neither_a_success_nor_a_number() {
+    let asked = [
+        (1, "r1", "a", "old", "v1", 200),
+        (1, "r2", "b", "new", "v2", 200),
+        (9, "", "", "old", "v1", 200),
+        (9, "", "", "new", "v2", 200),
+    ];
+    let of = |minute: i64, name: &'static str| {
+        let requests = |take: &mut dyn FnMut(RequestRow<'_>)| {
+            for (minute, request, key, arm, version, status) in asked {
+                let text = |text: &'static str| (!text.is_empty()).then_some(text);
+                take(RequestRow {
+                    time: minute * MINUTE,
+                    request_id: text(request),
+                    key: text(key),
+                    arm: text(arm),
+                    version: text(version),
+                    status,
+                    latency_us: None,
+                });
+            }
+            Ok(())
+        };
+        let outcomes = |take: &mut dyn FnMut(OutcomeRow<'_>)| {
+            let (time, text) = (minute * MINUTE, Some("no"));
+            take(OutcomeRow { time, request_id: None, key: Some("a"), name, value: 1.0, text });
+            Ok(())
+        };
+        Counts::of(&spec(), requests, outcomes).map_err(|error| error.to_string())
+    };
+    assert_eq!(
+        of(2, "sign").unwrap_err(),
+        "outcome 'sign' has the value 'no'; outcomes that are compared are finite numbers, true or false; correct what is sent, and \
+         begin the comparison anew with `since`, or name another outcome"
+    );
+    // What is not compared may be a text, and so may what came before the comparison.
+    assert!(of(2, "comment").is_ok());
+    assert_eq!(of(0, "sign").unwrap().outcomes_too_early, 1);
 }

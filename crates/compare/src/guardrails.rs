@@ -18,10 +18,14 @@ const ENOUGH: usize = 100;
 pub(crate) fn of(spec: &CompareSpec, alpha: f64, control: &ArmCounts, challenger: &ArmCounts) -> Vec<Guarded> {
     let mut guarded = Vec::new();
     guarded.extend(spec.guardrails.errors.map(|limit| errors(limit, alpha, challenger)));
-    guarded.extend(spec.guardrails.p95_ms.and_then(|limit| latency(limit, &challenger.latencies)));
+    guarded.extend(spec.guardrails.p95_ms.map(|limit| latency(limit, &challenger.latencies)));
     for (at, outcome) in spec.outcomes().enumerate() {
         if let Some(worse_by) = outcome.worse_by {
-            guarded.push(secondary(outcome, worse_by, alpha, &control.samples[at], &challenger.samples[at]));
+            let arms = [&control.samples[at], &challenger.samples[at]];
+            let found = secondary(outcome, worse_by, alpha, arms);
+            // A window of its own may leave it with fewer keys than the primary outcome, or none at all.
+            let is_known = arms.iter().all(|arm| arm.keys >= spec.least_keys());
+            guarded.push(Guarded { is_known, held: found.held && is_known, ..found });
         }
     }
     guarded
@@ -34,6 +38,7 @@ fn errors(limit: f64, alpha: f64, arm: &ArmCounts) -> Guarded {
         what: "failed requests".to_owned(),
         value: sample.mean,
         limit,
+        is_known: true,
         held: sample.mean <= limit,
         broken: sample.mean - half > limit,
         is_share: true,
@@ -42,25 +47,27 @@ fn errors(limit: f64, alpha: f64, arm: &ArmCounts) -> Guarded {
 
 /// The quantile, and its lower bound by order statistics: a count of Binomial(n, 0.95) lies below `n·0.95 − z·√(n·0.95·0.05)`
 /// with the probability of `z`.
-fn latency(limit: f64, sorted: &[u32]) -> Option<Guarded> {
+fn latency(limit: f64, sorted: &[u32]) -> Guarded {
     const P: f64 = 0.95;
     let n = sorted.len() as f64;
     let at = |rank: f64| f64::from(sorted[(rank.ceil() as usize).clamp(1, sorted.len()) - 1]) / 1000.0;
+    let what = "P95 of latency in ms".to_owned();
     if sorted.is_empty() {
-        return None;
+        return Guarded { what, value: 0.0, limit, is_known: false, held: false, broken: false, is_share: false };
     }
     let (value, least) = (at(P * n), P * n - normal_quantile(SURE) * (n * P * (1.0 - P)).sqrt());
-    Some(Guarded {
-        what: "P95 of latency in ms".to_owned(),
+    Guarded {
+        what,
         value,
         limit,
+        is_known: true,
         held: value <= limit,
         broken: sorted.len() >= ENOUGH && at(least) > limit,
         is_share: false,
-    })
+    }
 }
 
-fn secondary(outcome: &Outcome, worse_by: f64, alpha: f64, control: &Sample, challenger: &Sample) -> Guarded {
+fn secondary(outcome: &Outcome, worse_by: f64, alpha: f64, [control, challenger]: [&Sample; 2]) -> Guarded {
     let scale = control.mean.abs();
     // With a tolerance of 0 the test still needs a size of difference to be quickest for.
     let tau = scale * if worse_by > 0.0 { worse_by } else { 0.05 };
@@ -72,8 +79,14 @@ fn secondary(outcome: &Outcome, worse_by: f64, alpha: f64, control: &Sample, cha
     let allowed = worse_by * scale;
     Guarded {
         what: format!("'{}' worse by", outcome.outcome),
-        value: if scale > 0.0 { worse / scale } else { 0.0 },
+        value: match scale > 0.0 {
+            true => worse / scale,
+            // Of nothing, anything worse is more than any share.
+            false if worse > 0.0 => f64::INFINITY,
+            false => 0.0,
+        },
         limit: worse_by,
+        is_known: true,
         held: worse <= allowed,
         broken: surely_worse > allowed,
         is_share: true,
@@ -113,12 +126,13 @@ mod tests {
     fn the_quantile_is_that_of_the_sorted_latencies() {
         let of = |count: u32, limit: f64| latency(limit, &(1..=count).map(|ms| ms * 1000).collect::<Vec<_>>());
         // numpy: np.quantile(range(1, 1001), 0.95, method="inverted_cdf") = 950
-        let found = of(1000, 950.0).unwrap();
+        let found = of(1000, 950.0);
         assert!(found.held && found.value == 950.0, "{found:?}");
         // scipy.stats.norm.ppf(0.9999) = 3.7190; 950 - 3.7190 * sqrt(1000 * 0.95 * 0.05) = 924.37
-        assert!(of(1000, 924.0).unwrap().broken && !of(1000, 925.0).unwrap().broken);
-        assert!(!of(5, 1.0).unwrap().broken, "five requests prove nothing");
-        assert_eq!(latency(1.0, &[]), None);
+        assert!(of(1000, 924.0).broken && !of(1000, 925.0).broken);
+        assert!(!of(5, 1.0).broken, "five requests prove nothing");
+        let unknown = latency(1.0, &[]);
+        assert!(!unknown.is_known && !unknown.held && !unknown.broken, "{unknown:?}");
     }
 
     #[test]
@@ -132,10 +146,18 @@ mod tests {
         };
         let (control, slightly) = (Sample::of_rate(2000, 10_000), Sample::of_rate(1930, 10_000));
         let much = Sample::of_rate(1500, 10_000);
-        let of = |better, challenger: &Sample| secondary(&outcome(better), 0.05, 0.05, &control, challenger);
+        let of = |better, challenger: &Sample| secondary(&outcome(better), 0.05, 0.05, [&control, challenger]);
         let held = of(Better::Higher, &slightly);
         assert!(held.held && (held.value - 0.035).abs() < 1e-9, "{held:?}");
         assert!(of(Better::Higher, &much).broken && !of(Better::Higher, &much).held);
         assert!(of(Better::Lower, &much).held && of(Better::Lower, &Sample::of_rate(2600, 10_000)).broken);
+        // Complaints where there were none.
+        let none = Sample::of_rate(0, 10_000);
+        let found = secondary(&outcome(Better::Lower), 0.05, 0.05, [&none, &much]);
+        assert!(!found.held && found.value == f64::INFINITY, "{found:?}");
+        assert_eq!(
+            found.in_words(),
+            "'inquiry' worse by more than can be said in percent, because the control has none, at most 5 % is allowed"
+        );
     }
 }

@@ -265,3 +265,27 @@ fn a_control_without_any_outcome_is_no_reason_to_fail() {
     assert_eq!(found.verdict, Verdict::MoreData);
     assert!(found.why.contains("which cannot be said in percent, because the control has none"), "{}", found.why);
 }
+
+#[test]
+fn a_guardrail_of_which_nothing_is_known_yet_is_not_kept() {
+    let with = |more: &str, keys: u64| {
+        let spec = spec(&format!("secondary: [{{outcome: inquiry, window: 28d, worse_by: 0.05}}]\n{more}"));
+        let mut counts = counts(1_300);
+        for arm in &mut counts.arms {
+            arm.samples.push(Sample::of_rate(keys / 4, keys));
+        }
+        counts.arms[1].latencies.truncate(keys as usize);
+        let found = judge(&spec, &counts);
+        (found.verdict, found.why)
+    };
+    assert_eq!(with("guardrails: {p95_ms: 100}", 100).0, Verdict::Promote);
+    for keys in [0, 99] {
+        let (verdict, why) = with("", keys);
+        assert_eq!(verdict, Verdict::MoreData, "{keys}");
+        let end = "; but it is not known yet whether a guardrail is kept: 'inquiry' worse by: not known yet, at most 5 % is allowed";
+        assert!(why.ends_with(end), "{why}");
+    }
+    let (verdict, why) = with("guardrails: {p95_ms: 100}", 0);
+    let end = "whether a guardrail is kept: P95 of latency in ms: not known yet, at most 100 is allowed";
+    assert!(verdict == Verdict::MoreData && why.ends_with(end), "{why}");
+}

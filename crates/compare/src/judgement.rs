@@ -124,7 +124,10 @@ pub struct Guarded {
     pub what: String,
     pub value: f64,
     pub limit: f64,
-    /// Whether the measured value keeps it.
+    /// Whether there is enough to measure it by.
+    #[serde(skip)]
+    pub is_known: bool,
+    /// Whether the measured value is known, and keeps it.
     pub held: bool,
     /// Whether it is surely broken.
     pub broken: bool,

@@ -5,8 +5,8 @@
 //! | `requests` | `time`, `request_id`, `key`, `arm`, `version`, `status`, `latency_us` |
 //! | `outcomes` | `time`, `request_id`, `key`, `name`, `value` |
 //!
-//! `time` is a datetime, `status` and `latency_us` are whole numbers, `value` is a number, all others are texts. Other columns
-//! are not read.
+//! `time` is a datetime, `status` and `latency_us` are whole numbers, `value` is a number, all others are texts. Of outcomes whose
+//! `value` is null the column `text` is read, too, if there is one: they may have been reported as texts. Other columns are not read.
 
 use artifact::{Artifact, PolarsResultExt, type_name};
 use polars::prelude::{
@@ -45,6 +45,8 @@ pub struct OutcomeRow<'a> {
     pub name: &'a str,
     /// 1 where the outcome has none.
     pub value: f64,
+    /// The text that it has in place of a number.
+    pub text: Option<&'a str>,
 }
 
 impl Counts {
@@ -75,7 +77,7 @@ pub fn each_request(artifacts: &[Artifact], take: &mut dyn FnMut(RequestRow<'_>)
 
 fn read_requests(plan: LazyFrame, take: &mut dyn FnMut(RequestRow<'_>)) -> Result<()> {
     const COLUMNS: [&str; 7] = ["time", "request_id", "key", "arm", "version", "status", "latency_us"];
-    each_batch(plan, REQUESTS, &COLUMNS, &mut |rows| {
+    each_batch(plan, REQUESTS, &COLUMNS, &[], &mut |rows| {
         let time = times(rows, REQUESTS)?;
         let [request_id, key, arm, version] =
             [texts(rows, "request_id")?, texts(rows, "key")?, texts(rows, "arm")?, texts(rows, "version")?];
@@ -101,10 +103,11 @@ fn read_requests(plan: LazyFrame, take: &mut dyn FnMut(RequestRow<'_>)) -> Resul
 
 fn read_outcomes(plan: LazyFrame, take: &mut dyn FnMut(OutcomeRow<'_>)) -> Result<()> {
     const COLUMNS: [&str; 5] = ["time", "request_id", "key", "name", "value"];
-    each_batch(plan, OUTCOMES, &COLUMNS, &mut |rows| {
+    each_batch(plan, OUTCOMES, &COLUMNS, &["text"], &mut |rows| {
         let time = times(rows, OUTCOMES)?;
         let [request_id, key, name] = [texts(rows, "request_id")?, texts(rows, "key")?, texts(rows, "name")?];
         let value = numbers(rows, "value")?;
+        let text = rows.schema().contains("text").then(|| texts(rows, "text")).transpose()?;
         for row in 0..rows.height() {
             let (Some(time), Some(name)) = (time.get(row), filled(&name, row)) else {
                 return Err(Error::refused("an outcome has no time or name")
@@ -116,6 +119,7 @@ fn read_outcomes(plan: LazyFrame, take: &mut dyn FnMut(OutcomeRow<'_>)) -> Resul
                 key: filled(&key, row),
                 name,
                 value: value.get(row).unwrap_or(1.0),
+                text: text.as_ref().and_then(|text| text.get(row)).filter(|_| value.get(row).is_none()),
             });
         }
         Ok(())
@@ -131,6 +135,7 @@ fn each_batch(
     mut plan: LazyFrame,
     table: &str,
     columns: &[&str],
+    optional: &[&str],
     take: &mut dyn FnMut(&DataFrame) -> Result<()>,
 ) -> Result<()> {
     let schema = plan.collect_schema().during(format!("table '{table}'"))?;
@@ -140,7 +145,8 @@ fn each_batch(
             Error::cannot_run(format!("table '{table}': no column '{missing}'")).hint(did_you_mean(missing, known))
         );
     }
-    let plan = plan.select(columns.iter().map(|name| col(*name)).collect::<Vec<_>>());
+    let optional = optional.iter().filter(|name| schema.contains(name));
+    let plan = plan.select(columns.iter().chain(optional).map(|name| col(*name)).collect::<Vec<_>>());
     for batch in artifact::stream(plan, format!("table '{table}'"))? {
         let mut batch = batch?;
         // In one piece, so that every row is found at once.

@@ -28,6 +28,7 @@ fn outcomes() -> DataFrame {
         "key" => [7i64, 8],
         "name" => ["sign", "amount"],
         "value" => [None, Some(3i32)],
+        "text" => [None, Some("3")],
     )
     .unwrap()
     .with_column(moments(TimeUnit::Microseconds, &[10, 20]))
@@ -56,10 +57,16 @@ fn rows_are_what_the_server_wrote() {
     );
     let mut lines = Vec::new();
     read_outcomes(outcomes().lazy(), &mut |row| {
-        lines.push(format!("{} {:?} {:?} {} {}", row.time, row.request_id, row.key, row.name, row.value));
+        let OutcomeRow { time, request_id, key, name, value, text } = row;
+        lines.push(format!("{time} {request_id:?} {key:?} {name} {value} {text:?}"));
     })
     .unwrap();
-    assert_eq!(lines, ["10 None Some(\"7\") sign 1", "20 Some(\"r1\") Some(\"8\") amount 3"]);
+    assert_eq!(lines, ["10 None Some(\"7\") sign 1 None", "20 Some(\"r1\") Some(\"8\") amount 3 None"]);
+    let mut texts = Vec::new();
+    let reported = outcomes().with_column(Column::new("text".into(), [Some("no"), Some("3")])).unwrap().clone();
+    read_outcomes(reported.lazy(), &mut |row| texts.push(row.text.map(str::to_owned))).unwrap();
+    assert_eq!(texts, [Some("no".to_owned()), None]);
+    read_outcomes(outcomes().drop("text").unwrap().lazy(), &mut |row| assert_eq!(row.text, None)).unwrap();
 }
 
 #[test]

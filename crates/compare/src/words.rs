@@ -79,8 +79,12 @@ pub(crate) fn why(
             format!("{found}, {between}; that is enough, but a comparison runs for at least {shortest}")
         }
         Reason::Unsafe(at) => {
-            let guarded = arm.guardrails.get(*at).map(limit).unwrap_or_default();
-            format!("{found}, {between}; but a guardrail is not kept, which may be chance: {guarded}")
+            let guarded = arm.guardrails.get(*at);
+            let but = match guarded.is_some_and(|guarded| !guarded.is_known) {
+                true => "it is not known yet whether a guardrail is kept",
+                false => "a guardrail is not kept, which may be chance",
+            };
+            format!("{found}, {between}; but {but}: {}", guarded.map(limit).unwrap_or_default())
         }
         Reason::NotSure => {
             let need = arm.need.map(|need| need_text(spec, need)).unwrap_or_default();
@@ -135,9 +139,13 @@ fn between(spec: &CompareSpec, compared: &Compared, tested: Tested) -> String {
 /// A limit and what was measured; what is better than the control is not worse by anything.
 pub(crate) fn limit(guarded: &Guarded) -> String {
     let shown = |value: f64| {
+        if value.is_infinite() {
+            return "more than can be said in percent, because the control has none".to_owned();
+        }
         if guarded.is_share { rounded(value.max(0.0)) } else { number((value * 10.0).round() / 10.0) }
     };
-    format!("{} {}, at most {} is allowed", guarded.what, shown(guarded.value), shown(guarded.limit))
+    let value = if guarded.is_known { format!(" {}", shown(guarded.value)) } else { ": not known yet".to_owned() };
+    format!("{}{value}, at most {} is allowed", guarded.what, shown(guarded.limit))
 }
 
 fn too_few(spec: &CompareSpec, arm: &ArmJudgement, counts: &Counts) -> String {

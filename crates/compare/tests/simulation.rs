@@ -72,7 +72,14 @@ fn look(spec: &CompareSpec, visitors: &[Visitor], day: i64) -> Option<Judgement>
         |take| {
             for visitor in here {
                 if let Some((time, value)) = visitor.signed.filter(|(time, _)| *time < now) {
-                    take(OutcomeRow { time, request_id: None, key: Some(&visitor.key), name: "sign", value });
+                    take(OutcomeRow {
+                        time,
+                        request_id: None,
+                        key: Some(&visitor.key),
+                        name: "sign",
+                        value,
+                        text: None,
+                    });
                 }
             }
             Ok(())

@@ -132,9 +132,8 @@ impl Writer<Disk> {
 impl<S: Storage> Writer<S> {
     /// Writes these entries, all or none.
     pub fn commit(&mut self, batch: &[Vec<u8>]) -> Kept {
-        let count = batch.iter().map(|entry| lines(entry).count() as u64).sum();
         match self.try_commit(batch) {
-            Ok(()) => {
+            Ok(count) => {
                 self.gap = 0;
                 self.state.kept.fetch_add(count, Ordering::Relaxed);
                 self.state.segment_entries.store(self.entries, Ordering::Relaxed);
@@ -143,6 +142,7 @@ impl<S: Storage> Writer<S> {
                 Kept::Yes
             }
             Err(error) => {
+                let count = batch.iter().map(|entry| lines(entry).count() as u64).sum::<u64>();
                 self.dirty = self.storage.cut(self.length).is_err();
                 self.gap += count;
                 self.state.lost.fetch_add(count, Ordering::Relaxed);
@@ -153,14 +153,15 @@ impl<S: Storage> Writer<S> {
         }
     }
 
-    fn try_commit(&mut self, batch: &[Vec<u8>]) -> io::Result<()> {
+    /// Writes these entries, all or none: how many lines they are.
+    fn try_commit(&mut self, batch: &[Vec<u8>]) -> io::Result<u64> {
         if self.dirty {
             self.storage.cut(self.length)?;
             self.dirty = false;
         }
         let mut chain = self.chain.clone();
         let mut lines = Vec::with_capacity(batch.iter().map(|entry| entry.len() + 64).sum());
-        let mut entries = self.entries;
+        let (mut entries, mut count) = (self.entries, 0);
         if self.gap > 0 {
             // A reader of the journal sees that entries are missing here, and how many.
             chain.add(format!("{{\"lost\":{}}}", self.gap).as_bytes(), &mut lines);
@@ -168,13 +169,14 @@ impl<S: Storage> Writer<S> {
         }
         for entry in batch.iter().flat_map(|entry| self::lines(entry)) {
             chain.add(entry, &mut lines);
-            entries += 1;
+            count += 1;
         }
+        entries += count;
         self.storage.write(&lines)?;
         self.storage.sync()?;
         self.length += lines.len() as u64;
         (self.chain, self.entries) = (chain, entries);
-        Ok(())
+        Ok(count)
     }
 }
 

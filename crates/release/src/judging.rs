@@ -227,7 +227,11 @@ fn arm_text(spec: &CompareSpec, arm: &ArmJudgement) -> String {
         );
     }
     for guarded in &arm.guardrails {
-        let word = if guarded.held { "kept" } else { "not kept" };
+        let word = match (guarded.is_known, guarded.held) {
+            (false, _) => "more data is needed",
+            (true, true) => "kept",
+            (true, false) => "not kept",
+        };
         text += &format!("guardrail   {}: {word}\n", guarded.in_words());
     }
     if let Some(need) = arm.need {

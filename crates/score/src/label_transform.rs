@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use spec::Result;
 
 use crate::models::exact;
-use crate::{Contributions, Feature, Matrix, Model, Reason, Tuned};
+use crate::{Contributions, Feature, Matrix, Model, Numbers, Reason, Tuned};
 
 /// The scale that a regression learns on. Predictions, metrics and intervals are in the label's own unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -67,7 +67,7 @@ impl Model for LogModel {
         Ok(scores.into_iter().map(|score| score.exp() * self.smearing).collect())
     }
 
-    fn predict_values(&self, values: &[f64]) -> Option<Result<Vec<f64>>> {
+    fn predict_values(&self, values: &Numbers) -> Option<Result<Vec<f64>>> {
         let scores = self.model.predict_values(values)?;
         Some(scores.map(|scores| scores.into_iter().map(|score| score.exp() * self.smearing).collect()))
     }

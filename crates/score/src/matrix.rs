@@ -20,7 +20,7 @@ use polars::prelude::{DataFrame, DataType, Series, TimeUnit};
 use spec::{Error, Result, ResultExt};
 
 use crate::narrow::narrowed;
-use crate::{Feature, Kept};
+use crate::{Feature, Kept, Numbers};
 
 /// Columns of numbers with their meaning: one column per feature, all of the same length. Rows may have weights.
 #[derive(Clone, Debug)]
@@ -222,15 +222,13 @@ impl Encoder {
     }
 
     /// Rows from plain numbers, one per row and feature, row after row: what [`Matrix::row_major`] gives.
-    pub(crate) fn encode_values(&self, values: &[f64]) -> Result<Matrix> {
+    pub(crate) fn encode_values(&self, values: &Numbers) -> Result<Matrix> {
         let width = self.features.len();
-        if width == 0 || !values.len().is_multiple_of(width) {
-            return Err(Error::cannot_run(format!("{} values for rows of {width} features", values.len())));
+        if width == 0 || values.width() != width {
+            return Err(Error::cannot_run(format!("rows of {} features, not {width}", values.width())));
         }
-        let column = |at: usize| -> ArrayRef {
-            Arc::new(values.iter().skip(at).step_by(width).copied().collect::<Float64Array>())
-        };
-        Matrix::assemble(self.features.clone(), (0..width).map(column).collect(), values.len() / width)
+        let column = |at: usize| -> ArrayRef { Arc::new(values.column(at).iter().copied().collect::<Float64Array>()) };
+        Matrix::assemble(self.features.clone(), (0..width).map(column).collect(), values.rows())
     }
 }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use spec::Result;
 
 use crate::metrics::Metric;
-use crate::{Feature, Matrix, Transformed};
+use crate::{Feature, Matrix, Numbers, Transformed};
 
 /// What is learned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -84,9 +84,9 @@ pub trait Model: Send + Sync {
     /// row.
     fn predict(&self, rows: &Matrix) -> Result<Vec<f64>>;
 
-    /// The same of rows that are plain numbers, one per row and feature, row after row: NaN where missing, categories as their
-    /// codes. `None` if the model only reads a matrix, which takes longer to make than a single row takes to score.
-    fn predict_values(&self, _values: &[f64]) -> Option<Result<Vec<f64>>> {
+    /// The same of rows that are plain numbers. `None` if the model only reads a matrix, which takes longer to make than a single
+    /// row takes to score.
+    fn predict_values(&self, _values: &Numbers) -> Option<Result<Vec<f64>>> {
         None
     }
 

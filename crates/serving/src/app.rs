@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use axum::http::HeaderMap;
 use spec::{Class, Environment, Error, Name, Result, Root};
 use tokio::sync::Semaphore;
 
@@ -21,7 +22,7 @@ use crate::problems::{LOG, MASK, MODEL, RESULTS, ROWS};
 use crate::refusal::Refusal;
 use crate::sessions::Sessions;
 use crate::tls::Certificates;
-use crate::tokens::Tokens;
+use crate::tokens::{Role, Tokens};
 use crate::{rollout, takeover};
 
 /// The state of the server.
@@ -41,6 +42,8 @@ pub struct App {
     /// Shown to clients, if the server speaks TLS.
     pub certificates: Option<Arc<Certificates>>,
     pub in_flight: Semaphore,
+    /// Places of requests without a known token or session.
+    pub strangers: Semaphore,
     /// Threads that may compute beside those of the network.
     pub computing: Arc<Semaphore>,
     pub host: Arc<dyn Host>,
@@ -84,6 +87,7 @@ impl App {
         let threads = std::thread::available_parallelism().map_or(2, usize::from);
         let app = App {
             in_flight: Semaphore::new(options.in_flight),
+            strangers: Semaphore::new(options.connections),
             computing: Arc::new(Semaphore::new(threads)),
             root,
             env: env.clone(),
@@ -146,6 +150,11 @@ impl App {
             let refusal = Refusal::not_found(format!("no pipeline '{}' is served", spec::text::cut(name, 64)));
             refusal.among(name, self.pipelines.keys().map(String::as_str))
         })
+    }
+
+    /// Whether the client has a token or a session; without any tokens everybody is known.
+    pub fn knows(&self, headers: &HeaderMap) -> bool {
+        self.tokens.check(headers, Role::Viewer).is_ok() || self.sessions.of(headers).is_some()
     }
 
     /// Why the server is not ready, by pipeline; empty if it is.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use score::Predicted;
+use score::{Numbers, Predicted};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -20,8 +20,8 @@ pub struct Rows<'a> {
     pub keys: &'a [Option<Cell<'a>>],
     /// The raw columns that were given, by place in the request.
     pub inputs: Option<&'a [Row<'a>]>,
-    /// The features as the model saw them, row after row.
-    pub values: &'a [f64],
+    /// The features as the model saw them.
+    pub values: &'a Numbers,
     pub predicted: &'a Predicted,
     /// Names of the classes, if there are several.
     pub classes: Option<&'a [String]>,
@@ -58,7 +58,7 @@ impl Rows<'_> {
                 out.push(b'}');
             });
         }
-        self.write_values(out, columns, &mut numbers, &mut scratch);
+        self.write_values(out, columns, &mut scratch);
         out.push(b'}');
     }
 
@@ -90,13 +90,11 @@ impl Rows<'_> {
 
     /// A text of numbers for each feature; a list of values where these are masked. `categories` has the names of the codes that
     /// occur, by the place of the feature.
-    fn write_values(&self, out: &mut Vec<u8>, columns: &Columns<'_>, numbers: &mut Vec<f64>, scratch: &mut Vec<u8>) {
-        let width = columns.signature.width();
+    fn write_values(&self, out: &mut Vec<u8>, columns: &Columns<'_>, scratch: &mut Vec<u8>) {
         let mut categories: BTreeMap<usize, BTreeMap<usize, &str>> = BTreeMap::new();
         json::key(out, "values");
         json::list(out, columns.signature.names().enumerate(), |out, (at, name)| {
-            numbers.clear();
-            numbers.extend(self.values.iter().skip(at).step_by(width));
+            let numbers = self.values.column(at);
             if columns.masking.of(name).is_some() {
                 return json::list(out, numbers.iter(), |out, number| columns.write_value(out, at, name, *number));
             }

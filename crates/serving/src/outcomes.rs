@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
@@ -13,6 +14,9 @@ use crate::request::syntax;
 
 /// Characters of a value that is a text.
 const LONGEST: usize = 1000;
+
+/// How far the clock of a client may be ahead of ours.
+const AHEAD: TimeDelta = TimeDelta::minutes(5);
 
 const FIELDS: [&str; 6] = ["request_id", "key", "unit", "name", "value", "time"];
 
@@ -51,13 +55,13 @@ pub fn read(body: &[u8], masking: &Masking, entity: Option<&str>, most: usize) -
         return Err(shape("too_many_rows", message));
     }
     let mut lines = Vec::new();
-    let now = record::now();
+    let now = artifact::now();
     for (at, outcome) in outcomes.iter().enumerate() {
         let placed = |refusal: Refusal| if several { refusal.at_row(at) } else { refusal };
         let Value::Object(outcome) = outcome else {
             return Err(placed(shape("wrong_type", "an outcome must be an object".to_owned()).way_out(EXAMPLE)));
         };
-        line(outcome, &now, (masking, entity), &mut lines).map_err(placed)?;
+        line(outcome, now, (masking, entity), &mut lines).map_err(placed)?;
     }
     Ok((outcomes.len(), lines))
 }
@@ -119,7 +123,7 @@ impl<'de> Deserialize<'de> for Strict {
 
 fn line(
     outcome: &Map<String, Value>,
-    now: &str,
+    now: DateTime<Utc>,
     (masking, entity): (&Masking, Option<&str>),
     lines: &mut Vec<u8>,
 ) -> Result<(), Refusal> {
@@ -149,16 +153,8 @@ fn line(
         None => return Err(wrong("missing_field", "value", "an outcome has a value".to_owned()).way_out(EXAMPLE)),
     };
     let time = match given("time") {
-        None => now.to_owned(),
-        Some(Value::String(text)) => match values::iso_datetime(text.as_bytes()) {
-            Some(values::Moment::Utc(micros)) => chrono::DateTime::from_timestamp_micros(micros)
-                .map(|time| time.format("%Y-%m-%dT%H:%M:%S%.6fZ").to_string())
-                .unwrap_or_else(|| now.to_owned()),
-            _ => {
-                let refusal = wrong("wrong_type", "time", "'time' is not a timestamp".to_owned()).value(text.as_str());
-                return Err(refusal.way_out("write it with its distance from UTC, such as 2026-01-31T12:00:00Z"));
-            }
-        },
+        None => now,
+        Some(Value::String(text)) => time(text, now)?,
         Some(_) => return Err(wrong("wrong_type", "time", "'time' is a text".to_owned())),
     };
     let about = ["request_id", "key", "unit"];
@@ -187,8 +183,8 @@ fn line(
         (Some(key), None) => Some(masking.key("key", key.clone())),
     };
     lines.push(b'{');
-    json::field(lines, "received", now);
-    json::field(lines, "time", &time);
+    json::field(lines, "received", &record::moment(now));
+    json::field(lines, "time", &record::moment(time));
     if let Some(request) = given("request_id") {
         json::field(lines, "request_id", request);
     }
@@ -202,6 +198,27 @@ fn line(
     json::field(lines, "value", &value);
     lines.extend_from_slice(b"}\n");
     Ok(())
+}
+
+/// When an outcome happened.
+///
+/// Errors (422): no timestamp with its distance from UTC; one in the future.
+fn time(text: &str, now: DateTime<Utc>) -> Result<DateTime<Utc>, Refusal> {
+    let wrong = |code, message: String| Refusal::wrong(code, "time", message).value(text);
+    let time = match values::iso_datetime(text.as_bytes()) {
+        Some(values::Moment::Utc(micros)) => DateTime::from_timestamp_micros(micros),
+        _ => None,
+    };
+    let time = time.ok_or_else(|| {
+        wrong("wrong_type", "'time' is not a timestamp".to_owned())
+            .way_out("write it with its distance from UTC, such as 2026-01-31T12:00:00Z")
+    })?;
+    if time > now + AHEAD {
+        let message = format!("'time' is in the future: the server's clock says {}", record::moment(now));
+        let refusal = wrong("out_of_range", message);
+        return Err(refusal.way_out("report an outcome after it has happened; if it has, set the clock that is wrong"));
+    }
+    Ok(time)
 }
 
 #[cfg(test)]
@@ -229,6 +246,32 @@ mod tests {
         assert_eq!(lines[0]["time"], "2026-01-31T11:00:00.000000Z");
         assert_eq!((&lines[0]["request_id"], &lines[0]["value"]), (&"r1".into(), &true.into()));
         assert_eq!((&lines[1]["key"], &lines[1]["unit"], &lines[1]["value"]), (&7.into(), &Value::Null, &0.1.into()));
+    }
+
+    #[test]
+    fn what_has_not_happened_yet_is_no_outcome() {
+        let now = artifact::now();
+        let of = |time: &str| {
+            let body = format!("{{\"key\": 7, \"name\": \"signed\", \"value\": true, \"time\": \"{time}\"}}");
+            read(body.as_bytes(), &masking(), Some("id"), 10).map(|(_, lines)| String::from_utf8(lines).unwrap())
+        };
+        for ahead in [0, 4] {
+            let time = record::moment(now + TimeDelta::minutes(ahead));
+            assert!(of(&time).unwrap().contains(&format!("\"time\":\"{time}\"")), "{time}");
+        }
+        for time in [record::moment(now + TimeDelta::minutes(6)), "9999-12-31T23:59:59Z".to_owned()] {
+            let refusal = of(&time).unwrap_err();
+            assert_eq!((refusal.status.as_u16(), refusal.code), (422, "out_of_range"), "{time}");
+            let (found, clock) = refusal.message.split_at("'time' is in the future: the server's clock says ".len());
+            assert_eq!(found, "'time' is in the future: the server's clock says ");
+            assert_eq!(clock.len(), "2026-01-31T12:00:00.000000Z".len(), "{clock}");
+            assert_eq!(
+                refusal.way_out.as_deref(),
+                Some("report an outcome after it has happened; if it has, set the clock that is wrong")
+            );
+            assert_eq!((refusal.column.as_deref(), refusal.value), (Some("time"), Some(time.as_str().into())));
+        }
+        assert!(of("0001-01-01T00:00:00Z").unwrap().contains("\"time\":\"0001-01-01T00:00:00.000000Z\""));
     }
 
     #[test]

@@ -10,6 +10,8 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use journal::{Journal, Kept};
 use prometheus_client::metrics::histogram::Histogram;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
 use crate::app::App;
 use crate::pipeline::{Current, Pipeline};
@@ -76,10 +78,21 @@ pub async fn predicted(app: &Arc<App>, pipeline: &Arc<Pipeline>, asked: (Paramet
     let answered = tokio::time::timeout(app.options.request, answer).await;
     let answered = answered.unwrap_or_else(|_| Err(Refusal::too_slow()));
     let mut response = match answered {
-        Ok((mut answer, current, format)) => {
-            keep(&pipeline.requests, &pipeline.written[0], std::mem::take(&mut answer.lines)).await;
-            count(pipeline, &current, &answer, received.elapsed());
-            ([(header::CONTENT_TYPE, format.media_type())], answer.body).into_response()
+        Ok(Logged { lines, rest, current, format }) => {
+            let kept = append(&pipeline.requests, &pipeline.written[0], lines);
+            let answer = rest.answer(&current, received).await;
+            // The answer leaves whether the line is on disk or cannot be kept; `/readyz` says that the log does not keep up.
+            let _ = kept.await;
+            match answer {
+                Ok(answer) => {
+                    count(pipeline, &current, &answer, received.elapsed());
+                    ([(header::CONTENT_TYPE, format.media_type())], answer.body).into_response()
+                }
+                Err(refusal) => {
+                    app.metrics.request(pipeline.name.as_str(), "predictions", refusal.status.as_u16());
+                    refusal.into_response()
+                }
+            }
         }
         Err(refusal) => {
             let current = pipeline.current();
@@ -108,17 +121,57 @@ fn count(pipeline: &Pipeline, current: &Current, answer: &Answer, latency: Durat
     }
 }
 
-/// Waits until the line is on disk, or cannot be kept: the answer leaves either way, and `/readyz` says that the log does not
-/// keep up.
+/// Waits until the line is on disk, or cannot be kept.
 async fn keep(journal: &Journal, written: &Histogram, line: Vec<u8>) -> Kept {
-    let (sender, receiver) = tokio::sync::oneshot::channel();
+    append(journal, written, line).await.unwrap_or(Kept::No)
+}
+
+/// Hands the line to the journal, which says when it is on disk, or that it cannot be kept.
+fn append(journal: &Journal, written: &Histogram, line: Vec<u8>) -> oneshot::Receiver<Kept> {
+    let (sender, receiver) = oneshot::channel();
     let (written, began) = (written.clone(), Instant::now());
     journal.append(line, move |kept| {
         written.observe(began.elapsed().as_secs_f64());
         // The client may have gone.
         let _ = sender.send(kept);
     });
-    receiver.await.unwrap_or(Kept::No)
+    receiver
+}
+
+/// A request that is answered as far as the log is concerned.
+struct Logged {
+    lines: Vec<u8>,
+    rest: Rest,
+    current: Arc<Current>,
+    format: Format,
+}
+
+/// The answer, or the thread that is about to write it.
+enum Rest {
+    Done(Answer),
+    Writing(JoinHandle<Result<Option<Answer>, Refusal>>),
+}
+
+impl Rest {
+    async fn answer(self, current: &Current, received: Instant) -> Result<Answer, Refusal> {
+        let work = match self {
+            Rest::Done(answer) => return Ok(answer),
+            Rest::Writing(work) => work,
+        };
+        match work.await {
+            Ok(answered) => answered.and_then(|answered| answered.ok_or_else(|| panicked(&"it is large twice"))),
+            Err(failed) => {
+                // A version that is taking over must not continue if it is at fault.
+                if let Some(new) = current.deployment.taking_over() {
+                    new.speed.answered(received.elapsed(), true);
+                }
+                match failed.try_into_panic() {
+                    Ok(payload) => Err(panicked(payload.as_ref())),
+                    Err(_) => Err(Refusal::unavailable("stopping", "the server stops")),
+                }
+            }
+        }
+    }
 }
 
 async fn answer(
@@ -127,7 +180,7 @@ async fn answer(
     (parameters, headers, body): (Parameters, &HeaderMap, Body),
     id: &str,
     received: Instant,
-) -> Result<(Answer, Arc<Current>, Format), Refusal> {
+) -> Result<Logged, Refusal> {
     let accepted = Format::accepted_by(headers)?;
     let (sent, body) = body_of(app, headers, body, &FORMATS).await?;
     let Query(parameters) =
@@ -140,7 +193,7 @@ async fn answer(
         let (pipeline, current, id) = (pipeline.clone(), current.clone(), id.to_owned());
         let raw = pipeline.raw();
         let most_bytes = app.options.body;
-        move |large: bool| {
+        move |large: bool, log: &mut dyn FnMut(Vec<u8>)| {
             let context = Context {
                 pipeline: pipeline.name.as_str(),
                 spec: &pipeline.spec,
@@ -152,37 +205,37 @@ async fn answer(
             };
             let asked = Asked { sent, accepted, body: &body, most_bytes, parameters: &parameters, id: &id, received };
             match large || asked.is_small() {
-                true => predictions::answer(&context, &asked, large),
+                true => predictions::answer(&context, &asked, large, log),
                 false => Ok(None),
             }
         }
     };
-    let small = work(false).transpose();
-    let answered = match small {
-        Some(answered) => answered,
-        None => {
-            let permit = app.computing.clone().acquire_owned().await;
-            let work = tokio::task::spawn_blocking(move || {
-                let answered = work(true);
-                drop(permit);
-                answered
-            });
-            match work.await {
-                Ok(answered) => answered.and_then(|answered| answered.ok_or_else(|| panicked(&"it is large twice"))),
-                Err(failed) => {
-                    // A version that is taking over must not continue if it is at fault.
-                    if let Some(new) = current.deployment.taking_over() {
-                        new.speed.answered(received.elapsed(), true);
-                    }
-                    match failed.try_into_panic() {
-                        Ok(payload) => Err(panicked(payload.as_ref())),
-                        Err(_) => Err(Refusal::unavailable("stopping", "the server stops")),
-                    }
-                }
+    let mut lines = Vec::new();
+    let small = work(false, &mut |of_all| lines = of_all)?;
+    if let Some(answer) = small {
+        return Ok(Logged { lines, rest: Rest::Done(answer), current, format: accepted });
+    }
+    let permit = app.computing.clone().acquire_owned().await;
+    let (sender, receiver) = oneshot::channel();
+    let rest = Rest::Writing(tokio::task::spawn_blocking(move || {
+        let mut sender = Some(sender);
+        let answered = work(true, &mut |lines| {
+            if let Some(sender) = sender.take() {
+                // Nobody waits for a request that took too long.
+                let _ = sender.send(lines);
             }
-        }
-    };
-    Ok((answered?, current, accepted))
+        });
+        drop(permit);
+        answered
+    }));
+    match receiver.await {
+        Ok(lines) => Ok(Logged { lines, rest, current, format: accepted }),
+        // It was refused, and there is nothing to log but that.
+        Err(_) => match rest.answer(&current, received).await {
+            Err(refusal) => Err(refusal),
+            Ok(_) => Err(panicked(&"an answer without a line")),
+        },
+    }
 }
 
 /// `POST /api/v1/pipelines/NAME/outcomes`.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use polars::prelude::DataFrame;
-use score::Predicted;
+use score::{Numbers, Predicted};
 
 use crate::arm::{Arm, NamedArm};
 use crate::block;
@@ -57,9 +57,15 @@ pub struct Asked<'a> {
 }
 
 impl Asked<'_> {
-    /// Whether the request is so small that handing it to another thread would cost more than answering it.
+    /// Whether the request is so small that handing it to another thread would cost more than answering it. A list of many keys
+    /// is short, too, but would be read here for nothing.
     pub fn is_small(&self) -> bool {
-        self.sent == Format::Json && self.accepted == Format::Json && self.body.len() <= SMALL_BODY
+        let has_many_keys = || {
+            let keys = self.body.starts_with(b"{\"keys\"");
+            keys && self.body.iter().filter(|byte| **byte == b',').count() >= FEW_ROWS
+        };
+        let is_json = self.sent == Format::Json && self.accepted == Format::Json;
+        is_json && self.body.len() <= SMALL_BODY && !has_many_keys()
     }
 }
 
@@ -67,8 +73,6 @@ impl Asked<'_> {
 pub struct Answer {
     /// The body of the answer.
     pub body: Vec<u8>,
-    /// Lines for the journal, one per version that scored.
-    pub lines: Vec<u8>,
     /// The arms that answered, with how many rows and for how long their model worked.
     pub by_arm: Vec<Worked>,
 }
@@ -98,6 +102,8 @@ pub struct Part<'a> {
     /// Rows in the stored features, for those asked by key.
     stored: Vec<Option<u32>>,
     values: Vec<f64>,
+    /// The same numbers, once all rows are there.
+    numbers: Numbers,
     /// All rows of the request as the version sees them, if they were computed at once.
     computed: Option<Vec<f64>>,
     /// Whether [`Part::computed`] was tried.
@@ -105,10 +111,17 @@ pub struct Part<'a> {
     shadow: bool,
 }
 
-/// Answers a request. `None`: it is more than a thread of the network should do; call again elsewhere with `large`.
+/// Answers a request. `None`: it is more than a thread of the network should do; call again elsewhere with `large`. `log` gets the
+/// lines for the journal, one per version that scored, once nothing can be refused any more: a disk that writes them does not wait
+/// for the text of the answer.
 ///
 /// Errors: see [`Refusal`].
-pub fn answer(context: &Context<'_>, asked: &Asked<'_>, large: bool) -> Result<Option<Answer>, Refusal> {
+pub fn answer(
+    context: &Context<'_>,
+    asked: &Asked<'_>,
+    large: bool,
+    log: &mut dyn FnMut(Vec<u8>),
+) -> Result<Option<Answer>, Refusal> {
     let Context { spec, deployment, .. } = context;
     let Asked { body, id, received, .. } = *asked;
     let table;
@@ -196,9 +209,13 @@ pub fn answer(context: &Context<'_>, asked: &Asked<'_>, large: bool) -> Result<O
             places[*row] = (at, place);
         }
     }
-    let out =
-        Written { id, pipeline: context.pipeline, keys: &keys, places: &places, parts: &parts, predicted: &predicted }
-            .as_format(asked.accepted)?;
+    let written =
+        Written { id, pipeline: context.pipeline, keys: &keys, places: &places, parts: &parts, predicted: &predicted };
+    // JSON can always be written.
+    let table = match asked.accepted {
+        Format::Json => None,
+        format => Some(written.table(format)?),
+    };
     // A row takes less time among others than alone.
     let mut lines = Vec::with_capacity(1024 + 192 * count);
     let time = record::now();
@@ -226,7 +243,7 @@ pub fn answer(context: &Context<'_>, asked: &Asked<'_>, large: bool) -> Result<O
         match part.rows[..] {
             [row] => {
                 let inputs = inputs.map(|inputs| &inputs[row]);
-                let of_row = record::LineRow { row, key: keys[row].as_ref(), inputs, values: &part.values };
+                let of_row = record::LineRow { row, key: keys[row].as_ref(), inputs, values: part.numbers.by_row() };
                 line.write_one(&mut lines, &columns, &of_row, |out| {
                     written::write_scores(out, part.arm, &scored.predicted, 0);
                 });
@@ -237,7 +254,7 @@ pub fn answer(context: &Context<'_>, asked: &Asked<'_>, large: bool) -> Result<O
                     places: &part.rows,
                     keys: &keys,
                     inputs,
-                    values: &part.values,
+                    values: &part.numbers,
                     predicted: &scored.predicted,
                     classes: part.arm.classes.as_deref(),
                 };
@@ -245,6 +262,8 @@ pub fn answer(context: &Context<'_>, asked: &Asked<'_>, large: bool) -> Result<O
             }
         }
     }
+    log(lines);
+    let body = table.unwrap_or_else(|| written.json());
     let by_arm = parts.iter().map(|part| Worked {
         name: part.named.name.clone(),
         arm: part.arm.clone(),
@@ -252,7 +271,7 @@ pub fn answer(context: &Context<'_>, asked: &Asked<'_>, large: bool) -> Result<O
         shadow: part.shadow,
     });
     let by_arm = by_arm.collect();
-    Ok(Some(Answer { body: out, lines, by_arm }))
+    Ok(Some(Answer { body, by_arm }))
 }
 
 /// The key of each row: the requested one, or what the row has in the entity's column.
@@ -309,8 +328,18 @@ fn parts<'a>(
             let at = match parts.iter().position(is_same) {
                 Some(at) => at,
                 None => {
-                    let (rows, stored, values) = (Vec::new(), Vec::new(), Vec::new());
-                    parts.push(Part { named, arm, rows, stored, values, computed: None, tried: false, shadow });
+                    let count = request.rows.len();
+                    parts.push(Part {
+                        named,
+                        arm,
+                        rows: Vec::with_capacity(count),
+                        stored: Vec::with_capacity(count),
+                        values: Vec::with_capacity(count * arm.signature.width()),
+                        numbers: Numbers::default(),
+                        computed: None,
+                        tried: false,
+                        shadow,
+                    });
                     parts.len() - 1
                 }
             };
@@ -331,6 +360,9 @@ fn parts<'a>(
         }
     }
     parts.retain(|part| !part.rows.is_empty());
+    for part in &mut parts {
+        part.numbers = Numbers::new(part.arm.signature.width(), std::mem::take(&mut part.values));
+    }
     Ok(parts)
 }
 
@@ -389,11 +421,13 @@ const HUGE: f64 = 1e100;
 /// The first row of a request whose score is no finite number because one of its values is too large for that. Without such a
 /// value, the version is at fault.
 fn beyond(part: &Part<'_>, request: &Request<'_>) -> Option<Refusal> {
+    let width = part.numbers.width();
     let is_beyond = |values: &[f64]| {
+        let row = || Numbers::new(width, values.to_vec());
         values.iter().any(|value| value.abs() >= HUGE)
-            && part.arm.scorer.predict_values(values).is_err_and(|error| error.class() == spec::Class::Refused)
+            && part.arm.scorer.predict_values(&row()).is_err_and(|error| error.class() == spec::Class::Refused)
     };
-    let place = part.values.chunks(part.arm.signature.width()).position(is_beyond)?;
+    let place = part.numbers.by_row().chunks(width).position(is_beyond)?;
     let message = "the score of the row is not a finite number";
     let refusal = Refusal::new(axum::http::StatusCode::UNPROCESSABLE_ENTITY, "out_of_range", message)
         .way_out("one of its values is far beyond those that the model learned from");
@@ -413,7 +447,7 @@ fn guarded<T>(work: impl FnOnce() -> Result<T, Refusal>) -> Result<T, Refusal> {
 
 fn score(part: &Part<'_>, request: &Request<'_>) -> Result<Scored, Refusal> {
     let scorer = &part.arm.scorer;
-    let predicted = match (scorer.predict_values(&part.values), &request.rows) {
+    let predicted = match (scorer.predict_values(&part.numbers), &request.rows) {
         (Ok(predicted), _) => predicted,
         (Err(error), Rows::Keys(_)) => return Err(error.into()),
         (Err(error), _) => return Err(beyond(part, request).unwrap_or_else(|| error.into())),
@@ -422,7 +456,7 @@ fn score(part: &Part<'_>, request: &Request<'_>) -> Result<Scored, Refusal> {
         0 => None,
         _ if part.shadow => None,
         count => {
-            let matrix = scorer.matrix(&part.values)?;
+            let matrix = scorer.matrix(&part.numbers)?;
             let unseen = |row: usize, feature: usize| {
                 let stored = part.arm.stored.as_ref()?;
                 stored.unseen(part.stored[row]?, feature).map(str::to_owned)
@@ -431,4 +465,30 @@ fn score(part: &Part<'_>, request: &Request<'_>) -> Result<Scored, Refusal> {
         }
     };
     Ok(Scored { predicted, reasons })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_keys_are_not_read_where_they_are_not_answered() {
+        let is_small = |body: &str| {
+            let asked = Asked {
+                sent: Format::Json,
+                accepted: Format::Json,
+                body: body.as_bytes(),
+                most_bytes: 1 << 20,
+                parameters: &[],
+                id: "r",
+                received: Instant::now(),
+            };
+            asked.is_small()
+        };
+        let keys = |count: usize| format!("{{\"keys\": {:?}}}", vec![7; count]);
+        assert!(is_small(&keys(FEW_ROWS)) && !is_small(&keys(FEW_ROWS + 1)));
+        let row = (0..300).map(|at| format!("\"f{at}\": {at}")).collect::<Vec<_>>().join(", ");
+        assert!(is_small(&format!("{{\"features\": {{{row}}}}}")), "a single row of many columns");
+        assert!(!is_small(&" ".repeat(SMALL_BODY + 1)));
+    }
 }

@@ -2,9 +2,9 @@
 //! what is not sealed yet.
 
 use std::io::{Read, Seek, SeekFrom};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use artifact::{Artifact, PolarsResultExt, Snapshot};
+use artifact::{Artifact, Fingerprint, PolarsResultExt, Snapshot, hash_file};
 use journal::segments;
 use polars::prelude::{AnyValue, DataFrame, Expr, IntoLazy, LazyFrame, NamedFrom, Series, TimeUnit, col, lit};
 use serde_json::Value;
@@ -51,7 +51,7 @@ pub enum Predicted {
 }
 
 /// An outcome that was reported.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Outcome {
     /// Microseconds since 1970.
     pub time: i64,
@@ -82,7 +82,7 @@ pub struct Reported {
 /// # Errors
 /// A table that cannot be read.
 pub fn find(root: &Root, pipeline: &Name, masking: &Masking, subject: &Subject) -> Result<Reported> {
-    let source = Source::open(root, pipeline)?;
+    let source = Source { root, pipeline };
     let (by_subject, wanted) = match subject {
         Subject::Request(id) => (col("request_id").eq(lit(id.as_str())), vec![id.clone()]),
         Subject::Key { entity, key } => match kept(masking, entity, key) {
@@ -93,7 +93,8 @@ pub fn find(root: &Root, pipeline: &Name, masking: &Masking, subject: &Subject) 
     };
     let is_answer = col("status").eq(lit(200)).and(col("shadow").not());
     let mut answered = source.rows(REQUESTS, &wanted, is_answer.and(by_subject.clone()), answers)?;
-    newest(&mut answered, |answer| answer.time);
+    answered.sort_by_key(|answer| std::cmp::Reverse(answer.time));
+    answered.truncate(MOST);
     let mut requests: Vec<String> = answered.iter().map(|answer| answer.request.clone()).collect();
     requests.sort();
     requests.dedup();
@@ -105,7 +106,10 @@ pub fn find(root: &Root, pipeline: &Name, masking: &Masking, subject: &Subject) 
     };
     let wanted = [wanted, requests].concat();
     let mut outcomes = source.rows(OUTCOMES, &wanted, by_subject.or(by_request), outcomes)?;
-    newest(&mut outcomes, |outcome| outcome.time);
+    outcomes.sort_by(|one, other| other.cmp(one));
+    // A client may have sent it again.
+    outcomes.dedup();
+    outcomes.truncate(MOST);
     Ok(Reported { answered, outcomes })
 }
 
@@ -126,20 +130,13 @@ pub fn of_keys(
         return Ok(vec![None; keys.len()]);
     }
     let is_wanted = col("entity").is_in(lit(Series::new("keys".into(), &wanted)).implode(true), false);
-    let mut found = Source::open(root, pipeline)?.rows(OUTCOMES, &wanted, is_wanted, outcomes)?;
+    let mut found = Source { root, pipeline }.rows(OUTCOMES, &wanted, is_wanted, outcomes)?;
     found.sort_by_key(|outcome| std::cmp::Reverse(outcome.time));
     let of_key = |key: &Option<String>| {
         let key = key.as_ref()?;
         found.iter().find(|outcome| outcome.key.as_ref() == Some(key)).cloned()
     };
     Ok(kept.iter().map(of_key).collect())
-}
-
-fn newest<T: PartialEq>(all: &mut Vec<T>, time: impl Fn(&T) -> i64) {
-    all.sort_by_key(|one| std::cmp::Reverse(time(one)));
-    // A journal that is being sealed is read twice.
-    all.dedup();
-    all.truncate(MOST);
 }
 
 /// A key as the sealed tables have it; `None` if they do not keep keys.
@@ -151,15 +148,18 @@ fn kept(masking: &Masking, entity: &str, key: &str) -> Option<String> {
 struct Source<'a> {
     root: &'a Root,
     pipeline: &'a Name,
-    sealed: Vec<Artifact>,
 }
 
 impl Source<'_> {
-    fn open<'a>(root: &'a Root, pipeline: &'a Name) -> Result<Source<'a>> {
-        let snapshot = Snapshot::read(&root.join(Tool::Serve.folder(pipeline)))?.unwrap_or_default();
+    /// The newest sealed tables of the journal `name`.
+    fn sealed(&self, name: &str) -> Result<Vec<Artifact>> {
+        let snapshot = Snapshot::read(&self.root.join(Tool::Serve.folder(self.pipeline)))?.unwrap_or_default();
+        let prefix = format!("{name}_");
+        let is_ours =
+            |path: &&PathBuf| path.file_name().is_some_and(|file| file.to_string_lossy().starts_with(&prefix));
         // A table that was moved away does not hide the others.
-        let sealed = snapshot.paths.iter().filter_map(|path| artifact::open(root, path).ok()).collect();
-        Ok(Source { root, pipeline, sealed })
+        let all = snapshot.paths.iter().rev().filter(is_ours).filter_map(|path| artifact::open(self.root, path).ok());
+        Ok(all.filter(|artifact| artifact.is_table() && artifact.table == name).take(TABLES).collect())
     }
 
     /// The rows of the journal `name` that pass. `wanted`: texts of which a line must hold one to be looked at.
@@ -171,8 +171,13 @@ impl Source<'_> {
         read: fn(&DataFrame) -> Result<Vec<T>>,
     ) -> Result<Vec<T>> {
         let collect = |plan: LazyFrame| artifact::collect(plan.filter(passes.clone()), name);
+        // Segments first: what is sealed meanwhile is then in both, and never in neither.
+        let open = self.open_lines(name, wanted)?;
+        let sealed = self.sealed(name)?;
+        let is_open = |segment: &Path| !sealed.iter().any(|artifact| self.holds(artifact, segment));
+        let lines = open.into_iter().filter(|(segment, _)| is_open(segment)).flat_map(|(_, lines)| lines);
+        let lines: Vec<Vec<u8>> = lines.collect();
         let mut found = Vec::new();
-        let lines = self.open_lines(name, wanted)?;
         if !lines.is_empty() {
             let rows = match name {
                 REQUESTS => sealed::requests(&lines)?.0,
@@ -180,26 +185,41 @@ impl Source<'_> {
             };
             found.extend(read(&collect(rows.lazy())?)?);
         }
-        let of_name = self.sealed.iter().rev().filter(|artifact| artifact.is_table() && artifact.table == name);
-        for artifact in of_name.take(TABLES) {
+        for artifact in &sealed {
             found.extend(read(&collect(artifact::scan_files(&[&artifact.file])?)?)?);
         }
         Ok(found)
     }
 
-    /// The newest lines that are not sealed yet, of those that hold one of these texts.
-    fn open_lines(&self, name: &str, wanted: &[String]) -> Result<Vec<Vec<u8>>> {
+    /// The newest lines of each segment that is there, of those that hold one of these texts.
+    fn open_lines(&self, name: &str, wanted: &[String]) -> Result<Vec<(PathBuf, Vec<Vec<u8>>)>> {
         let needles: Vec<Vec<u8>> = wanted.iter().map(|text| within_json(text)).collect();
-        let mut lines = Vec::new();
+        let mut found = Vec::new();
         for (_, segment) in segments(&self.root.join(journals(self.pipeline)), name)? {
             // One that is gone was sealed meanwhile.
             let Ok(bytes) = tail(&segment) else { continue };
             let whole = bytes.split_inclusive(|byte| *byte == b'\n').filter(|line| line.ends_with(b"\n"));
             // To look for many takes longer than to read every line.
             let holds = |line: &[u8]| needles.len() > 4 || needles.iter().any(|needle| contains(line, needle));
-            lines.extend(whole.filter(|line| is_entry(line) && holds(line)).map(<[u8]>::to_vec));
+            let lines: Vec<Vec<u8>> = whole.filter(|line| is_entry(line) && holds(line)).map(<[u8]>::to_vec).collect();
+            if !lines.is_empty() {
+                found.push((segment, lines));
+            }
         }
-        Ok(lines)
+        Ok(found)
+    }
+
+    /// Whether a sealed table holds this segment, which was removed since or is about to be.
+    fn holds(&self, artifact: &Artifact, segment: &Path) -> bool {
+        let path = self.root.relative(segment).display().to_string();
+        let mut inputs = artifact.evidence.iter().flat_map(|evidence| &evidence.inputs);
+        inputs.any(|input| {
+            let is_same = || match hash_file(segment) {
+                Ok(content) => input.fingerprint == Fingerprint::Content(content),
+                Err(_) => !segment.exists(),
+            };
+            input.path == path && is_same()
+        })
     }
 }
 

@@ -149,7 +149,10 @@ pub fn read(body: &[u8], most_rows: usize, most_reasons: usize) -> Result<Reques
     };
     let reasons = match take("reasons") {
         None | Some(Part::Cell(Cell::Null | Cell::Bool(false))) => 0,
-        Some(Part::Cell(Cell::Bool(true))) => most_reasons.min(3),
+        Some(Part::Cell(Cell::Bool(true))) if most_reasons > 0 => most_reasons.min(3),
+        Some(Part::Cell(Cell::Bool(true))) => {
+            return Err(shape("out_of_range", format!("a request may ask for up to {most_reasons} reasons")));
+        }
         Some(Part::Cell(Cell::Int(count))) if (0..=most_reasons as i64).contains(&count) => count as usize,
         Some(Part::Cell(Cell::Int(count))) => {
             let message = format!("{count} reasons, but a request may ask for up to {most_reasons}");
@@ -353,6 +356,9 @@ mod tests {
         ] {
             assert_eq!(failure(body), (status, code, message.to_owned()), "{body}");
         }
+        let none = read(br#"{"key": 1, "reasons": true}"#, 3, 0).unwrap_err();
+        assert_eq!((none.code, none.message.as_str()), ("out_of_range", "a request may ask for up to 0 reasons"));
+        assert_eq!(read(br#"{"key": 1, "reasons": false}"#, 3, 0).unwrap().reasons, 0);
         assert_eq!(read(br#"{"kye": 1}"#, 3, 5).unwrap_err().nearest.as_deref(), Some("keys"));
         let deep = format!("{{\"features\": {}{}}}", "[".repeat(5000), "]".repeat(5000));
         assert_eq!(failure(&deep).0, 400);

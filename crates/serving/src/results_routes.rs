@@ -21,8 +21,6 @@ type Asked = Result<Query<Parameters>, QueryRejection>;
 
 /// Most rows of a page in a format for programs, which read whole tables.
 const MOST_ROWS_OF_A_FILE: usize = 10_000_000;
-/// Earlier artifacts that are looked through for a key.
-const MOST_HISTORY: usize = 100;
 
 /// The pipeline that the parameters name, or the only one.
 fn pipeline_of<'a>(app: &'a App, parameters: &Parameters) -> Result<&'a Arc<Pipeline>, Refusal> {
@@ -225,10 +223,10 @@ pub async fn history(
     let (_, entity) = pipeline.source()?.columns(&app).await?;
     let (root, name, wanted) = (app.root.clone(), pipeline.name.clone(), key.clone());
     let table = pipeline.spec.results.table.clone();
-    let found =
-        computed(&app, move || Ok(Results::history(&root, &name, &table, &entity, &wanted, MOST_HISTORY)?)).await?;
+    let found = computed(&app, move || Ok(Results::history(&root, &name, &table, &entity, &wanted)?)).await?;
     if found.found.is_empty() && found.unreadable.is_empty() {
-        return Err(Refusal::not_found(format!("no snapshot has '{}'", spec::text::cut(&key, 100))));
+        let message = format!("'{}' is not in {}", spec::text::cut(&key, 100), found.searched());
+        return Err(Refusal::not_found(message));
     }
     let mut out = b"{".to_vec();
     json::field(&mut out, "pipeline", pipeline.name.as_str());
@@ -242,6 +240,9 @@ pub async fn history(
         results::write_rows(out, rows);
         out.push(b'}');
     });
+    if found.older > 0 {
+        json::field(&mut out, "not_searched", &found.older);
+    }
     if !found.unreadable.is_empty() {
         json::key(&mut out, "unreadable");
         json::list(&mut out, &found.unreadable, |out, (path, why)| {

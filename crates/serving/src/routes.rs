@@ -118,8 +118,22 @@ fn given_twice(headers: &HeaderMap) -> Option<Refusal> {
     Some(Refusal::malformed(format!("the header '{twice}' is given twice")))
 }
 
-/// Turns requests away that are too many.
+/// For how long a client that is not known may be answered: it can ask for little more than the login.
+const STRANGER: Duration = Duration::from_secs(10);
+
+/// Turns requests away that are too many. Whoever is not known takes no place of those who are.
 async fn bounded(State(app): Shared, request: Request, next: Next) -> Response {
+    if !app.knows(request.headers()) {
+        let Ok(_place) = app.strangers.try_acquire() else {
+            app.metrics.turned_away.inc();
+            let refusal = Refusal::unavailable("busy", "too many requests without a login are in progress");
+            return refusal.way_out("send it again in a second").into_response();
+        };
+        let answered = tokio::time::timeout(STRANGER, next.run(request)).await;
+        return answered.unwrap_or_else(|_| {
+            Refusal::new(StatusCode::REQUEST_TIMEOUT, "too_slow", "the request took too long to arrive").into_response()
+        });
+    }
     let Ok(_permit) = app.in_flight.try_acquire() else {
         app.metrics.turned_away.inc();
         let refusal = Refusal::unavailable("busy", "too many requests are in progress");

@@ -16,7 +16,7 @@ use crate::tokens::Role;
 pub const LONGEST: Duration = Duration::from_secs(12 * 3600);
 /// And after this time without a request.
 const IDLE: Duration = Duration::from_secs(2 * 3600);
-/// Sessions that are kept; the one that was silent longest makes room.
+/// Sessions that are kept; of the same token, or else of all, the one that was silent longest makes room.
 const MOST: usize = 1000;
 
 /// A logged-in user; without tokens the one session that everybody on this machine shares.
@@ -79,10 +79,15 @@ impl Sessions {
         let now = Instant::now();
         let mut kept = self.by_hash.lock().unwrap_or_else(PoisonError::into_inner);
         kept.retain(|_, kept| is_alive(kept, now));
-        if kept.len() >= MOST
-            && let Some(oldest) = kept.iter().min_by_key(|(_, kept)| kept.seen).map(|(hash, _)| *hash)
-        {
-            kept.remove(&oldest);
+        if kept.len() >= MOST {
+            // Who logs in again and again ends sessions of their own.
+            let oldest = |all: &HashMap<blake3::Hash, Kept>, who: Option<&str>| {
+                let of = all.iter().filter(|(_, kept)| who.is_none_or(|who| kept.session.who == who));
+                of.min_by_key(|(_, kept)| kept.seen).map(|(hash, _)| *hash)
+            };
+            if let Some(oldest) = oldest(&kept, Some(&who)).or_else(|| oldest(&kept, None)) {
+                kept.remove(&oldest);
+            }
         }
         let session = Arc::new(Session { role, who, csrf });
         kept.insert(blake3::hash(id.as_bytes()), Kept { session, began: now, seen: now });
@@ -185,6 +190,17 @@ mod tests {
         sessions.end(&with(&format!("millrace={one}")));
         assert!(sessions.of(&with(&format!("millrace={one}"))).is_none());
         assert_eq!(sessions.of(&with(&format!("millrace={two}"))).unwrap().who, "b");
+    }
+
+    #[test]
+    fn who_logs_in_again_and_again_ends_nobody_elses_session() {
+        let sessions = Sessions::new(false, false).unwrap();
+        let admin = sessions.begin(Role::Admin, "admin".to_owned()).unwrap();
+        let first = sessions.begin(Role::Viewer, "viewer".to_owned()).unwrap();
+        (0..MOST).for_each(|_| drop(sessions.begin(Role::Viewer, "viewer".to_owned()).unwrap()));
+        assert!(sessions.of(&with(&format!("millrace={first}"))).is_none(), "there is no room for all of them");
+        assert_eq!(sessions.of(&with(&format!("millrace={admin}"))).unwrap().who, "admin");
+        assert!(sessions.by_hash.lock().unwrap().len() <= MOST);
     }
 
     #[test]

@@ -32,7 +32,7 @@ pub struct ServeSpec {
     /// hashed; give it as `${NAME}`.
     #[serde(default)]
     pub mask_key: Option<String>,
-    /// Largest number of rows of one request. Default: 10,000.
+    /// Largest number of rows of one request, from 1. Default: 10,000.
     #[serde(default = "ten_thousand")]
     pub max_rows: usize,
     /// Most reasons that a request may ask for. Default: 10.
@@ -193,7 +193,7 @@ impl Default for ResultsSpec {
 #[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct HealthCheck {
-    /// Rows of the test that are scored again and compared bit for bit. Default: 100.
+    /// Rows of the test that are scored again and compared bit for bit, from 1. Default: 100.
     pub rows: usize,
     /// Whether a version may answer if the table that it learned from is no longer there to compare with. Default: refuse.
     pub without_rows: WithoutRows,
@@ -217,7 +217,7 @@ pub enum WithoutRows {
 #[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Rollout {
-    /// The share that it answers first, from 0 to 1. Default: 0.01.
+    /// The share that it answers first, above 0 and up to 1; with 1 it answers all at once. Default: 0.01.
     pub smoke_share: f64,
     /// For how long, before it answers all. Default: 5m.
     pub smoke_for: Length,
@@ -225,7 +225,7 @@ pub struct Rollout {
     pub max_errors: f64,
     /// The latency that 95 of 100 answers must keep. Default: 500ms.
     pub max_p95: Length,
-    /// Answers before the two are judged. Default: 20.
+    /// Answers before the two are judged, from 1. Default: 20.
     pub min_answers: u64,
     /// How long after its promotion it is watched in this way. Default: 24h.
     pub watch_for: Length,
@@ -271,6 +271,19 @@ impl ServeSpec {
             if outside(value) {
                 return Some(share(value).at(key).at("rollout"));
             }
+        }
+        // A zero in these would switch off a safety without a word, or refuse every request.
+        let zeros = [
+            ("health_check", "rows", self.health_check.rows == 0, "nothing would be compared", "100"),
+            ("rollout", "smoke_share", self.rollout.smoke_share == 0.0, "the version would not be tried", "0.01"),
+            ("rollout", "min_answers", self.rollout.min_answers == 0, "there would be nothing to judge", "20"),
+            ("journal", "seal_entries", self.journal.seal_entries == 0, "there is nothing to seal", "500000"),
+            ("", "max_rows", self.max_rows == 0, "no request could be answered", "10000"),
+        ];
+        if let Some((part, key, _, why, default)) = zeros.into_iter().find(|(_, _, is_zero, ..)| *is_zero) {
+            let error = Error::cannot_run(format!("0 is too little: {why}"));
+            let error = error.hint(format!("write a number above 0, or leave it out (default: {default})")).at(key);
+            return Some(if part.is_empty() { error } else { error.at(part) });
         }
         let mut sum = 0.0;
         for (name, arm) in self.arms.iter() {
@@ -377,6 +390,31 @@ mod tests {
             "serve.yaml:1:1: arms: the shares leave open who answers the rest; give all but one arm a share, or all of them \
              shares that sum up to 1"
         );
+        for (text, error) in [
+            (
+                "health_check: {rows: 0}\n",
+                "serve.yaml:1:16: health_check.rows: 0 is too little: nothing would be compared; write a number above 0, or leave it out (default: 100)",
+            ),
+            (
+                "rollout: {smoke_share: 0}\n",
+                "serve.yaml:1:11: rollout.smoke_share: 0 is too little: the version would not be tried; write a number above 0, or leave it out (default: 0.01)",
+            ),
+            (
+                "rollout: {min_answers: 0}\n",
+                "serve.yaml:1:11: rollout.min_answers: 0 is too little: there would be nothing to judge; write a number above 0, or leave it out (default: 20)",
+            ),
+            (
+                "journal: {seal_entries: 0}\n",
+                "serve.yaml:1:11: journal.seal_entries: 0 is too little: there is nothing to seal; write a number above 0, or leave it out (default: 500000)",
+            ),
+            (
+                "max_rows: 0\n",
+                "serve.yaml:1:1: max_rows: 0 is too little: no request could be answered; write a number above 0, or leave it out (default: 10000)",
+            ),
+        ] {
+            assert_eq!(failure(text), error);
+        }
+        assert!(read("rollout: {max_errors: 0}\nmax_reasons: 0\n").is_ok(), "none may fail; no reasons are given");
         assert_eq!(
             failure("arms:\n  production: {}\n  new: {share: 0.5}\n"),
             "serve.yaml:3:3: arms.new: 'new' names no version; write production, staging, or v1, v2, …"

@@ -24,14 +24,15 @@ pub struct Written<'a> {
 }
 
 impl Written<'_> {
-    pub fn as_format(&self, format: Format) -> Result<Vec<u8>> {
-        match format {
-            Format::Json => Ok(self.json()),
-            format => format.write(self.table()?),
-        }
+    /// As a format of tables.
+    ///
+    /// Errors: a table that cannot be written.
+    pub fn table(&self, format: Format) -> Result<Vec<u8>> {
+        format.write(self.rows_as_table()?)
     }
 
-    fn json(&self) -> Vec<u8> {
+    /// As JSON.
+    pub fn json(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(128 + 160 * self.places.len());
         out.push(b'{');
         json::field(&mut out, "request_id", self.id);
@@ -64,7 +65,7 @@ impl Written<'_> {
     }
 
     /// One row per prediction, in the order of the request. A column that only some versions have is empty for the others.
-    fn table(&self) -> Result<DataFrame> {
+    fn rows_as_table(&self) -> Result<DataFrame> {
         let mut columns: Vec<Column> = Vec::new();
         if self.keys.iter().any(Option::is_some) {
             columns.push(self.key_column());

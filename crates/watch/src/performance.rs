@@ -144,6 +144,8 @@ pub struct Performance {
     pub worse: Option<f64>,
     /// Whether it is worse, and not by chance.
     pub beyond_chance: bool,
+    /// Whether it could fail: it has enough rows, something to be compared with, and is of a version that answers.
+    pub is_judged: bool,
     /// Whether it is worse than allowed, or biased more than allowed, and not by chance.
     pub failed: bool,
     /// Of numbers: the mean of what happened, and of what was predicted.
@@ -242,6 +244,7 @@ fn judged(
         test: promised.test,
         worse,
         beyond_chance,
+        is_judged: enough && (worse.is_some() || spec.max_bias.is_some() && means.is_some()),
         failed: enough && (biased || beyond_chance && worse.is_some_and(|worse| worse > spec.max_worse)),
         means,
         biased,
@@ -292,7 +295,8 @@ impl PerformanceReport {
 
     /// Only `version` can fail: the others no longer answer, so they are only reported.
     pub fn judging(mut self, version: &str) -> PerformanceReport {
-        self.lines.iter_mut().filter(|line| line.version != version).for_each(|line| line.failed = false);
+        let others = self.lines.iter_mut().filter(|line| line.version != version);
+        others.for_each(|line| (line.failed, line.is_judged) = (false, false));
         self
     }
 
@@ -317,7 +321,13 @@ impl PerformanceReport {
         if failed.is_empty() {
             let whole: Vec<&Performance> =
                 self.lines.iter().filter(|line| line.week.is_none() && line.segment.is_none()).collect();
-            return (Verdict::Passed, named(&whole));
+            return match self.lines.iter().any(|line| line.is_judged) {
+                true => (Verdict::Passed, named(&whole)),
+                false => {
+                    let why = "too few outcomes of the version in production, or no figure of its test, to judge by";
+                    (Verdict::Skipped, format!("{why}: {}", named(&whole)))
+                }
+            };
         }
         let verdict = if severity == Severity::Hard { Verdict::Failed } else { Verdict::Warned };
         let what = match failed.iter().all(|line| line.biased) {

@@ -17,7 +17,7 @@ use spec::{Error, Map, Result, Severity, Span, Tool, Unit, did_you_mean};
 pub struct RunsSpec {
     /// Over how many days runs are counted, from 1. Default: 30.
     pub days: u32,
-    /// The smallest share of runs that must have succeeded, from 0 to 1. Default: 0.95.
+    /// The smallest share of runs that must have succeeded, from 0 to 1; with 0 it is only reported. Default: 0.95.
     pub min_success: f64,
     /// How old the last success of a stage may be, by the name of its tool, such as `{ingest: 26h}`. A stage that finds
     /// itself up to date does not run: so this is the age of its output. Default: any age.

@@ -8,7 +8,7 @@ use spec::{Result, ResultExt};
 use super::ensemble::Ensemble;
 use super::grown::{Grown, ensemble};
 use super::{TRAIN_AGAIN, store};
-use crate::{Contributions, Feature, Matrix, Model, Reason};
+use crate::{Contributions, Feature, Matrix, Model, Numbers, Reason};
 
 /// How many trees a model has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,7 +69,7 @@ impl Model for AveragedModel {
         self.ensemble.predict(rows)
     }
 
-    fn predict_values(&self, values: &[f64]) -> Option<Result<Vec<f64>>> {
+    fn predict_values(&self, values: &Numbers) -> Option<Result<Vec<f64>>> {
         Some(self.ensemble.predict_values(values))
     }
 

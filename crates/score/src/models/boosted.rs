@@ -8,7 +8,7 @@ use spec::{Error, Result, ResultExt};
 
 use super::ensemble::Ensemble;
 use super::store;
-use crate::{Contributions, Feature, Matrix, Model, Reason, Tuned};
+use crate::{Contributions, Feature, Matrix, Model, Numbers, Reason, Tuned};
 
 /// The library that grew the trees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,7 +133,7 @@ impl Model for Boosted {
         self.ensemble.predict(rows)
     }
 
-    fn predict_values(&self, values: &[f64]) -> Option<Result<Vec<f64>>> {
+    fn predict_values(&self, values: &Numbers) -> Option<Result<Vec<f64>>> {
         Some(self.ensemble.predict_values(values))
     }
 

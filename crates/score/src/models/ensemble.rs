@@ -12,7 +12,7 @@ use spec::{Error, Result};
 
 use super::same_features;
 use crate::metrics::largest;
-use crate::{Contributions, Feature, Matrix, Reason};
+use crate::{Contributions, Feature, Matrix, Numbers, Reason};
 
 /// Up to so many rows are scored one by one, which needs no preparation.
 const FEW: usize = 8;
@@ -52,22 +52,17 @@ impl Ensemble {
         self.one_by_one(&rows.row_major(0..rows.rows()), rows.rows())
     }
 
-    /// As [`Ensemble::predict`], of plain numbers: one per row and feature, row after row.
-    pub fn predict_values(&self, values: &[f64]) -> Result<Vec<f64>> {
-        let features = self.forest.features();
-        if features == 0 || !values.len().is_multiple_of(features) {
-            return Err(Error::cannot_run(format!("{} values for rows of {features} features", values.len())));
+    /// As [`Ensemble::predict`], of plain numbers.
+    pub fn predict_values(&self, values: &Numbers) -> Result<Vec<f64>> {
+        let (features, rows) = (self.forest.features(), values.rows());
+        if features == 0 || values.width() != features {
+            return Err(Error::cannot_run(format!("rows of {} features, not {features}", values.width())));
         }
-        let rows = values.len() / features;
         if rows <= FEW {
-            return self.one_by_one(values, rows);
+            return self.one_by_one(values.by_row(), rows);
         }
-        let mut by_column = vec![0.0; values.len()];
-        for (row, values) in values.chunks_exact(features).enumerate() {
-            values.iter().enumerate().for_each(|(feature, value)| by_column[feature * rows + row] = *value);
-        }
-        let columns: Vec<Column<'_>> =
-            by_column.chunks_exact(rows).map(|column| Column::new(Values::F64(column))).collect();
+        let column = |feature: usize| Column::new(Values::F64(values.column(feature)));
+        let columns: Vec<Column<'_>> = (0..features).map(column).collect();
         self.forest.scores(&columns, Score::Predicted, (rows / PER_THREAD).clamp(1, cores()))
     }
 

@@ -5,7 +5,7 @@ use spec::{Error, Result};
 
 use super::Scorer;
 use crate::metrics::largest;
-use crate::{Bounds, Matrix, Task, reasons};
+use crate::{Bounds, Matrix, Numbers, Task, reasons};
 
 /// What the model says of some rows.
 pub struct Predicted {
@@ -25,9 +25,8 @@ impl Predicted {
 }
 
 impl Scorer {
-    /// Some rows as this model sees them: `values` holds one number per row and feature, row after row, as
-    /// [`Matrix::row_major`] gives them: NaN where missing, categories as their codes.
-    pub fn matrix(&self, values: &[f64]) -> Result<Matrix> {
+    /// Some rows as this model sees them, of the numbers that [`Matrix::row_major`] gives.
+    pub fn matrix(&self, values: &Numbers) -> Result<Matrix> {
         self.encoder.encode_values(values)
     }
 
@@ -51,7 +50,7 @@ impl Scorer {
     /// As [`Scorer::predict`] of [`Scorer::matrix`], which is not made where the model does not need it.
     ///
     /// Errors: a score that is not a finite number.
-    pub fn predict_values(&self, values: &[f64]) -> Result<Predicted> {
+    pub fn predict_values(&self, values: &Numbers) -> Result<Predicted> {
         let of_values = || {
             let scores = self.loaded.model.predict_values(values)?;
             let bounds = match (&self.loaded.intervals, &self.loaded.manifest.classes, &scores) {

@@ -1,6 +1,6 @@
 use std::path::Path;
 
-use score::{Bounds, Feature, Predicted};
+use score::{Bounds, Feature, Numbers, Predicted};
 use serde_json::{Value, json};
 
 use super::*;
@@ -35,7 +35,7 @@ fn line(masks: &str, rows: &block::Rows<'_>, features: &[Feature]) -> Vec<Reques
             row: *place,
             key: rows.keys[*place].as_ref(),
             inputs: rows.inputs.map(|inputs| &inputs[*place]),
-            values: &rows.values[at * width..(at + 1) * width],
+            values: &rows.values.by_row()[at * width..(at + 1) * width],
         };
         let mut one = Vec::new();
         line.write_one(&mut one, &columns, &row, |out| {
@@ -73,7 +73,7 @@ fn line(masks: &str, rows: &block::Rows<'_>, features: &[Feature]) -> Vec<Reques
 #[test]
 fn rows_of_one_line_are_read_as_lines_of_one_row_are() {
     let features = [Feature::numeric("n"), Feature::categorical("c", ["x", "ü\"", "z"]), Feature::numeric("m")];
-    let values = [1.0, 0.0, 0.1, f64::NAN, f64::NAN, -0.0, 300.0, 2.0, 1e300];
+    let values = Numbers::new(3, vec![1.0, 0.0, 0.1, f64::NAN, f64::NAN, -0.0, 300.0, 2.0, 1e300]);
     let keys = [Some(Cell::Int(7)), None, Some(Cell::Text("a\"b".into())), Some(Cell::Unsigned(u64::MAX))];
     let inputs: Vec<Row<'_>> =
         serde_json::from_str(r#"[{"a": 1, "b": null}, {"a": "x"}, {}, {"a": [1], "b": 2.5}]"#).unwrap();

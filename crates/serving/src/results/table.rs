@@ -17,6 +17,9 @@ use crate::refusal::Refusal;
 /// Orders that are kept: each takes four bytes per row.
 const ORDERS: usize = 16;
 
+/// The newest snapshots that are looked through for the history of a key.
+const SNAPSHOTS: usize = 100;
+
 /// The rows of one snapshot.
 pub struct Results {
     pub snapshot: Snapshot,
@@ -155,13 +158,14 @@ impl Results {
         Ok(order)
     }
 
-    /// The rows of a key in earlier snapshots, newest first. At most `most` artifacts are read.
-    pub fn history(root: &Root, pipeline: &Name, table: &str, entity: &str, key: &str, most: usize) -> Result<History> {
+    /// The rows of a key in the newest snapshots, newest first.
+    pub fn history(root: &Root, pipeline: &Name, table: &str, entity: &str, key: &str) -> Result<History> {
         let folder = folder(pipeline);
         let files = std::fs::read_dir(root.join(&folder)).into_iter().flatten().flatten();
         let names = files.map(|entry| entry.file_name().to_string_lossy().into_owned());
-        let mut history = History::default();
-        for name in artifact::history::newest(names, table, most) {
+        let names = artifact::history::newest(names, table, usize::MAX);
+        let mut history = History { older: names.len().saturating_sub(SNAPSHOTS), ..History::default() };
+        for name in names.into_iter().take(SNAPSHOTS) {
             let path = folder.join(name);
             match rows_of_key(root, &path, table, entity, key) {
                 Ok(None) => {}
@@ -187,6 +191,18 @@ pub struct History {
     pub found: Vec<(String, String, DataFrame)>,
     /// Artifacts that cannot be read, and why.
     pub unreadable: Vec<(String, String)>,
+    /// How many older artifacts were not looked through.
+    pub older: usize,
+}
+
+impl History {
+    /// Where a key is not that was not found: `any snapshot`.
+    pub fn searched(&self) -> String {
+        match self.older {
+            0 => "any snapshot".to_owned(),
+            _ => format!("the newest {SNAPSHOTS} snapshots"),
+        }
+    }
 }
 
 /// The rows of a key in one artifact of `table`, and the time of its run; `None` if it has none.

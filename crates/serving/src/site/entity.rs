@@ -12,9 +12,6 @@ use crate::refusal::Refusal;
 use crate::results::Results;
 use crate::results_routes::computed;
 
-/// Earlier artifacts that are looked through.
-const MOST: usize = 100;
-
 pub async fn page(Visit { app, visitor, name, query: parameters, .. }: Visit) -> Result<Response, Wrong> {
     let key = parameter(&parameters, "key").unwrap_or_default().to_owned();
     let pipeline = app.pipeline(name.as_str())?.clone();
@@ -22,11 +19,11 @@ pub async fn page(Visit { app, visitor, name, query: parameters, .. }: Visit) ->
     let (now, entity) = source.of_key(&key).await?;
     let (root, of, wanted) = (app.root.clone(), name.clone(), key.clone());
     let (table, column) = (pipeline.spec.results.table.clone(), entity.clone());
-    let history = computed(&app, move || Ok(Results::history(&root, &of, &table, &column, &wanted, MOST)?)).await?;
+    let history = computed(&app, move || Ok(Results::history(&root, &of, &table, &column, &wanted)?)).await?;
     let shown_key = spec::text::cut(&key, 80);
     let mut page = frame::below(&app, &visitor.0, &name, Part::Results, &format!("{} {shown_key}", entity));
     if now.height() == 0 && history.found.is_empty() {
-        let refusal = Refusal::not_found(format!("no {} is '{shown_key}' in any snapshot", entity));
+        let refusal = Refusal::not_found(format!("no {entity} is '{shown_key}' in {}", history.searched()));
         return Err(refusal.way_out("search for it among the results").into());
     }
     for row in 0..now.height() {
@@ -40,7 +37,9 @@ pub async fn page(Visit { app, visitor, name, query: parameters, .. }: Visit) ->
         "Ask for a prediction with its reasons",
     ));
     page.push(section("What happened").add(happened::of_key(&app, &name, &entity, &key).await?));
-    let past = section("What was predicted").add(past(&history.found));
+    let older = spec::text::count(history.older as u64, "older snapshot");
+    let not_searched = (history.older > 0).then(|| Html::from(note(format!("{older} not looked through."))));
+    let past = section("What was predicted").add(past(&history.found)).add(not_searched);
     let unreadable = history.unreadable.into_iter();
     page.push(past.all(
         unreadable.map(|(path, why)| frame::notice(pages::State::Warning, el("p").text(format_args!("{path}: {why}")))),

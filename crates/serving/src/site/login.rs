@@ -21,6 +21,9 @@ use crate::sessions;
 /// How long an unknown token waits for its answer: guessing is slow.
 const PAUSE: Duration = Duration::from_millis(500);
 
+/// Longest form of a login, in bytes: anybody can send one.
+pub const LONGEST: usize = 16 << 10;
+
 pub async fn page(State(app): State<Arc<App>>, Query(parameters): Query<Parameters>) -> Response {
     if !app.tokens.are_given() {
         return Redirect::to("/").into_response();

@@ -24,6 +24,7 @@ mod watched;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderMap, header};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
@@ -36,7 +37,7 @@ use crate::refusal::Refusal;
 pub fn router(app: Arc<App>) -> Router<Arc<App>> {
     Router::new()
         .route("/", get(overview::page))
-        .route("/login", get(login::page).post(login::log_in))
+        .route("/login", get(login::page).post(login::log_in).layer(DefaultBodyLimit::max(login::LONGEST)))
         .route("/logout", post(login::log_out))
         .route("/audit", get(audited::page))
         .route("/api", get(api::page))

@@ -156,14 +156,14 @@ impl FromRequest<Arc<App>> for Written {
         if length.is_some_and(|length: usize| length > LONGEST) {
             return Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "too_long", "the form is too long").into());
         }
-        let form = Form::<Vec<(String, String)>>::from_request(request, app).await;
-        let Form(fields) = form.map_err(|_| Refusal::malformed("the form cannot be read"))?;
         let Some(session) = known else {
             let refusal = Refusal::new(StatusCode::UNAUTHORIZED, "no_session", "you are no longer logged in");
             let refusal = refusal.way_out("log in again, and send the form again");
             note(app, "unknown", None, &path, &refusal).await;
             return Err(refusal.into());
         };
+        let form = Form::<Vec<(String, String)>>::from_request(request, app).await;
+        let Form(fields) = form.map_err(|_| Refusal::malformed("the form cannot be read"))?;
         let written = Written { session, fields, path };
         if !written.session.owns(written.field("csrf")) {
             let refusal = Refusal::new(StatusCode::FORBIDDEN, "csrf", "the form does not belong to your session");

@@ -41,7 +41,7 @@ pub struct DriftSpec {
     pub max_null_change: f64,
     /// The largest share of values in categories that the reference does not have, from 0 to 1. Default: 0.01.
     pub max_unseen: f64,
-    /// The largest share of false discoveries among the columns that moved, from 0 to 1. Default: 0.01.
+    /// The largest share of false discoveries among the columns that moved, above 0 and up to 1. Default: 0.01.
     pub alpha: f64,
     /// In how many looks in a row a column must have moved before it counts as drifted; each look is at another
     /// snapshot. Default: 2.
@@ -111,6 +111,10 @@ impl DriftSpec {
         };
         if let Some((key, found)) = shares.into_iter().find(|(_, share)| !(0.0..=1.0).contains(share)) {
             return Some(wrong(key, number(found), "a number from 0 to 1"));
+        }
+        if self.alpha == 0.0 {
+            let error = wrong("alpha", "0".to_owned(), "a number above 0");
+            return Some(error.hint("with 0 no column could ever drift; leave out `drift` if it is not to be watched"));
         }
         if !(self.max_psi >= 0.0 && self.max_psi.is_finite()) {
             return Some(wrong("max_psi", number(self.max_psi), "a number from 0"));

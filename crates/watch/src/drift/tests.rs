@@ -232,6 +232,11 @@ fn a_report_is_a_verdict_and_a_table() {
 fn limits_out_of_their_range_are_named() {
     let fault = |spec: DriftSpec| spec.fault().map(|error| error.to_string());
     assert_eq!(fault(DriftSpec::default()), None);
+    let never = DriftSpec { alpha: 0.0, ..DriftSpec::default() };
+    assert_eq!(
+        fault(never).unwrap(),
+        "alpha: found 0, expected a number above 0; with 0 no column could ever drift; leave out `drift` if it is not to be watched"
+    );
     let wrong = DriftSpec { alpha: 1.5, ..DriftSpec::default() };
     assert_eq!(fault(wrong).unwrap(), "alpha: found 1.5, expected a number from 0 to 1");
     let wrong = DriftSpec { looks: 0, ..DriftSpec::default() };

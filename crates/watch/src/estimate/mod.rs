@@ -182,6 +182,8 @@ pub struct Estimate {
     pub value: Option<f64>,
     /// The estimate for the same rows minus that value.
     pub error: Option<f64>,
+    /// Whether it could fail: it has enough rows, something to be compared with, and is of a version that answers.
+    pub is_judged: bool,
     /// Whether it is worse than allowed, by more than chance and the usual error of the estimate.
     pub failed: bool,
 }
@@ -254,8 +256,10 @@ pub fn estimate(
     for line in &mut report.lines {
         let beyond = line.interval.map(|(low, high)| (low - usual, high + usual));
         let promised = Promised { test: line.test, ..Promised::default() };
+        let enough = line.rows >= u64::from(spec.min_rows);
+        line.is_judged = enough && line.worse.is_some();
         // What is known is judged by `performance`.
-        let is_open = 2 * line.known_rows < line.rows && line.rows >= u64::from(spec.min_rows);
+        let is_open = 2 * line.known_rows < line.rows && enough;
         line.failed =
             is_open && promised.is_beyond(metric, beyond) && line.worse.is_some_and(|worse| worse > spec.max_worse);
     }
@@ -292,6 +296,7 @@ fn line(
         known_rows: known.len() as u64,
         value,
         error,
+        is_judged: false,
         failed: false,
     })
 }

@@ -11,7 +11,8 @@ use super::{Estimate, EstimateReport};
 impl EstimateReport {
     /// Only `version` can fail: the others no longer answer, so they are only reported.
     pub fn judging(mut self, version: &str) -> EstimateReport {
-        self.lines.iter_mut().filter(|line| line.version != version).for_each(|line| line.failed = false);
+        let others = self.lines.iter_mut().filter(|line| line.version != version);
+        others.for_each(|line| (line.failed, line.is_judged) = (false, false));
         self
     }
 
@@ -32,7 +33,14 @@ impl EstimateReport {
             [] => {
                 let newest = self.lines.iter().max_by_key(|line| (line.week, line.version.as_str()));
                 let words = newest.map(|line| self.in_words(line)).unwrap_or_default();
-                (Verdict::Passed, format!("{words}; {known}"))
+                match self.lines.iter().any(|line| line.is_judged) {
+                    true => (Verdict::Passed, format!("{words}; {known}")),
+                    false => {
+                        let why =
+                            "too few predictions of the version in production, or no figure of its test, to judge by";
+                        (Verdict::Skipped, format!("{why}: {words}"))
+                    }
+                }
             }
             failed => {
                 let words: Vec<String> = failed.iter().take(3).map(|line| self.in_words(line)).collect();

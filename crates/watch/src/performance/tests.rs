@@ -88,9 +88,15 @@ fn predictions_are_judged_by_version_week_and_segment() {
     // Too few rows to judge; the newest week alone.
     assert_eq!(found.worse("v2", &PerformanceSpec { min_rows: 100, ..spec.clone() }), None);
     let careful = report(&PerformanceSpec { min_rows: 100, ..spec.clone() }, &predictions, &outcomes, 2.0);
-    assert_eq!(careful.verdict(Severity::Hard).0, Verdict::Passed);
+    let (verdict, words) = careful.verdict(Severity::Hard);
+    assert_eq!(verdict, Verdict::Skipped, "three rows of a hundred");
+    let why =
+        "too few outcomes of the version in production, or no figure of its test, to judge by: v1: mae 2 on 3 rows";
+    assert!(words.starts_with(why), "{words}");
     let newest = report(&PerformanceSpec { weeks: 1, ..spec.clone() }, &predictions, &outcomes, 2.0);
     assert_eq!((newest.rows, newest.lines[0].rows), (2, 1));
+    // Nothing is known of the version in production, however good the others are.
+    assert_eq!(found.clone().judging("v3").verdict(Severity::Hard).0, Verdict::Skipped);
     // Of v1 only the week fails; v2 is not in production any more.
     let of_one = found.clone().judging("v1").verdict(Severity::Hard);
     assert_eq!(
