@@ -137,7 +137,10 @@ fn is_plausible(metadata: &ParquetMetaData, length: u64) -> bool {
         let columns = group.columns().iter().all(|column| {
             let start = column.dictionary_page_offset().unwrap_or(column.data_page_offset());
             let end = start.checked_add(column.compressed_size());
-            let is_inside = start >= 4 && column.compressed_size() >= 0 && end.is_some_and(|end| end as u64 <= length);
+            // Arrow writes no page, and no place of one, where there are no values.
+            let is_empty = column.num_values() == 0 && column.compressed_size() == 0;
+            let is_inside =
+                is_empty || start >= 4 && column.compressed_size() >= 0 && end.is_some_and(|end| end as u64 <= length);
             // A column of lists has more values than rows.
             let nested = column.column_descr().max_rep_level() > 0;
             is_inside

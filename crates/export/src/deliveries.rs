@@ -126,6 +126,14 @@ pub fn delivered(job: &Job<Export>, published: &Snapshot, spec: &ExportSpec, key
     Ok(None)
 }
 
+/// The evidence of what a delivery made last.
+pub fn last(job: &Job<Export>, spec: &ExportSpec) -> Result<Option<Evidence>> {
+    let published = job.published()?;
+    let paths = published.iter().flat_map(|published| &published.paths);
+    let mut found = paths.filter_map(|path| evidence_of(&job.root.join(path)).ok().flatten());
+    Ok(found.find(|evidence| is_of(evidence, spec)))
+}
+
 /// The artifact of a delivery in `published`, however it was made: it stays part of the output.
 pub fn kept(job: &Job<Export>, published: Option<&Snapshot>, spec: &ExportSpec) -> Result<Option<Output>> {
     for path in published.iter().flat_map(|published| &published.paths) {

@@ -1,11 +1,14 @@
 //! The tables that are delivered: found among the inputs, arranged, and streamed.
 
-use artifact::{Artifact, Batch, Described, PolarsResultExt, scan_files, stream};
+use std::collections::BTreeMap;
+
+use artifact::{Artifact, Batch, Described, PolarsResultExt, hash_file, scan_files, stream};
 use polars::prelude::{DataFrame, LazyFrame};
 use sinks::{ExportSpec, Goes, Mode, OutColumn, Upstream, arrange, lineage, load};
 use spec::{Error, Name, Result, did_you_mean};
 use stage::{Empty, Job, Stage, TableOutput};
 
+use crate::deliveries::{content, last};
 use crate::outputs::who;
 use crate::wiring::Export;
 
@@ -65,6 +68,35 @@ pub fn batches(plan: LazyFrame, place: String) -> Result<Box<dyn Iterator<Item =
     Ok(Box::new(stream(plan, place)?))
 }
 
+/// Files of equal content are distinct by their number among them: each is delivered.
+fn numbered(contents: Vec<String>) -> Vec<String> {
+    let mut times: BTreeMap<String, u32> = BTreeMap::new();
+    let number = |content: String| {
+        let times = times.entry(content.clone()).or_default();
+        *times += 1;
+        if *times == 1 { content } else { format!("{content} {times}") }
+    };
+    contents.into_iter().map(number).collect()
+}
+
+/// A file that the last delivery did not have, with the rows of one that was delivered: a stage that ran again, or a delivery of
+/// its own that happens to be equal. Only people know which.
+fn warn_of_equal_files(job: &Job<Export>, spec: &ExportSpec, all: &[&Artifact], is_new: &[bool]) -> Result<()> {
+    let Some(last) = last(job, spec)? else { return Ok(()) };
+    for (artifact, _) in all.iter().zip(is_new).filter(|(_, is_new)| !**is_new) {
+        let path = artifact.path.display().to_string();
+        if !last.inputs.iter().any(|input| input.path == path) {
+            tool::warn(format!(
+                "export {0}: '{1}': {path} has the same rows as a file that was delivered before, and they are not added; if they \
+                 are others, deliver them by --only {1} --force",
+                job.pipeline,
+                spec.stem()
+            ));
+        }
+    }
+    Ok(())
+}
+
 /// The table as it is written: sorted, its columns picked and renamed, under the delivery's name. Of a table that is appended
 /// to a database, only the artifacts that the database has not got yet, which are named beside it.
 pub fn table(job: &Job<Export>, spec: &ExportSpec) -> Result<(TableOutput, Vec<String>)> {
@@ -76,11 +108,23 @@ pub fn table(job: &Job<Export>, spec: &ExportSpec) -> Result<(TableOutput, Vec<S
         && spec.format.goes() == Goes::Database
         && database.mode == Mode::Append
     {
-        let contents = all.iter().map(|artifact| crate::deliveries::content(artifact)).collect::<Result<Vec<_>>>()?;
+        let hashes = all.iter().map(|artifact| match &artifact.evidence {
+            Some(evidence) => Ok(evidence.content.clone()),
+            None => hash_file(&artifact.file),
+        });
+        let contents = numbered(hashes.collect::<Result<Vec<_>>>()?);
         let is_new = match job.common.force {
             true => vec![true; contents.len()],
-            false => load::missing(spec, &job.root, &who(job, spec), &contents)?,
+            false => {
+                // Earlier versions knew files of other programs by their size and time.
+                let earlier = all.iter().map(|artifact| content(artifact)).collect::<Result<Vec<_>>>()?;
+                let ids = [contents.as_slice(), numbered(earlier).as_slice()].concat();
+                let is_missing = load::missing(spec, &job.root, &who(job, spec), &ids)?;
+                let (now, before) = is_missing.split_at(contents.len());
+                now.iter().zip(before).map(|(now, before)| *now && *before).collect()
+            }
         };
+        warn_of_equal_files(job, spec, &all, &is_new)?;
         taken = all.iter().copied().zip(&is_new).filter(|(_, is_new)| **is_new).map(|(artifact, _)| artifact).collect();
         parts = contents.into_iter().zip(is_new).filter(|(_, is_new)| *is_new).map(|(content, _)| content).collect();
     }

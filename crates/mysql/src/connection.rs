@@ -30,6 +30,7 @@ const ERROR: u8 = 0xFF;
 /// A connection to a server, in a session where
 ///
 /// - a backslash is a character like any other, and a value that a column does not hold is an error;
+/// - a 0 is a 0, also where the server numbers rows;
 /// - timestamps are in UTC;
 /// - nothing is committed but by `COMMIT`.
 pub struct Connection {
@@ -193,8 +194,8 @@ impl Connection {
     /// The settings of the session: no value depends on how the server is set up.
     fn settle(&mut self, timeout_seconds: u32) -> Result<()> {
         self.run(
-            "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_BACKSLASH_ESCAPES,NO_ENGINE_SUBSTITUTION', time_zone = '+00:00', \
-             autocommit = 0, character_set_client = 'utf8mb4', character_set_results = 'utf8mb4', \
+            "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_BACKSLASH_ESCAPES,NO_ENGINE_SUBSTITUTION,NO_AUTO_VALUE_ON_ZERO', \
+             time_zone = '+00:00', autocommit = 0, character_set_client = 'utf8mb4', character_set_results = 'utf8mb4', \
              collation_connection = 'utf8mb4_bin'",
         )?;
         self.run("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")?;

@@ -64,8 +64,9 @@ fn execute<S: Stage>(arguments: Arguments<S::Flags>, common: &Common) -> Result<
         false => Vec::new(),
     };
     for tool in S::also_reads(&body) {
-        // A named input replaces the stage before, and exists already.
-        if !S::reads_upstream(&body) || root.upstream(&pipeline, S::TOOL) != Some(tool) {
+        // The stage before was read already, or named inputs replace it.
+        let is_read = S::reads_upstream(&body) || !named.is_empty();
+        if !is_read || root.upstream(&pipeline, S::TOOL) != Some(tool) {
             artifacts.extend(latest_of(tool, &pipeline, &root, &mirror)?);
         }
     }

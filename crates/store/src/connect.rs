@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use object_store::aws::AmazonS3Builder;
 use object_store::azure::MicrosoftAzureBuilder;
+use object_store::client::{ClientConfigKey, HttpClient, HttpConnector};
 use object_store::gcp::GoogleCloudStorageBuilder;
 use object_store::local::LocalFileSystem;
 use object_store::{BackoffConfig, ClientOptions, ObjectStore, RetryConfig};
@@ -73,26 +74,25 @@ pub(crate) fn connect(url: &Url, variables: &Variables) -> Result<Arc<dyn Object
         max_retries: 5,
         retry_timeout: Duration::from_secs(60),
     };
-    // A part of 8 MiB has to pass within this time on a slow line.
-    let client = || ClientOptions::new().with_timeout(Duration::from_secs(120)).with_connect_timeout(CONNECT);
     let store: object_store::Result<Arc<dyn ObjectStore>> = match url.scheme() {
         Scheme::S3 => {
-            let mut builder = AmazonS3Builder::new().with_client_options(client()).with_retry(retry());
+            let mut builder = AmazonS3Builder::new().with_http_connector(Direct).with_retry(retry());
             for (key, value) in known(variables, "AWS_") {
                 builder = builder.with_config(key, value);
             }
             builder.with_bucket_name(bucket).build().map(|store| Arc::new(store) as _)
         }
         Scheme::Gs => {
-            let client = client().with_allow_http(true);
-            let mut builder = GoogleCloudStorageBuilder::new().with_client_options(client).with_retry(retry());
+            let client = ClientOptions::new().with_allow_http(true);
+            let builder = GoogleCloudStorageBuilder::new().with_client_options(client).with_retry(retry());
+            let mut builder = builder.with_http_connector(Direct);
             for (key, value) in known(variables, "GOOGLE_") {
                 builder = builder.with_config(key, value);
             }
             builder.with_bucket_name(bucket).build().map(|store| Arc::new(store) as _)
         }
         Scheme::Az => {
-            let mut builder = MicrosoftAzureBuilder::new().with_client_options(client()).with_retry(retry());
+            let mut builder = MicrosoftAzureBuilder::new().with_http_connector(Direct).with_retry(retry());
             for (key, value) in known(variables, "AZURE_") {
                 builder = builder.with_config(key, value);
             }
@@ -104,11 +104,42 @@ pub(crate) fn connect(url: &Url, variables: &Variables) -> Result<Arc<dyn Object
 }
 
 const CONNECT: Duration = Duration::from_secs(5);
+/// A part of 8 MiB has to pass within this time on a slow line.
+const REQUEST: Duration = Duration::from_secs(120);
+
+/// Requests go to the store and nowhere else: redirects are answers. Followed, they would carry session tokens, signed addresses
+/// (as Referer) and data to another server, and turn a PUT into a GET, whose answer passes for success.
+#[derive(Debug)]
+struct Direct;
+
+impl HttpConnector for Direct {
+    fn connect(&self, options: &ClientOptions) -> object_store::Result<HttpClient> {
+        let failed = |error: Error| object_store::Error::Generic { store: "HTTP", source: Box::new(error) };
+        let is_set = |key| options.get_config_value(&key).is_some_and(|value| is_yes(&value));
+        let client = net::client(REQUEST, |builder| {
+            builder
+                .connect_timeout(CONNECT)
+                .https_only(!is_set(ClientConfigKey::AllowHttp))
+                .danger_accept_invalid_certs(is_set(ClientConfigKey::AllowInvalidCertificates))
+                // Sizes and ranges are those of objects as they are stored.
+                .no_gzip()
+                .no_brotli()
+                .no_zstd()
+                .no_deflate()
+        });
+        client.map(HttpClient::new).map_err(failed)
+    }
+}
 
 /// The variables that begin with `prefix` and that a builder knows; others, such as `AWS_PROFILE`, are ignored.
 fn known<'a, K: FromStr>(variables: &'a Variables, prefix: &'a str) -> impl Iterator<Item = (K, &'a str)> {
     let ours = variables.iter().filter(move |(name, _)| name.starts_with(prefix));
     ours.filter_map(|(name, value)| Some((name.to_ascii_lowercase().parse().ok()?, value.as_str())))
+}
+
+/// As the builders read it.
+fn is_yes(value: &str) -> bool {
+    ["1", "true", "on", "yes", "y"].iter().any(|yes| value.eq_ignore_ascii_case(yes))
 }
 
 /// What would otherwise end in a time-out or an unclear error.
@@ -128,8 +159,17 @@ fn check(url: &Url, variables: &Variables) -> Result<()> {
         return Err(Error::cannot_run(format!("{url}: AWS_ACCESS_KEY_ID is set, AWS_SECRET_ACCESS_KEY is not"))
             .hint("set both in the environment or .env"));
     }
+    let proxy = match url.scheme() {
+        Scheme::S3 => "AWS_PROXY_URL",
+        Scheme::Gs => "GOOGLE_PROXY_URL",
+        Scheme::Az => "AZURE_PROXY_URL",
+        Scheme::File => "",
+    };
+    if get(proxy).is_some() {
+        return Err(Error::cannot_run(format!("{url}: {proxy} is not supported")).hint("set HTTPS_PROXY instead"));
+    }
     let endpoint = get("AWS_ENDPOINT_URL_S3").or(get("AWS_ENDPOINT_URL")).or(get("AWS_ENDPOINT")).unwrap_or_default();
-    let allowed = get("AWS_ALLOW_HTTP").is_some_and(|value| ["1", "true", "on", "yes", "y"].contains(&value));
+    let allowed = get("AWS_ALLOW_HTTP").is_some_and(is_yes);
     if url.scheme() == Scheme::S3 && endpoint.starts_with("http://") && !allowed {
         // An address may hold a login, and keys in its query.
         let place = endpoint.trim_start_matches("http://").split(['/', '?']).next().unwrap_or_default();

@@ -23,6 +23,10 @@ pub(crate) fn failed(url: &Url, error: &object_store::Error) -> Error {
         _ => match (reached(error), status(&text)) {
             (Some(cause), _) => Error::try_again(format!("{url}: cannot be reached: {cause}"))
                 .hint(format!("check the network and {}, and run again", endpoint(url.scheme()))),
+            (None, Some(300..=399)) => {
+                Error::cannot_run(format!("{url}: the store redirects to another address ({})", answer(&text)))
+                    .hint(format!("redirects are not followed; check the address and {}", endpoint(url.scheme())))
+            }
             (None, Some(429 | 500..)) => {
                 Error::try_again(format!("{url}: the store answers {}", answer(&text))).hint("run again later")
             }

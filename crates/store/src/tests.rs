@@ -174,6 +174,58 @@ fn pretended(server: &HttpServer) -> Cloud {
     ]))
 }
 
+/// A page for logging in, or a server that wants to be sent what is not its own.
+#[test]
+fn redirects_are_not_followed() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+    std::fs::write(&file, b"rows").unwrap();
+    for status in [301, 302, 303, 307, 308] {
+        let other = HttpServer::start(|_, _| HttpAnswer::ok("welcome").with_header("etag", "\"1\""));
+        let there = other.url("/login");
+        let server =
+            HttpServer::start(move |_, _| HttpAnswer::status(status, "").with_header("location", there.clone()));
+        let cloud = Cloud::new(&environment([
+            ("AWS_ENDPOINT_URL", server.url("")),
+            ("AWS_ALLOW_HTTP", "true".to_owned()),
+            ("AWS_ACCESS_KEY_ID", "AKIATESTTESTTEST".to_owned()),
+            ("AWS_SECRET_ACCESS_KEY", "hunter2".to_owned()),
+            ("AWS_SESSION_TOKEN", "token".to_owned()),
+        ]));
+        let url: Url = "s3://bucket/k".parse().unwrap();
+        let errors = [
+            cloud.put(&url, &file).unwrap_err(),
+            cloud.replace(&url, b"rows".to_vec(), None).unwrap_err(),
+            cloud.read(&url).unwrap_err(),
+            cloud.head(&url).unwrap_err(),
+            cloud.list(&url, Depth::All).unwrap_err(),
+            cloud.remove(&url).unwrap_err(),
+        ];
+        for error in errors {
+            assert_eq!(error.class(), Class::CannotRun);
+            let text = error.to_string();
+            assert!(
+                text.starts_with(&format!("s3://bucket/k: the store redirects to another address ({status} "))
+                    && text.ends_with("; redirects are not followed; check the address and AWS_ENDPOINT_URL"),
+                "{text}"
+            );
+        }
+        assert_eq!(other.requests().len(), 0, "{status}");
+    }
+}
+
+#[test]
+fn a_proxy_of_one_store_is_refused_rather_than_ignored() {
+    let cloud = Cloud::new(&environment([
+        ("AWS_SKIP_SIGNATURE", "true".to_owned()),
+        ("AWS_PROXY_URL", "http://ann:hunter2@127.0.0.1:1".to_owned()),
+    ]));
+    assert_eq!(
+        cloud.read(&"s3://bucket/k".parse().unwrap()).unwrap_err().to_string(),
+        "s3://bucket/k: AWS_PROXY_URL is not supported; set HTTPS_PROXY instead"
+    );
+}
+
 /// A store that does not look at `If-Match`: parts of two states of an object would be put together.
 #[test]
 fn an_answer_about_another_state_of_an_object_is_not_taken() {

@@ -224,6 +224,17 @@ fn types_of_other_programs_are_read_or_named() {
     }
 }
 
+/// Arrow writes a row group without rows, whose columns have no pages and begin at 0 (`fixtures/without_rows.parquet`, by pyarrow 25).
+#[test]
+fn a_table_without_rows_is_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = Root::at(folder.path());
+    let file = folder.path().join("t.parquet");
+    let bytes = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/without_rows.parquet")).unwrap();
+    std::fs::write(&file, bytes).unwrap();
+    assert_eq!(read_whole(&root, &file).unwrap(), 0);
+}
+
 /// A page of data whose counts fit and whose bytes do not is decoded as it is: a wrong value. Its checksum finds it.
 #[test]
 fn a_page_that_does_not_match_its_checksum_is_found() {

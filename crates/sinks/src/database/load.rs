@@ -37,6 +37,7 @@ pub struct How<'a> {
 pub fn load(how: &How<'_>, rows: impl Iterator<Item = Result<DataFrame>>) -> Result<Receipt> {
     let database = database(how.spec)?;
     let place = target(how.spec, how.root)?;
+    check_table(&table_of(database, how.spec)).context(&place)?;
     let fields = fields(how.schema, &place)?;
     database.check_columns(fields.iter().map(|field| field.name.as_str())).context(&place)?;
     let load = Load { how, database, fields, place: place.clone() };
@@ -46,6 +47,16 @@ pub fn load(how: &How<'_>, rows: impl Iterator<Item = Result<DataFrame>>) -> Res
         _ => sqlite::load(&load, rows),
     };
     receipt.map_err(|error| if error.is_closed_pipe() { error } else { named(error, &place) })
+}
+
+/// Fails if the table is one that loads keep for themselves.
+fn check_table(table: &str) -> Result<()> {
+    let name = table.rsplit('.').next().unwrap_or_default();
+    match [LEDGER, STAGING].into_iter().find(|own| name.eq_ignore_ascii_case(own)) {
+        Some(own) => Err(Error::cannot_run(format!("deliveries keep their own records in a table called '{own}'"))
+            .hint("choose another 'table'")),
+        None => Ok(()),
+    }
 }
 
 /// An error that does not name the target yet is put behind its name.
@@ -182,6 +193,14 @@ impl Load<'_> {
     pub fn other_count(&self, sent: u64, found: u64) -> Error {
         Error::refused(format!("{sent} rows were sent, and the table has {found}"))
             .hint("look for triggers and rules of the table; nothing was delivered")
+    }
+
+    /// A table that refers to the one that is to be replaced, and whose rows would go or change with it.
+    pub fn would_cascade(&self, other: &str) -> Error {
+        Error::cannot_run(format!(
+            "'replace' deletes the old rows, and with them a foreign key of '{other}' would delete or change rows there"
+        ))
+        .hint("use `mode: upsert`, or take ON DELETE CASCADE or SET out of that foreign key")
     }
 
     /// Rows that did not come back as they were sent.

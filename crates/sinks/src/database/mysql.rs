@@ -37,8 +37,11 @@ fn connect(database: &DatabaseSpec, root: &Root) -> Result<(Connection, String)>
 pub fn known(database: &DatabaseSpec, spec: &ExportSpec, root: &Root, who: &str) -> Result<BTreeSet<String>> {
     let (mut connection, own) = connect(database, root)?;
     let names = Names::of(&table_of(database, spec), &own);
-    if columns(&mut connection, &names.schema, LEDGER)?.is_empty() {
-        return Ok(BTreeSet::new());
+    // Of a table that is gone, nothing is there any more.
+    for name in [LEDGER, names.name.as_str()] {
+        if columns(&mut connection, &names.schema, name)?.is_empty() {
+            return Ok(BTreeSet::new());
+        }
     }
     Ok(of_ledger(&mut connection, &names, "content", who)?.into_iter().collect())
 }
@@ -65,6 +68,11 @@ impl Names {
         Names { table: within(name), ledger: within(LEDGER), schema: schema.to_owned(), name: name.to_owned() }
     }
 
+    /// Which rows of a view of information_schema are about the table, whose schema and name are in these columns.
+    fn is_table(&self, schema: &str, name: &str) -> String {
+        format!("{schema} = {} AND {name} = {}", literal(&self.schema), literal(&self.name))
+    }
+
     /// Which records of [`LEDGER`] are about the table, which is in the same database. Nothing is locked by it: it looks at all of them.
     fn of_table(&self) -> String {
         let name = literal(&self.name);
@@ -74,19 +82,26 @@ impl Names {
     }
 }
 
-/// The columns of a table, each with its type; none if there is no such table.
-fn columns(connection: &mut Connection, schema: &str, table: &str) -> Result<Vec<(String, String)>> {
+/// A column of a target.
+struct Known {
+    name: String,
+    of: String,
+    never_null: bool,
+}
+
+/// The columns of a table; none if there is no such table.
+fn columns(connection: &mut Connection, schema: &str, table: &str) -> Result<Vec<Known>> {
     let sql = format!(
-        "SELECT column_name, column_type FROM information_schema.columns WHERE table_schema = {} AND table_name = {} ORDER BY \
-         ordinal_position",
+        "SELECT column_name, column_type, is_nullable FROM information_schema.columns WHERE table_schema = {} AND table_name = {} \
+         ORDER BY ordinal_position",
         literal(schema),
         literal(table)
     );
-    let pair = |row: Vec<Option<String>>| {
+    let known = |row: Vec<Option<String>>| {
         let mut row = row.into_iter().flatten();
-        row.next().zip(row.next())
+        Some(Known { name: row.next()?, of: row.next()?, never_null: row.next()? == "NO" })
     };
-    Ok(connection.rows(&sql)?.into_iter().filter_map(pair).collect())
+    Ok(connection.rows(&sql)?.into_iter().filter_map(known).collect())
 }
 
 /// A type as SQL names it. A text that is a key, or part of an index, has a length.
@@ -137,12 +152,12 @@ fn sql_of(cell: Cell<'_>, of: Type) -> String {
     }
 }
 
-/// How a column is selected, so that the result has all its digits.
+/// How a column of the table `t` is selected, so that the result has all its digits.
 fn back(field: &Field) -> String {
     match field.of {
         // A FLOAT shows six digits only; as a DOUBLE it shows those that it has.
-        Type::Float32 => format!("{} + 0e0", quoted(&field.name)),
-        _ => quoted(&field.name),
+        Type::Float32 => format!("t.{} + 0e0", quoted(&field.name)),
+        _ => format!("t.{}", quoted(&field.name)),
     }
 }
 
@@ -202,20 +217,35 @@ impl Target<'_> {
             let known = of_ledger(&mut self.connection, &self.names, "content", load.how.who)?;
             load.check_parts(&known.into_iter().collect())?;
         }
-        let types = self.types()?;
-        let sent = self.stage(&types, rows)?;
-        let (returned, changed) = self.staged()?;
-        if !returned.has_equal_rows(&sent) {
-            let of = |(field, (count, of)): (&Field, (&u64, &String))| {
-                let values = spec::text::count(*count, "value");
-                (*count > 0)
-                    .then(|| format!("column '{}': the type {of} of the target would change {values}", field.name))
-            };
-            let found = load.fields.iter().zip(changed.iter().zip(&types)).filter_map(of).collect::<Vec<_>>();
-            return Err(load.differs(&sent, &returned, &found));
+        let columns = self.columns()?;
+        let sent = self.stage(&columns, rows)?;
+        if load.database.mode == Mode::Upsert {
+            self.check_keys()?;
+        }
+        self.check_nulls(&columns)?;
+        let table = self.names.table.clone();
+        let whole = format!("{table} AS t");
+        let (mut returned, mut before) = (Tally::new(&load.fields), None);
+        if load.database.mode == Mode::Append {
+            returned = self.returned(&self.staged())?.0;
+            if !returned.has_equal_rows(&sent) {
+                return Err(self.differs(&sent, &returned, &columns)?);
+            }
+            if self.has_triggers()? {
+                before = Some(self.returned(&whole)?.0);
+            }
         }
         self.take_over(sent.rows)?;
-        let table = self.names.table.clone();
+        match (load.database.mode, before) {
+            (Mode::Append, None) => {}
+            // What was added is the difference: which rows are new, nothing says.
+            (Mode::Append, Some(before)) => returned = self.returned(&whole)?.0.without(&before),
+            (Mode::Replace, _) => returned = self.returned(&whole)?.0,
+            (Mode::Upsert, _) => returned = self.returned(&self.same_keys("JOIN"))?.0,
+        }
+        if !returned.has_equal_rows(&sent) {
+            return Err(self.differs(&sent, &returned, &columns)?);
+        }
         let receipt = load.receipt(&returned, &sent, self.count(&format!("SELECT count(*) FROM {table}"))?);
         if load.database.mode == Mode::Replace && receipt.rows_in_target != sent.rows {
             return Err(load.other_count(sent.rows, receipt.rows_in_target));
@@ -237,6 +267,12 @@ impl Target<'_> {
             ))?;
         }
         if columns(&mut self.connection, &self.names.schema, &self.names.name)?.is_empty() {
+            // Looked up again by the same statement: another load may have created it and filled it meanwhile.
+            let of_table = self.names.of_table();
+            let is_there = self.names.is_table("table_schema", "table_name");
+            self.run(&format!(
+                "DELETE FROM {ledger} WHERE {of_table} AND NOT EXISTS (SELECT 1 FROM information_schema.tables WHERE {is_there})"
+            ))?;
             let indexed = |field: &Field| {
                 load.is_key(field) || load.database.indexes.iter().flatten().any(|name| *name == field.name)
             };
@@ -257,9 +293,8 @@ impl Target<'_> {
             ))?;
         }
         let engine = self.connection.value(&format!(
-            "SELECT engine FROM information_schema.tables WHERE table_schema = {} AND table_name = {}",
-            literal(&self.names.schema),
-            literal(&self.names.name)
+            "SELECT engine FROM information_schema.tables WHERE {}",
+            self.names.is_table("table_schema", "table_name")
         ))?;
         match engine.as_deref() {
             Some("InnoDB") => Ok(()),
@@ -271,17 +306,17 @@ impl Target<'_> {
         }
     }
 
-    /// The types of the target's columns, in the order of ours; and whether an upsert has an index that says what a key is.
-    fn types(&mut self) -> Result<Vec<String>> {
+    /// The target's columns, in the order of ours; and whether an upsert has an index that says what a key is.
+    fn columns(&mut self) -> Result<Vec<Known>> {
         let load = self.load;
-        let known = columns(&mut self.connection, &self.names.schema, &self.names.name)?;
-        load.check_known(&known.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>())?;
+        let mut known = columns(&mut self.connection, &self.names.schema, &self.names.name)?;
+        load.check_known(&known.iter().map(|column| column.name.clone()).collect::<Vec<_>>())?;
         if load.database.mode == Mode::Upsert {
+            // MySQL: a part of an index that is an expression has no name.
             let sql = format!(
-                "SELECT GROUP_CONCAT(column_name ORDER BY column_name SEPARATOR '\n') FROM information_schema.statistics WHERE \
-                 table_schema = {} AND table_name = {} AND non_unique = 0 GROUP BY index_name",
-                literal(&self.names.schema),
-                literal(&self.names.name)
+                "SELECT GROUP_CONCAT(column_name ORDER BY column_name SEPARATOR '\n') FROM information_schema.statistics WHERE {} AND \
+                 non_unique = 0 GROUP BY index_name HAVING COUNT(*) = COUNT(column_name)",
+                self.names.is_table("table_schema", "table_name")
             );
             let mut keys = load.database.keys.clone();
             keys.sort();
@@ -292,24 +327,38 @@ impl Target<'_> {
                     .hint("create one, or let 'keys' name the columns of the one that there is"));
             }
         }
-        let of = |field: &Field| known.iter().find(|(name, _)| *name == field.name).map(|(_, of)| of.clone());
+        if load.database.mode == Mode::Replace {
+            let sql = format!(
+                "SELECT table_name FROM information_schema.referential_constraints WHERE {} AND delete_rule NOT IN ('NO ACTION', \
+                 'RESTRICT') AND NOT (constraint_schema = unique_constraint_schema AND table_name = referenced_table_name) LIMIT 1",
+                self.names.is_table("unique_constraint_schema", "referenced_table_name")
+            );
+            if let Some(other) = self.connection.value(&sql)? {
+                return Err(load.would_cascade(&other));
+            }
+        }
+        let of = |field: &Field| {
+            let at = known.iter().position(|column| column.name == field.name)?;
+            Some(known.swap_remove(at))
+        };
         Ok(load.fields.iter().filter_map(of).collect())
     }
 
     /// Inserts the rows into the staging table.
-    fn stage(&mut self, types: &[String], rows: impl Iterator<Item = Result<DataFrame>>) -> Result<Tally> {
+    fn stage(&mut self, known: &[Known], rows: impl Iterator<Item = Result<DataFrame>>) -> Result<Tally> {
         let load = self.load;
         let columns: Vec<String> = load
             .fields
             .iter()
-            .zip(types)
-            .map(|(field, of)| {
+            .zip(known)
+            .map(|(field, Known { of, .. })| {
                 let text = if field.of == Type::Text { " CHARACTER SET utf8mb4 COLLATE utf8mb4_bin" } else { "" };
+                // The values of an ENUM are part of its type, in capitals or not.
                 let of = match of.to_lowercase() {
                     // Without this a null would become the current time.
-                    of if of.starts_with("timestamp") => format!("{of} NULL DEFAULT NULL"),
-                    of if is_text(&of) => format!("{of}{text}"),
-                    of => of,
+                    name if name.starts_with("timestamp") => format!("{of} NULL DEFAULT NULL"),
+                    name if is_text(&name) => format!("{of}{text}"),
+                    _ => of.clone(),
                 };
                 format!("{} {of}", quoted(&field.name))
             })
@@ -342,13 +391,25 @@ impl Target<'_> {
         Ok(sent)
     }
 
-    /// The staged rows as the server has them; and by column, how many are not values of its type any more.
-    fn staged(&mut self) -> Result<(Tally, Vec<u64>)> {
+    /// The staging table, for [`Target::returned`].
+    fn staged(&self) -> String {
+        format!("{} AS t", quoted(STAGING))
+    }
+
+    /// The target's rows with the keys of staged ones, which are the table `s`.
+    fn same_keys(&self, join: &str) -> String {
+        let keys = &self.load.database.keys;
+        let equal = keys.iter().map(|key| format!("t.{0} = s.{0}", quoted(key))).collect::<Vec<_>>().join(" AND ");
+        format!("{} AS t {join} {} AS s ON {equal}", self.names.table, quoted(STAGING))
+    }
+
+    /// Rows as the server has them: those of the table `t` in `from`. By column, how many are not values of its type any more.
+    fn returned(&mut self, from: &str) -> Result<(Tally, Vec<u64>)> {
         let load = self.load;
         let columns: Vec<String> = load.fields.iter().map(back).collect();
         let mut returned = Tally::new(&load.fields);
         let mut changed = vec![0; load.fields.len()];
-        let mut rows = self.connection.query(&format!("SELECT {} FROM {}", columns.join(", "), quoted(STAGING)))?;
+        let mut rows = self.connection.query(&format!("SELECT {} FROM {from}", columns.join(", ")))?;
         let mut bytes = Vec::new();
         while let Some(row) = rows.next_row()? {
             bytes.clear();
@@ -363,26 +424,59 @@ impl Target<'_> {
         Ok((returned, changed))
     }
 
+    /// What to say of rows that are not those that were sent.
+    fn differs(&mut self, sent: &Tally, returned: &Tally, known: &[Known]) -> Result<Error> {
+        let load = self.load;
+        // The staging table has the types of the target and nothing else of it.
+        let (_, changed) = self.returned(&self.staged())?;
+        let of = |(field, (count, known)): (&Field, (&u64, &Known))| {
+            let values = spec::text::count(*count, "value");
+            (*count > 0)
+                .then(|| format!("column '{}': the type {} of the target would change {values}", field.name, known.of))
+        };
+        let found = load.fields.iter().zip(changed.iter().zip(known)).filter_map(of).collect::<Vec<_>>();
+        Ok(load.differs(sent, returned, &found))
+    }
+
+    /// Fails if a null would go into a column that has none: in some, the server puts the next number or the current time there.
+    fn check_nulls(&mut self, known: &[Known]) -> Result<()> {
+        let never: Vec<&str> = known.iter().filter(|known| known.never_null).map(|known| known.name.as_str()).collect();
+        if never.is_empty() {
+            return Ok(());
+        }
+        let sums = never.iter().map(|name| format!("SUM({} IS NULL)", quoted(name))).collect::<Vec<_>>().join(", ");
+        let rows = self.connection.rows(&format!("SELECT {sums} FROM {}", quoted(STAGING)))?;
+        for (name, nulls) in never.iter().zip(rows.into_iter().flatten()) {
+            if let Some(nulls) = nulls.filter(|nulls| nulls != "0") {
+                return Err(Error::refused(format!(
+                    "column '{name}' is NOT NULL in the target, and {nulls} of its cells are empty"
+                ))
+                .hint("fill them by a step of clean, or change the column of the target; nothing was delivered"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether triggers of the table run when rows are stored.
+    fn has_triggers(&mut self) -> Result<bool> {
+        let is_table = self.names.is_table("event_object_schema", "event_object_table");
+        Ok(self.count(&format!("SELECT COUNT(*) FROM information_schema.triggers WHERE {is_table}"))? > 0)
+    }
+
     /// From the staging table, whose types are the target's, into the target.
     fn take_over(&mut self, rows: u64) -> Result<()> {
         let load = self.load;
         let (table, staging) = (self.names.table.clone(), quoted(STAGING));
         let columns = load.columns(quoted);
-        let keys = &load.database.keys;
-        let equal = keys.iter().map(|key| format!("t.{0} = s.{0}", quoted(key))).collect::<Vec<_>>().join(" AND ");
         if load.database.mode == Mode::Upsert {
-            self.check_keys()?;
             let set: Vec<String> =
                 load.fields.iter().map(|field| format!("t.{0} = s.{0}", quoted(&field.name))).collect();
-            self.run(&format!("UPDATE {table} AS t JOIN {staging} AS s ON {equal} SET {}", set.join(", ")))?;
+            let key = quoted(&load.database.keys[0]);
+            self.run(&format!("UPDATE {} SET {}", self.same_keys("JOIN"), set.join(", ")))?;
             let own = load.columns(|name| format!("s.{}", quoted(name)));
-            self.run(&format!(
-                "INSERT INTO {table} ({columns}) SELECT {own} FROM {staging} AS s LEFT JOIN {table} AS t ON {equal} WHERE t.{} IS \
-                 NULL",
-                quoted(&keys[0])
-            ))?;
-            let there = self.count(&format!("SELECT count(*) FROM {table} AS t JOIN {staging} AS s ON {equal}"))?;
-            return if there == rows { Ok(()) } else { Err(load.other_count(rows, there)) };
+            let new = self.same_keys("RIGHT JOIN");
+            self.run(&format!("INSERT INTO {table} ({columns}) SELECT {own} FROM {new} WHERE t.{key} IS NULL"))?;
+            return Ok(());
         }
         if load.database.mode == Mode::Replace {
             self.run(&format!("DELETE FROM {table}"))?;
@@ -404,13 +498,30 @@ impl Target<'_> {
         let twice = self.connection.rows(&format!(
             "SELECT MIN({shown}), COUNT(*) FROM {staging} GROUP BY {keys} HAVING COUNT(*) > 1 ORDER BY {keys} LIMIT 1"
         ))?;
-        match null.into_iter().chain(twice).next().as_deref() {
-            Some([key, rows]) => {
-                let rows = rows.as_deref().and_then(|rows| rows.parse().ok()).unwrap_or(1);
-                Err(load.wrong_key(key.as_deref().unwrap_or_default(), rows))
-            }
-            _ => Ok(()),
+        if let Some([key, rows]) = null.into_iter().chain(twice).next().as_deref() {
+            let rows = rows.as_deref().and_then(|rows| rows.parse().ok()).unwrap_or(1);
+            return Err(load.wrong_key(key.as_deref().unwrap_or_default(), rows));
         }
+        self.check_spaces()
+    }
+
+    /// Most collations take texts for equal that differ by spaces at their end: a row would replace that of another key.
+    fn check_spaces(&mut self) -> Result<()> {
+        let load = self.load;
+        let texts = load.fields.iter().filter(|field| field.of == Type::Text && load.is_key(field));
+        for name in texts.map(|field| quoted(&field.name)) {
+            let same_keys = self.same_keys("JOIN");
+            let sql = format!(
+                "SELECT s.{name} FROM {same_keys} WHERE CHAR_LENGTH(t.{name}) <> CHAR_LENGTH(s.{name}) LIMIT 1"
+            );
+            if let Some(key) = self.connection.value(&sql)? {
+                return Err(Error::refused(format!(
+                    "the key '{key}' differs from one of the target by spaces at its end alone, which MySQL takes for the same"
+                ))
+                .hint("remove such spaces by a step of clean; nothing was delivered"));
+            }
+        }
+        Ok(())
     }
 
     /// Records the delivery in the target.

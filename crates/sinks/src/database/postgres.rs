@@ -51,7 +51,8 @@ pub fn known(database: &DatabaseSpec, spec: &ExportSpec, root: &Root, who: &str)
     let names = Names::of(&table_of(database, spec));
     net::block_on(async {
         let client = connect(&address).await.context(address.with_user())?;
-        match exists(&client, &names.ledger).await? {
+        // Of a table that is gone, nothing is there any more.
+        match exists(&client, &names.ledger).await? && exists(&client, &names.table).await? {
             true => contents(&client, &names, who).await,
             false => Ok(BTreeSet::new()),
         }
@@ -197,6 +198,10 @@ impl<'a> Target<'a> {
             ))
             .await?;
         }
+        if !exists(client, &names.table).await? {
+            let sql = format!("DELETE FROM {} WHERE {OF_TABLE}", names.ledger);
+            client.execute(&sql, &[&names.own]).await.map_err(|error| said(&error))?;
+        }
         if !load.how.force {
             let sql = format!(
                 "SELECT receipt FROM {} WHERE {OF_TABLE} AND delivery = $2 AND content = $3 AND receipt IS NOT NULL LIMIT 1",
@@ -215,6 +220,7 @@ impl<'a> Target<'a> {
             self.check_keys().await?;
         }
         if load.database.mode == Mode::Replace {
+            self.check_cascades().await?;
             self.run(&format!("DELETE FROM {}", names.table)).await?;
         }
         let returned = self.take_over(&types).await?;
@@ -335,6 +341,14 @@ impl<'a> Target<'a> {
             Some(row) => Err(self.load.wrong_key(row.get(0), row.get(1))),
             None => Ok(()),
         }
+    }
+
+    /// Fails if rows of another table would go or change with those that are replaced.
+    async fn check_cascades(&self) -> Result<()> {
+        let sql = "SELECT conrelid::regclass::text FROM pg_constraint WHERE contype = 'f' AND confrelid = to_regclass($1) AND \
+                   conrelid <> confrelid AND confdeltype IN ('c', 'n', 'd') LIMIT 1";
+        let found = self.client.query_opt(sql, &[&self.names.table]).await.map_err(|error| said(&error))?;
+        found.map_or(Ok(()), |row| Err(self.load.would_cascade(row.get(0))))
     }
 
     /// Puts the staged rows into the target by a statement that returns them as they are stored there.

@@ -40,6 +40,11 @@ fn open(database: &DatabaseSpec, root: &Root) -> Result<Connection> {
 /// Which records of [`LEDGER`] are about the table `?1`.
 const OF_TABLE: &str = "(target = ?1 OR substr(target, -length(?1) - 1) = ' ' || ?1)";
 
+/// Another table whose rows would go or change with those of `?1`.
+const CASCADING: &str = "SELECT other.name FROM sqlite_master AS other, pragma_foreign_key_list(other.name) AS key WHERE \
+                         other.type = 'table' AND key.\"table\" = ?1 COLLATE NOCASE AND other.name <> ?1 COLLATE NOCASE AND \
+                         key.on_delete NOT IN ('NO ACTION', 'RESTRICT') LIMIT 1";
+
 /// The hashes of files that a delivery has appended.
 pub fn known(database: &DatabaseSpec, spec: &ExportSpec, root: &Root, who: &str) -> Result<BTreeSet<String>> {
     let failed = |error: rusqlite::Error| in_words(&error, database);
@@ -48,10 +53,14 @@ pub fn known(database: &DatabaseSpec, spec: &ExportSpec, root: &Root, who: &str)
         return Ok(BTreeSet::new());
     }
     let connection = open(database, root)?;
-    if columns(&connection, LEDGER).map_err(failed)?.is_empty() {
-        return Ok(BTreeSet::new());
+    let table = table_of(database, spec);
+    // Of a table that is gone, nothing is there any more.
+    for name in [LEDGER, table.as_str()] {
+        if columns(&connection, name).map_err(failed)?.is_empty() {
+            return Ok(BTreeSet::new());
+        }
     }
-    contents(&connection, &table_of(database, spec), who).map_err(failed)
+    contents(&connection, &table, who).map_err(failed)
 }
 
 fn contents(connection: &Connection, table: &str, who: &str) -> rusqlite::Result<BTreeSet<String>> {
@@ -168,6 +177,10 @@ pub fn load(load: &Load<'_>, rows: impl Iterator<Item = Result<DataFrame>>) -> R
     ))?;
     let how = load.how;
     let name = load.table();
+    let mut known = columns(&connection, &name).map_err(failed)?;
+    if known.is_empty() {
+        connection.execute(&format!("DELETE FROM {LEDGER} WHERE {OF_TABLE}"), [&name]).map_err(failed)?;
+    }
     if !how.force {
         let sql = format!(
             "SELECT receipt FROM {LEDGER} WHERE {OF_TABLE} AND delivery = ?2 AND content = ?3 AND receipt IS NOT NULL"
@@ -180,7 +193,6 @@ pub fn load(load: &Load<'_>, rows: impl Iterator<Item = Result<DataFrame>>) -> R
     }
     let table = quoted(&name);
     let list = |names: &[String]| names.iter().map(|name| quoted(name)).collect::<Vec<_>>().join(", ");
-    let mut known = columns(&connection, &name).map_err(failed)?;
     if known.is_empty() {
         let column = |field: &Field| {
             let never_null = if load.is_key(field) { " NOT NULL" } else { "" };
@@ -199,6 +211,10 @@ pub fn load(load: &Load<'_>, rows: impl Iterator<Item = Result<DataFrame>>) -> R
     }
     load.check_known(&known)?;
     if database.mode == Mode::Replace {
+        let cascading = connection.query_row(CASCADING, [&name], |row| row.get::<_, String>(0));
+        if let Some(other) = cascading.optional().map_err(failed)? {
+            return Err(load.would_cascade(&other));
+        }
         run(&format!("DELETE FROM {table}"))?;
     }
     let conflict = match database.mode {

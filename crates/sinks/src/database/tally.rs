@@ -29,6 +29,15 @@ impl Tally {
         self.rows += 1;
     }
 
+    /// The rows that are here and not in `other`, all of whose rows are here.
+    pub fn without(&self, other: &Tally) -> Tally {
+        Tally {
+            rows: self.rows.wrapping_sub(other.rows),
+            hash: self.hash.wrapping_sub(other.hash),
+            sums: vec![None; self.sums.len()],
+        }
+    }
+
     /// Adds a cell to the sum of its column. A sum beyond 128 bits is given up.
     pub fn add_to_sum(&mut self, column: usize, cell: Cell<'_>) {
         let value = match cell {

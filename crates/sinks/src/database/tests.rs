@@ -180,18 +180,152 @@ fn a_database_that_has_moved_is_not_appended_to_twice() {
     assert_eq!(missing(&moved, &root, "p/t", &contents).unwrap(), [false, true]);
 }
 
+/// The same delivery in another mode.
+fn with_mode(spec: &ExportSpec, mode: crate::Mode) -> ExportSpec {
+    let database = spec.database.clone().map(|database| crate::DatabaseSpec { mode, ..database });
+    ExportSpec { database, ..spec.clone() }
+}
+
+#[test]
+fn a_table_that_was_dropped_is_delivered_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = Root::at(folder.path());
+    let contents = ["one".to_owned(), "two".to_owned()];
+    for (spec, run) in targets(folder.path()) {
+        for mode in [crate::Mode::Append, crate::Mode::Replace] {
+            let spec = with_mode(&spec, mode);
+            assert!(!appended(&spec, &root, "k", &["one"]).unwrap().was_there, "{}", spec.format);
+            assert_eq!(missing(&spec, &root, "p/t", &contents).unwrap(), [false, true], "{}", spec.format);
+            run("DROP TABLE t");
+            assert_eq!(missing(&spec, &root, "p/t", &contents).unwrap(), [true, true], "{}", spec.format);
+            let again = appended(&spec, &root, "k", &["one"]).unwrap();
+            assert_eq!((again.was_there, again.rows_in_target), (false, 2), "{}", spec.format);
+            run("DROP TABLE t");
+            // What else was there is forgotten.
+            appended(&spec, &root, "of another", &["two"]).unwrap();
+            assert_eq!(missing(&spec, &root, "p/t", &contents).unwrap(), [true, false], "{}", spec.format);
+            run("DROP TABLE t");
+        }
+    }
+}
+
+#[test]
+fn rows_of_other_tables_do_not_go_with_those_that_are_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = Root::at(folder.path());
+    let rows = df!("id" => [1i64, 2]).unwrap();
+    for (spec, run) in targets(folder.path()) {
+        let replace = with_mode(&spec, crate::Mode::Replace);
+        run("CREATE TABLE t (id BIGINT PRIMARY KEY, above BIGINT REFERENCES t (id) ON DELETE CASCADE)");
+        loaded(&replace, &root, "first", &rows).unwrap();
+        for action in ["CASCADE", "SET NULL"] {
+            run(&format!(
+                "CREATE TABLE notes (id BIGINT, FOREIGN KEY (id) REFERENCES t (id) ON DELETE {action}); INSERT INTO notes VALUES (1)"
+            ));
+            let error = loaded(&replace, &root, action, &rows).unwrap_err();
+            assert_eq!(error.class(), ::spec::Class::CannotRun);
+            let said = "t: 'replace' deletes the old rows, and with them a foreign key of 'notes' would delete or change rows there; \
+                        use `mode: upsert`, or take ON DELETE CASCADE or SET out of that foreign key";
+            assert!(error.to_string().ends_with(said), "{}: {error}", spec.format);
+            run("DROP TABLE notes");
+        }
+        loaded(&replace, &root, "second", &rows).unwrap();
+    }
+}
+
+#[test]
+fn tables_of_the_loads_themselves_are_no_targets() {
+    let folder = tempfile::tempdir().unwrap();
+    let spec = spec_of("sqlite", "path: a.db, table: Millrace_Staging, mode: append");
+    let error = loaded(&spec, &Root::at(folder.path()), "k", &df!("id" => [1i64]).unwrap()).unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "a.db Millrace_Staging: deliveries keep their own records in a table called 'millrace_staging'; choose another 'table'"
+    );
+}
+
+/// In MySQL rows come back from a staging table: what the target's own table would make of them is not seen there.
+#[test]
+fn mysql_puts_nothing_in_the_place_of_what_was_sent() {
+    let Some(server) = MariadbServer::start_with(&["explicit_defaults_for_timestamp=0"]) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let root = Root::at(folder.path());
+    const MODES: [&str; 3] = ["append", "replace", "upsert, keys: [id]"];
+    let outcome = |table: &str, mode: &str, rows: &DataFrame| {
+        server.sql(&format!("DROP TABLE IF EXISTS t, millrace_deliveries; {table}"));
+        let spec = spec_of("mysql", &format!("url: '{}', mode: {mode}", server.url()));
+        let outcome = loaded(&spec, &root, "k", rows);
+        let there: u64 = server.sql("SELECT COUNT(*) FROM t WHERE id <> 77").parse().unwrap();
+        assert_eq!(there, outcome.as_ref().map_or(0, |receipt| receipt.rows), "{table}");
+        outcome.map(|_| String::new()).unwrap_or_else(|error| error.to_string())
+    };
+    // Numbers that the server gives
+    let numbered = "CREATE TABLE t (id INT PRIMARY KEY AUTO_INCREMENT, v INT)";
+    for mode in MODES {
+        assert_eq!(outcome(numbered, mode, &df!("id" => [0i32, 5], "v" => [1i32, 2]).unwrap()), "", "{mode}");
+        assert_eq!(server.sql("SELECT id, v FROM t ORDER BY id"), "0\t1\n5\t2", "{mode}");
+    }
+    let said = "t: column 'id' is NOT NULL in the target, and 1 of its cells are empty; fill them by a step of clean, or change the column \
+                of the target; nothing was delivered";
+    for mode in ["append", "replace"] {
+        let found = outcome(numbered, mode, &df!("id" => [None, Some(5i32)]).unwrap());
+        assert!(found.ends_with(said), "{mode}: {found}");
+    }
+    // Times that the server gives
+    let found = outcome(
+        "CREATE TABLE t (id INT, at TIMESTAMP NOT NULL)",
+        "append",
+        &df!("id" => [1i32], "at" => [None::<i64>])
+            .unwrap()
+            .lazy()
+            .with_column(col("at").cast(DataType::Datetime(TimeUnit::Microseconds, None)))
+            .collect()
+            .unwrap(),
+    );
+    assert!(found.contains("t: column 'at' is NOT NULL in the target, and 1 of its cells are empty"), "{found}");
+    // Triggers
+    let rows = df!("id" => [1i32, 2], "v" => [1i32, 2]).unwrap();
+    let plain = "CREATE TABLE t (id INT PRIMARY KEY, v INT); INSERT INTO t VALUES (77, 0);";
+    for mode in MODES {
+        let changing = outcome(
+            &format!("{plain} CREATE TRIGGER tr BEFORE INSERT ON t FOR EACH ROW SET NEW.v = NEW.v + 1"),
+            mode,
+            &rows,
+        );
+        assert!(
+            changing.contains("the rows that the target returned are not those that were sent; look for triggers"),
+            "{mode}: {changing}"
+        );
+        let harmless =
+            outcome(&format!("{plain} CREATE TRIGGER tr BEFORE INSERT ON t FOR EACH ROW SET @x = 1"), mode, &rows);
+        assert_eq!(harmless, "", "{mode}");
+    }
+    // Values of an ENUM are as they are.
+    let of = |kind: &str| df!("id" => [1i32], "kind" => [kind]).unwrap();
+    let kinds = "CREATE TABLE t (id INT, kind ENUM('Fair', 'foul')) CHARACTER SET utf8mb4";
+    assert_eq!(outcome(kinds, "append", &of("Fair")), "");
+    assert!(!outcome(kinds, "append", &of("fair")).is_empty());
+    // Keys that are the same to the server, and to nobody else
+    let texts = "CREATE TABLE t (id VARCHAR(9) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin PRIMARY KEY, v INT)";
+    server.sql(&format!("DROP TABLE IF EXISTS t; {texts}; INSERT INTO t VALUES ('a', 1)"));
+    let spec = spec_of("mysql", &format!("url: '{}', mode: upsert, keys: [id]", server.url()));
+    let error = loaded(&spec, &root, "k", &df!("id" => ["a "], "v" => [2i32]).unwrap()).unwrap_err().to_string();
+    assert!(
+        error.ends_with(
+            "t: the key 'a ' differs from one of the target by spaces at its end alone, which MySQL takes for the same; remove such \
+             spaces by a step of clean; nothing was delivered"
+        ),
+        "{error}"
+    );
+    assert_eq!(server.sql("SELECT id, v FROM t"), "a\t1");
+}
+
 #[test]
 fn a_replaced_state_is_forgotten_by_every_name_of_its_table() {
     let folder = tempfile::tempdir().unwrap();
     let root = Root::at(folder.path());
     for (spec, run) in targets(folder.path()) {
-        let spec = ExportSpec {
-            database: spec
-                .database
-                .clone()
-                .map(|database| crate::DatabaseSpec { mode: crate::Mode::Replace, ..database }),
-            ..spec
-        };
+        let spec = with_mode(&spec, crate::Mode::Replace);
         assert!(!appended(&spec, &root, "first", &[]).unwrap().was_there);
         run("UPDATE millrace_deliveries SET target = 'scheme://old:1/db t' WHERE delivery = 'p/t'");
         assert!(!appended(&spec, &root, "second", &[]).unwrap().was_there);

@@ -1,4 +1,4 @@
-//! Tables of a MariaDB server of its own; without MariaDB these tests say so and pass.
+//! Tables of a MariaDB or MySQL server of its own (`testkit::MariadbServer`); without one these tests say so and pass.
 
 use std::collections::BTreeMap;
 
@@ -84,13 +84,15 @@ fn every_type_there_and_back() {
          string, n string, o string, q date, r datetime, s datetime, t time, u uint64, v int16, w int32, x int16"
     );
     let nulls = ["-"; 23].join("|");
+    // MariaDB keeps the text of JSON, MySQL its values.
+    let json = if shop.server.is_mysql() { "{\"a\": 1}" } else { "{\"a\" : 1}" };
     assert_eq!(
         read.table(),
         [
             "1|-32768|4294967295|-9223372036854775808|0.1|0.1|-1.2346e6|123456789012345678|\
-             12345678901234567890123456789.123456789|é'\"\\|abcde|x|foul|x,y|{\"a\" : 1}|1969-12-31|2024-02-29 \
+             12345678901234567890123456789.123456789|é'\"\\|abcde|x|foul|x,y|JSON|1969-12-31|2024-02-29 \
              10:00:00.123456|2024-02-29 08:00:00|23:59:59.500|18446744073709551615|2024|-8388608|255|1"
-                .to_owned(),
+                .replace("JSON", json),
             format!("{nulls}|2"),
             "-|-|-|-|1.6777216e7|1.0000e300|-|-|-||-|-|-|-|-|0001-01-01|-|-|-|-|-|-|-|3".to_owned(),
         ]
@@ -176,10 +178,16 @@ fn what_is_not_read_is_named_with_a_way_out() {
              these rows out",
         ),
         (
-            "query: 'SELECT SLEEP(30) AS id', timeout_seconds: 1",
+            "query: 'SELECT COUNT(*) AS id FROM information_schema.columns a, information_schema.columns b, \
+             information_schema.columns c, information_schema.columns d', timeout_seconds: 1",
             Class::TryAgain,
-            "Query execution was interrupted (max_statement_time exceeded); run again when the server is less busy, or raise \
-             'timeout_seconds'",
+            if shop.server.is_mysql() {
+                "Query execution was interrupted, maximum statement execution time exceeded; run again when the server is less busy, or \
+                 raise 'timeout_seconds'"
+            } else {
+                "Query execution was interrupted (max_statement_time exceeded); run again when the server is less busy, or raise \
+                 'timeout_seconds'"
+            },
         ),
     ] {
         let (found_class, found) = shop.failure(&of_table(keys));
@@ -284,13 +292,21 @@ fn a_table_that_lost_the_rows_of_the_bookmark_is_doubted() {
 
 #[test]
 fn servers_that_cannot_be_used_are_named_without_the_password() {
-    let Some(mut shop) = Shop::with("CREATE TABLE t (id INT); INSERT INTO t VALUES (1)") else { return };
+    const ROWS: &str = "CREATE TABLE t (id INT); INSERT INTO t VALUES (1)";
+    let Some(mut shop) = Shop::with(ROWS) else { return };
     let wrong = of_table("table: t")
         .replace("${DATABASE_URL}", &shop.server.url().replace(shop.server.password(), "wrong-but-secret"));
     let (class, text) = shop.failure(&wrong);
     assert_eq!(class, Class::CannotRun);
     assert!(text.starts_with(&format!("{AT}Access denied")) && !text.contains("wrong-but-secret"), "{text}");
-    // A server without TLS
+    // A server without TLS: MySQL makes certificates for itself, and takes no password without.
+    if shop.server.is_mysql() {
+        shop.server = MariadbServer::start_with(&["tls-version="]).unwrap();
+        shop.server.sql(ROWS);
+        let said = "the server takes this user's password over an encrypted connection only; add '?sslmode=require' to 'url', and let \
+                    an administrator set up TLS";
+        assert_eq!(shop.failure(&of_table("table: t")), (Class::CannotRun, format!("{AT}{said}")));
+    }
     let (class, text) = shop.failure(&of_table("table: t").replace("}',", "}?sslmode=require',"));
     assert_eq!(class, Class::CannotRun);
     assert!(text.contains("no encrypted connection: the server does not offer one"), "{text}");
@@ -313,8 +329,10 @@ fn connections_are_encrypted_as_the_url_says() {
     let Some(server) = MariadbServer::start_with(&settings.each_ref().map(String::as_str)) else { return };
     let shop = Shop { project, server };
     let cipher = |parameters: &str| {
-        let query = "SELECT variable_value <> '''' AS encrypted FROM information_schema.session_status WHERE variable_name = \
-                     ''Ssl_cipher''";
+        let of_server = if shop.server.is_mysql() { "performance_schema" } else { "information_schema" };
+        let query = format!(
+            "SELECT variable_value <> '''' AS encrypted FROM {of_server}.session_status WHERE variable_name = ''Ssl_cipher''"
+        );
         let yaml = of_table(&format!("query: '{query}'")).replace("}',", &format!("}}{parameters}',"));
         shop.open(&yaml, &Reach::All).and_then(read_all).map(|read| read.table())
     };
