@@ -249,8 +249,8 @@ fn of_unknown_arrow_type(metadata: &ParquetMetaData, shown: &str, reads: Reads) 
     Ok(all)
 }
 
-/// Columns of times that hold 24:00:00, which some programs write, or more: the engine makes nulls of them. Goes by the
-/// statistics in the footer.
+/// Columns of times that hold 24:00:00, which some programs write, or more, or negative ones: the engine makes nulls of them. Goes by
+/// the statistics in the footer; without them, nothing is known.
 fn late_times(metadata: &ParquetMetaData, shown: &str) -> Vec<Unreadable> {
     let columns = metadata.row_groups().iter().flat_map(|group| group.columns());
     let of = |column: &parquet::file::metadata::ColumnChunkMetaData| {
@@ -264,18 +264,28 @@ fn late_times(metadata: &ParquetMetaData, shown: &str) -> Vec<Unreadable> {
             (_, ConvertedType::TIME_MICROS) => 86_400_000_000,
             _ => return None,
         };
-        let greatest = match column.statistics() {
-            Some(Statistics::Int32(of)) => of.max_opt().map(|most| i64::from(*most)),
-            Some(Statistics::Int64(of)) => of.max_opt().copied(),
-            _ => None,
+        let (least, greatest) = match column.statistics() {
+            Some(Statistics::Int32(of)) => (of.min_opt().copied().map(i64::from), of.max_opt().copied().map(i64::from)),
+            Some(Statistics::Int64(of)) => (of.min_opt().copied(), of.max_opt().copied()),
+            _ => (None, None),
         };
-        if greatest? < day {
+        let nulls = column.statistics().and_then(Statistics::null_count_opt);
+        if nulls.is_some_and(|nulls| i64::try_from(nulls) == Ok(column.num_values())) {
             return None;
         }
+        let (what, way_out) = match least.zip(greatest) {
+            Some((least, greatest)) if least >= 0 && greatest < day => return None,
+            Some((least, _)) if least < 0 => {
+                ("holds times before 00:00:00, which no day has", "write them as text, or as durations")
+            }
+            Some(_) => ("holds times of 24:00:00 or later, which no day has", "write them as text, or as durations"),
+            None => (
+                "holds times without statistics, which tell whether there is one of 24:00:00 or later",
+                "write the file with statistics, or the times as text",
+            ),
+        };
         let name = column.column_path().string();
-        let error =
-            Error::cannot_run(format!("{shown}: column '{name}' holds times of 24:00:00 or later, which no day has"))
-                .hint("write them as text, or as durations");
+        let error = Error::cannot_run(format!("{shown}: column '{name}' {what}")).hint(way_out);
         Some(Unreadable { column: column.column_path().parts()[0].clone(), error, spoils_file: false })
     };
     columns.filter_map(of).collect()
@@ -356,7 +366,7 @@ fn unknown_arrow_type(dtype: &ArrowDataType) -> Option<(String, &'static str)> {
 mod tests {
     use parquet::data_type::{FixedLenByteArray, FixedLenByteArrayType, Int32Type};
     use parquet::file::metadata::KeyValue;
-    use parquet::file::properties::WriterProperties;
+    use parquet::file::properties::{EnabledStatistics, WriterProperties};
     use parquet::file::writer::SerializedFileWriter;
     use polars_arrow::datatypes::{ArrowSchema, Field};
     use polars_parquet::write::schema_to_metadata_key;
@@ -366,6 +376,16 @@ mod tests {
 
     /// A file of one column `c`: as Parquet keeps it, and as its writer called it.
     fn file(folder: &Path, column: &str, named: ArrowDataType, value: i32) -> std::path::PathBuf {
+        file_with(folder, column, named, value, EnabledStatistics::Page)
+    }
+
+    fn file_with(
+        folder: &Path,
+        column: &str,
+        named: ArrowDataType,
+        value: i32,
+        statistics: EnabledStatistics,
+    ) -> std::path::PathBuf {
         let path = folder.join("c.parquet");
         let schema =
             parquet::schema::parser::parse_message_type(&format!("message m {{ OPTIONAL {column}; }}")).unwrap();
@@ -373,7 +393,8 @@ mod tests {
             [Field::new("c".into(), named, true)].into_iter().map(|field| (field.name.clone(), field)).collect();
         let note = schema_to_metadata_key(&arrow);
         let notes = vec![KeyValue::new(note.key, note.value)];
-        let properties = WriterProperties::builder().set_key_value_metadata(Some(notes)).build();
+        let properties = WriterProperties::builder().set_key_value_metadata(Some(notes));
+        let properties = properties.set_statistics_enabled(statistics).build();
         let mut writer =
             SerializedFileWriter::new(File::create(&path).unwrap(), schema.into(), properties.into()).unwrap();
         let mut group = writer.next_row_group().unwrap();
@@ -478,6 +499,19 @@ mod tests {
             crate::open(&root, &path).unwrap_err().to_string(),
             "c.parquet: column 'c' holds times of 24:00:00 or later, which no day has; write them as text, or as durations, or \
              leave it out under 'columns' in ingest.yaml"
+        );
+        let path = file(folder.path(), time, ArrowDataType::Time32(TimeUnit::Millisecond), -1);
+        let error = crate::open(&root, &path).unwrap_err().to_string();
+        assert!(
+            error.starts_with("c.parquet: column 'c' holds times before 00:00:00, which no day has; write them"),
+            "{error}"
+        );
+        let named = ArrowDataType::Time32(TimeUnit::Millisecond);
+        let path = file_with(folder.path(), time, named, 0, EnabledStatistics::None);
+        assert_eq!(
+            crate::open(&root, &path).unwrap_err().to_string(),
+            "c.parquet: column 'c' holds times without statistics, which tell whether there is one of 24:00:00 or later; write the \
+             file with statistics, or the times as text, or leave it out under 'columns' in ingest.yaml"
         );
         let list = ArrowDataType::List(Box::new(Field::new("item".into(), ArrowDataType::Float16, true)));
         assert!(unknown_arrow_type(&list).is_some(), "the types within lists, too");

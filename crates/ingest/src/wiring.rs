@@ -183,8 +183,11 @@ fn incremental(
         (None, Some(bookmark)) if !job.flags.full => Reach::After(bookmark),
         (None, _) => Reach::All,
     };
-    let read = read(job, name, table, &reach)?;
     let adds = reach != Reach::All && !earlier.is_empty();
+    let read = match adds {
+        true => read(job, name, &table.adding(), &reach)?,
+        false => read(job, name, table, &reach)?,
+    };
     let from_the_beginning = || format!("read it from the beginning: bin/ingest {} --full", job.pipeline);
     if let Some(was) = earlier.schema(job)?.filter(|was| adds && *was != read.schema) {
         let changes = contract::changes(&was, &read.schema);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDateTime, Utc};
 
 /// Exponential back-off with equal jitter: before try `n + 1` from half of `first * 2^(n - 1)` to all of it, so that many who
 /// failed together do not come back together.
@@ -39,8 +39,12 @@ pub fn retry_after(header: &str, now: DateTime<Utc>) -> Option<Duration> {
     if let Ok(seconds) = header.parse::<f64>() {
         return (seconds >= 0.0 && seconds.is_finite()).then(|| Duration::from_secs_f64(seconds.min(1e9)));
     }
-    let until = DateTime::parse_from_rfc2822(header).ok()?;
-    Some((until.with_timezone(&Utc) - now).to_std().unwrap_or_default())
+    // The two older forms of a date that whoever reads one must know (RFC 9110, 5.6.7).
+    let older = ["%A, %d-%b-%y %H:%M:%S GMT", "%a %b %e %H:%M:%S %Y"];
+    let older = || older.iter().find_map(|form| NaiveDateTime::parse_from_str(header, form).ok());
+    let until = DateTime::parse_from_rfc2822(header).map(|until| until.with_timezone(&Utc));
+    let until = until.ok().or_else(|| older().map(|until| until.and_utc()))?;
+    Some((until - now).to_std().unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -67,6 +71,8 @@ mod tests {
         assert_eq!(retry_after(" 0.5 ", now), Some(Duration::from_millis(500)));
         assert_eq!(retry_after("Sun, 01 Mar 2026 10:00:20 GMT", now), Some(Duration::from_secs(20)));
         assert_eq!(retry_after("Sun, 01 Mar 2026 09:00:00 GMT", now), Some(Duration::ZERO));
+        assert_eq!(retry_after("Sunday, 01-Mar-26 10:00:20 GMT", now), Some(Duration::from_secs(20)));
+        assert_eq!(retry_after("Sun Mar  1 10:00:20 2026", now), Some(Duration::from_secs(20)));
         assert_eq!(retry_after("soon", now), None);
         assert_eq!(retry_after("-3", now), None);
     }

@@ -5,8 +5,12 @@ use std::collections::BTreeSet;
 
 use spec::{Error, Result, did_you_mean, nearest};
 
+use crate::ending::Doubts;
+
 /// The most names that are kept, to suggest the nearest.
 const NAMES: usize = 200;
+/// Fewer records of a run that adds to earlier ones may lack what those had.
+const FEW: u64 = 100;
 
 /// What the records showed of the declared columns.
 #[derive(Clone, Debug, Default)]
@@ -15,8 +19,7 @@ pub(crate) struct Absent {
     found: Vec<bool>,
     /// Names and dotted paths that records have.
     names: BTreeSet<String>,
-    /// Whether there was a record.
-    any: bool,
+    records: u64,
 }
 
 impl Absent {
@@ -31,7 +34,7 @@ impl Absent {
 
     /// A record was read whole.
     pub(crate) fn record(&mut self) {
-        self.any = true;
+        self.records += 1;
     }
 
     /// Whether more names are wanted.
@@ -50,18 +53,42 @@ impl Absent {
         self.found.resize(self.found.len().max(other.found.len()), false);
         self.found.iter_mut().zip(&other.found).for_each(|(found, other)| *found |= other);
         other.names.iter().for_each(|name| self.name(name.clone()));
-        self.any |= other.any;
+        self.records += other.records;
     }
 
     /// The first declared column that no record has, and the way out. `columns` are their names in the source, each with
     /// whether it may be absent.
     pub(crate) fn judge<'a>(&self, columns: impl Iterator<Item = (&'a str, bool)>, place: &str) -> Result<()> {
-        let missing = columns.zip(&self.found).find(|((_, optional), found)| !**found && !optional);
-        match missing.filter(|_| self.any) {
+        match self.missing(columns).next() {
             None => Ok(()),
-            Some(((name, _), _)) => Err(Error::cannot_run(format!("{place}: no record has '{name}'"))
+            Some(name) => Err(Error::cannot_run(format!("{place}: no record has '{name}'"))
                 .hint(format!("{} If it may be absent, add 'optional: true' to the column", self.way_out(name)))),
         }
+    }
+
+    /// The same of a run that adds to earlier ones, whose records had the columns: that its few records lack one is a doubt.
+    pub(crate) fn judge_addition<'a>(
+        &self,
+        columns: impl Iterator<Item = (&'a str, bool)>,
+        place: &str,
+        doubts: &Doubts,
+    ) -> Result<()> {
+        if self.records >= FEW {
+            return self.judge(columns, place);
+        }
+        for name in self.missing(columns) {
+            doubts.add(format!(
+                "{place}: no record of this run has '{name}', so it is null in all of them; if the source has renamed it, \
+                 correct 'from' and read all again with --full"
+            ));
+        }
+        Ok(())
+    }
+
+    fn missing<'a>(&self, columns: impl Iterator<Item = (&'a str, bool)>) -> impl Iterator<Item = &'a str> {
+        let any = self.records > 0;
+        let missing = columns.zip(&self.found).filter(move |((_, optional), found)| any && !**found && !optional);
+        missing.map(|((name, _), _)| name)
     }
 
     fn way_out(&self, name: &str) -> String {

@@ -3,7 +3,8 @@
 //! A quote counts only at the start of a field. A record in which text follows a closing quote, or a quote
 //! never closes, is broken; only its first line is given up, so that one stray quote cannot swallow the
 //! records after it. Lines end with LF, CR LF or CR. With an escape character the one after
-//! it is literal, within quotes and without; a field that is nothing but the escape and `N` has no value.
+//! it is literal, within quotes and without; a field that is nothing but the escape and `N` has no value. Letters that stand for
+//! other characters, such as `n` for a line feed, are only known in files without quotes.
 
 use spec::Result;
 
@@ -23,8 +24,9 @@ impl Csv {
         Csv { separator, quote, escape: None, stops: Stops::new([separator, b'\n', b'\r']) }
     }
 
+    /// An escape that is the quote itself is a quote that is doubled, as it is without one.
     pub(crate) fn escaped_by(self, escape: Option<u8>) -> Csv {
-        Csv { escape, ..self }
+        Csv { escape: escape.filter(|escape| Some(*escape) != self.quote), ..self }
     }
 
     /// Cuts a record whose characters may be escaped.
@@ -34,8 +36,8 @@ impl Csv {
         loop {
             let quote = self.quote.filter(|quote| bytes.get(start) == Some(quote));
             let found = match quote {
-                Some(quote) => self.escaped_field(bytes, start, start + 1, end, escape, Some(quote), &mut fields.side),
-                None => self.escaped_field(bytes, start, start, end, escape, None, &mut fields.side),
+                Some(quote) => self.escaped_field(bytes, start + 1, end, escape, Some(quote), &mut fields.side),
+                None => self.escaped_field(bytes, start, end, escape, None, &mut fields.side),
             };
             fields.multiline = true;
             let next = match found {
@@ -66,13 +68,26 @@ impl Csv {
         }
     }
 
-    /// The field whose text begins at `from`, and where it ends; nothing if it continues beyond the buffer. `start` is where
-    /// it began, before its quote.
-    #[expect(clippy::too_many_arguments, reason = "the state of one record")]
+    /// What an escaped character stands for; nothing if that is not certain. Only exports without quotes write control characters
+    /// as letters: COPY of PostgreSQL, `mysql --batch`.
+    fn meant(&self, escaped: u8) -> Option<u8> {
+        Some(match escaped {
+            b'b' if self.quote.is_none() => 0x08,
+            b't' if self.quote.is_none() => b'\t',
+            b'n' if self.quote.is_none() => b'\n',
+            b'v' if self.quote.is_none() => 0x0B,
+            b'f' if self.quote.is_none() => 0x0C,
+            b'r' if self.quote.is_none() => b'\r',
+            b'0' if self.quote.is_none() => 0,
+            letter if letter.is_ascii_alphanumeric() => return None,
+            other => other,
+        })
+    }
+
+    /// The field whose text begins at `from`, after its quote, and where it ends; nothing if it continues beyond the buffer.
     fn escaped_field(
         &self,
         bytes: &[u8],
-        start: usize,
         from: usize,
         end: bool,
         escape: u8,
@@ -91,9 +106,14 @@ impl Csv {
             };
             let following = bytes.get(at + 1);
             match quote {
-                _ if *byte == escape && quote != Some(escape) => match following {
+                _ if *byte == escape => match following {
+                    Some(b'N') if quote.is_none() && at == from => match bytes.get(at + 2) {
+                        None if !end => return Ok(None),
+                        Some(byte) if !self.stops.has(*byte) => return Err(LETTER),
+                        _ => return Ok(Some((Cell::NULL, at + 2))),
+                    },
                     Some(letter) => {
-                        side.push(*letter);
+                        side.push(self.meant(*letter).ok_or(LETTER)?);
                         at += 2;
                     }
                     None if end => return Err("the file ends with an escape character"),
@@ -117,10 +137,7 @@ impl Csv {
                         };
                     }
                 },
-                None if self.stops.has(*byte) => {
-                    let is_null = bytes[start..at] == [escape, b'N'];
-                    return Ok(Some((if is_null { Cell::NULL } else { Cell::aside(begin, side.len()) }, at)));
-                }
+                None if self.stops.has(*byte) => return Ok(Some((Cell::aside(begin, side.len()), at))),
                 _ => {
                     side.push(*byte);
                     at += 1;
@@ -135,6 +152,9 @@ impl Csv {
         Cut::Broken { end, why: why.to_owned() }
     }
 }
+
+const LETTER: &str = "a letter or digit follows the escape character, and what it stands for is not certain; where the file has no \
+                      quotes and \\n means a line break, write 'quote: null'";
 
 /// A field in quotes.
 enum Quoted {
@@ -288,9 +308,13 @@ mod tests {
         };
         assert_eq!(cut(r#""say \"hi\"",a\,b,c"#, true).1, [r#"say "hi""#, "a,b", "c"]);
         assert_eq!(cut("a\\\nb,c\nd", true), (Cut::Record { end: 7 }, vec!["a\nb".to_owned(), "c".to_owned()]));
-        assert_eq!(cut("\\N,\\\\N,\"\\N\",x\n", true).1, ["(null)", "\\N", "N", "x"]);
+        assert_eq!(cut("\\N,\\\\N,\\N\n", true).1, ["(null)", "\\N", "(null)"]);
+        for uncertain in ["a\\nb,c\n", "\"\\N\",x\n", "\\Nx,y\n", "C:\\dir,1\n", "\"\\u00e9\",x\n"] {
+            let end = uncertain.len();
+            assert_eq!(cut(uncertain, true).0, Cut::Broken { end, why: LETTER.to_owned() }, "{uncertain:?}");
+        }
         assert_eq!(cut("\"a\"\"b\",,\n", true).1, ["a\"b", "", ""]);
-        for unfinished in ["a\\", "a,b", "\"a\\\"", "\"a\"", "a\r"] {
+        for unfinished in ["a\\", "a,b", "\"a\\\"", "\"a\"", "a\r", "a,\\N"] {
             assert_eq!(cut(unfinished, false).0, Cut::More, "{unfinished:?}");
         }
         let broken = |why: &str| Cut::Broken { end: 4, why: why.to_owned() };

@@ -5,7 +5,7 @@
 
 use std::io::{self, Cursor, Read};
 
-use encoding_rs::{DecoderResult, Encoding, ISO_8859_15, MACINTOSH, UTF_8, WINDOWS_1252};
+use encoding_rs::{DecoderResult, Encoding, ISO_8859_15, MACINTOSH, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252};
 use spec::Error;
 
 /// Stands before the two hexadecimal digits (after an `x`) of a byte that could not be decoded.
@@ -28,7 +28,7 @@ pub(crate) fn decoded(
         return Ok((Box::new(rest), encoding));
     }
     let decoder = encoding.new_decoder_without_bom_handling();
-    let doubt = Some(Doubt::new(encoding));
+    let doubt = (mark == 0).then(|| Doubt::new(encoding));
     let decoding = Decoding {
         doubt,
         inner: rest,
@@ -59,11 +59,16 @@ impl Doubt {
     fn new(encoding: &'static Encoding) -> Doubt {
         // No word of a language with Latin letters has one of them; in other encodings a short text may have one or two.
         let is_latin = [WINDOWS_1252, ISO_8859_15, MACINTOSH].contains(&encoding);
-        Doubt { encoding, rest: Vec::new(), characters: 0, enough: if is_latin { 1 } else { 3 } }
+        let enough = if is_latin || is_utf_16(encoding) { 1 } else { 3 };
+        Doubt { encoding, rest: Vec::new(), characters: 0, enough }
     }
 
     /// Whether all bytes so far, these included, may be UTF-8.
     fn stands(&mut self, bytes: &[u8]) -> bool {
+        // In UTF-16 each line break has a zero byte.
+        if is_utf_16(self.encoding) && bytes.contains(&0) {
+            return false;
+        }
         let mut text = std::mem::take(&mut self.rest);
         text.extend_from_slice(bytes);
         let valid = match std::str::from_utf8(&text) {
@@ -71,7 +76,9 @@ impl Doubt {
             Err(error) if error.error_len().is_none() => error.valid_up_to(),
             Err(_) => return false,
         };
-        self.characters += text[..valid].iter().filter(|byte| **byte >= 0xC0).count();
+        // In UTF-16 even what would be ASCII is something else.
+        let counts = |byte: &u8| *byte >= 0xC0 || is_utf_16(self.encoding);
+        self.characters += text[..valid].iter().filter(|byte| counts(byte)).count();
         self.rest = text.split_off(valid);
         true
     }
@@ -85,6 +92,17 @@ impl Doubt {
         }
         Ok(())
     }
+}
+
+/// Whether characters have two or four bytes, so that even letters of ASCII are something else.
+pub(crate) fn is_utf_16(encoding: &'static Encoding) -> bool {
+    encoding == UTF_16LE || encoding == UTF_16BE
+}
+
+/// Whether `bytes` that are to be read in `encoding` are UTF-8.
+pub(crate) fn are_utf_8(bytes: &[u8], encoding: &'static Encoding) -> bool {
+    let mut doubt = Doubt::new(encoding);
+    doubt.stands(bytes) && doubt.judge().is_err()
 }
 
 struct Decoding<R> {
@@ -205,6 +223,22 @@ mod tests {
         assert_eq!(read(b"\xabCAF\xc9\xbb"), Ok("«CAFÉ»".into()));
         assert_eq!(read(b"\xc9\xbb\xc9\xbb\xc9\xbb \xe9"), Ok("É»É»É» é".into()));
         assert_eq!(read(b"plain"), Ok(b"plain".into()));
+    }
+
+    #[test]
+    fn text_without_zero_bytes_is_not_utf_16() {
+        let read = |bytes: &[u8]| {
+            let mut text = String::new();
+            let mut decoded = decoded(Box::new(Cursor::new(bytes.to_vec())), UTF_16LE).unwrap().0;
+            decoded
+                .read_to_string(&mut text)
+                .map(|_| text)
+                .map_err(|error| Error::carried_by(&error).unwrap().to_string())
+        };
+        let told = "the text is UTF-8, not UTF-16LE; correct 'encoding', or leave it out";
+        assert_eq!(read(b"a,b\n1,2\n"), Err(told.to_owned()));
+        assert_eq!(read(b"a\0\n\x00"), Ok("a\n".to_owned()));
+        assert_eq!(read(b""), Ok(String::new()));
     }
 
     #[test]

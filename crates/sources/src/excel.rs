@@ -5,6 +5,7 @@
 mod cells;
 mod errors;
 mod formulas;
+mod held;
 
 use std::collections::VecDeque;
 use std::io::{Cursor, Read};
@@ -273,19 +274,32 @@ fn sheet(bytes: Vec<u8>, wanted: Option<&Which>, shown: &str) -> Result<Sheet> {
                 .hint(did_you_mean(wanted, names.iter().map(String::as_str)))
         })?,
     };
-    let (mut cells, mut errors) = match (workbook.worksheet_range(name), &mut workbook) {
-        (Err(calamine::Error::Xlsx(error)), Sheets::Xlsx(workbook)) if errors::is_of_one_cell(&error) => {
-            errors::cell_by_cell(workbook, name).map_err(|error| unreadable(error.into()))?
+    let (mut cells, mut errors) = match &mut workbook {
+        Sheets::Xlsx(workbook) => {
+            let (cells, errors) = match held::of_xlsx(workbook, name) {
+                Err(error) if errors::is_of_one_cell(&error) => errors::cell_by_cell(workbook, name),
+                cells => cells.map(|cells| (cells, Errors::new())),
+            }
+            .map_err(|error| unreadable(error.into()))?;
+            (held::held(cells, shown)?, errors)
         }
-        (cells, _) => (cells.map_err(unreadable)?, Errors::new()),
+        Sheets::Xlsb(workbook) => {
+            let cells = held::of_xlsb(workbook, name).map_err(|error| unreadable(error.into()))?;
+            (held::held(cells, shown)?, Errors::new())
+        }
+        other => (other.worksheet_range(name).map_err(unreadable)?, Errors::new()),
     };
     if let Sheets::Ods(_) = workbook {
         errors::mark(&mut cells, &mut errors);
     }
-    let of_cells = workbook.worksheet_formula(name).map_err(unreadable)?;
-    let mut uncomputed = formulas::uncomputed(&of_cells, &cells, awaits);
+    let formulas = match &mut workbook {
+        Sheets::Xlsx(workbook) => held::formulas_of_xlsx(workbook, name).map_err(calamine::Error::from),
+        Sheets::Xlsb(workbook) => held::formulas_of_xlsb(workbook, name).map_err(calamine::Error::from),
+        other => other.worksheet_formula(name).map(|formulas| formulas::places(&formulas)),
+    };
+    let mut uncomputed = formulas::uncomputed(&formulas.map_err(unreadable)?, &cells, awaits);
     if let Sheets::Xlsb(_) = workbook {
-        cells = errors::of_formulas(cells, &mut uncomputed, &mut errors);
+        cells = errors::of_formulas(cells, &mut uncomputed, &mut errors, shown)?;
     }
     Ok(Sheet { cells, uncomputed, errors })
 }

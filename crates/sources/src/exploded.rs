@@ -112,14 +112,14 @@ impl Exploded {
         self.at = blanks(&self.bytes, self.at);
         let Some(first) = self.bytes.get(self.at).copied() else {
             return match (self.ended, self.shape) {
-                (true, Shape::Inside) => Err(breaks_off()),
+                (true, Shape::Inside | Shape::Next) => Err(breaks_off()),
                 _ => Ok(false),
             };
         };
         match (self.shape, first) {
             (Shape::Outside, b'[') => (self.shape, self.at) = (Shape::Inside, self.at + 1),
-            (Shape::Inside, b']') => (self.shape, self.at) = (Shape::Closed, self.at + 1),
-            (Shape::Inside, _) => {
+            (Shape::Inside | Shape::Next, b']') => (self.shape, self.at) = (self.shape.closed()?, self.at + 1),
+            (Shape::Inside | Shape::Next, _) => {
                 let more = || if self.ended { Err(breaks_off()) } else { Ok(false) };
                 let Some(stop) = after_value(&self.bytes, self.at) else { return more() };
                 let after = blanks(&self.bytes, stop);
@@ -128,7 +128,7 @@ impl Exploded {
                 if let Err(error) = serde_json::from_slice::<IgnoredAny>(&self.bytes[record.clone()]) {
                     return Err(Error::cannot_run(not_json(&error)).hint("correct the file, or fetch it again"));
                 }
-                self.at = after_element(*follows, after)?;
+                (self.shape, self.at) = after_element(*follows, after)?;
                 self.record(&record)?;
             }
             (shape, _) => return Err(shape.stray(&self.bytes[self.at..])),

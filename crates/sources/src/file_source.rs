@@ -217,7 +217,8 @@ impl FileSpec {
         let files = parquet::files(request.root, &places, request.columns, request.copies)?;
         let inputs = files.iter().zip(inputs).map(|(file, input)| file.as_input(input)).collect::<Result<_>>()?;
         let ending = Ending { passed: emptiness.passed(), ..Ending::default() };
-        let nulls = Nulls { missing: Missing::of(self.null_values.as_ref()), are_named: self.null_values.is_some() };
+        let missing = Missing::new(self.null_values.as_deref().unwrap_or_default());
+        let nulls = Nulls { missing, are_named: self.null_values.is_some() };
         let parquet =
             Parquet::new(files, request.columns, self.explode.clone(), nulls, emptiness, ending.rows_in.clone())?;
         let (file, left_out) = parquet.left_out();

@@ -88,7 +88,8 @@ struct Written {
     #[serde(default)]
     empty_files: EmptyFiles,
     /// The character of a `csv` or `tsv` after which the next one is literal, such as `\`; a field of nothing but
-    /// `\N` is missing then. By default there is none, and a quote within quotes is doubled.
+    /// `\N` is missing then. A letter or digit after it refuses the row, but with `quote: null` `\n`, `\r`, `\t`, `\b`, `\f`,
+    /// `\v` and `\0` are control characters. By default there is none, and a quote within quotes is doubled.
     #[serde(default)]
     escape: Option<Character>,
     /// The character before the fraction of a number in text formats. Default `.`.

@@ -116,6 +116,9 @@ impl Files {
             let error = Error::cannot_run(format!("{}: {which}: {why}", batch.file));
             return Err(error.hint(match broken.why.contains("is not UTF-8") {
                 true => "name the file's encoding, such as 'encoding: cp949' or 'encoding: latin-1'",
+                false if matches!(self.format, Format::Json | Format::JsonLines) => {
+                    "check 'format': each record is an object"
+                }
                 false => "check 'format', 'header', 'separator' and the number of 'columns'",
             }));
         }
@@ -128,13 +131,7 @@ impl Files {
         let keyed = self.current.as_mut().map(|current| {
             let cutter = current.reader.cutter();
             cutter.settle();
-            let keys = cutter.keys().unwrap_or_default();
-            if !keys.is_empty() {
-                // A key may have been met only in a record that could not be read.
-                let height = batch.lines.len();
-                batch.columns.resize_with(keys.len(), || vec![Cell::NULL; height]);
-            }
-            keys.to_vec()
+            cutter.keys().unwrap_or_default().to_vec()
         });
         if let (Columns::Unknown, Some(keyed)) = (&self.columns, &keyed) {
             self.columns = Columns::Found(keyed.clone());

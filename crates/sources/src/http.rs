@@ -33,13 +33,11 @@ mod xml_page;
 use artifact::{Fingerprint, Input};
 use chrono::{NaiveDate, Utc};
 use reqwest::Url;
-use spec::{Error, Map, Redactor, Result, Root};
+use spec::{Error, Redactor, Result, Root};
 use store::Cloud;
 
-use crate::column_spec::ColumnSpec;
 use crate::ending::Ending;
 use crate::flow;
-use crate::incremental::Reach;
 use crate::infer::Ahead;
 use crate::numerals::Numerals;
 use crate::places::once;
@@ -77,7 +75,7 @@ impl Source for HttpSpec {
 
     /// Reads the first page, so that a service that is down or a key that is refused is known at once.
     fn open(&self, located: Located, request: &Request<'_>) -> Result<Opened> {
-        self.open_on(located, request.columns, request.reach, Utc::now().date_naive())
+        self.open_on(located, request, Utc::now().date_naive())
     }
 }
 
@@ -109,13 +107,8 @@ impl HttpSpec {
         }
     }
 
-    fn open_on(
-        &self,
-        located: Located,
-        declared: Option<&Map<ColumnSpec>>,
-        reach: &Reach,
-        today: NaiveDate,
-    ) -> Result<Opened> {
+    fn open_on(&self, located: Located, request: &Request<'_>, today: NaiveDate) -> Result<Opened> {
+        let (declared, reach) = (request.columns, request.reach);
         let (combinations, goal) = ranges::combinations(self, reach, today)?;
         let (server, url) = match written::demo_of(&self.url) {
             Some((shifts, path)) => {
@@ -179,6 +172,7 @@ impl HttpSpec {
             explode: self.explode.clone(),
             lines: 0,
             following,
+            doubts: request.adds.then(|| ending.doubts.clone()),
         };
         let first = first.filter(|items| !items.nodes.is_empty()).map(|items| rows.batch(items)).transpose()?;
         let first: Option<TextBatch> = first.filter(|batch| !batch.is_empty());

@@ -42,7 +42,8 @@ pub(crate) fn infer<'a>(
     let mut seen = false;
     let cells = batches.flat_map(|batch| batch.columns[column].iter().map(move |cell| (batch, cell)));
     for (batch, cell) in cells.take(INFER_ROWS) {
-        let Some(text) = batch.get(*cell).map(<[u8]>::trim_ascii).filter(|text| !missing.is(text)) else { continue };
+        let Some(whole) = batch.get(*cell).filter(|text| !missing.is(text)) else { continue };
+        let Some(text) = Some(whole.trim_ascii()).filter(|text| !missing.is(text)) else { continue };
         if cell.is_text() {
             fits[..3].fill(false);
         }

@@ -24,6 +24,8 @@ pub(crate) enum Shape {
     Outside,
     /// Within the array.
     Inside,
+    /// Within the array, after a comma: an element must follow.
+    Next,
     /// After `]`.
     Closed,
 }
@@ -104,10 +106,14 @@ impl Json {
         self.depths.fill(u8::MAX);
         let is_declared = self.unknown == Unknown::Ignore;
         let wants_names = is_declared && self.absent.wants_names();
+        let mut entered = Vec::new();
         for member in members(record) {
             let (key, value) = member?;
             let at = start + value.start;
             let value = &record[value];
+            if self.paths.contains_key(&key) {
+                enter(&key, &mut entered)?;
+            }
             if let Some(column) = self.column(&key)? {
                 fields.cells.resize(self.keys.len(), Cell::NULL);
                 self.put(column, 1, value, at, fields)?;
@@ -162,6 +168,7 @@ impl Json {
         depth: u8,
         fields: &mut Fields,
     ) -> Result<(), String> {
+        let mut entered = Vec::new();
         for member in members(record) {
             let (key, value) = member?;
             let at = start + value.start;
@@ -173,6 +180,7 @@ impl Json {
             let inner = inner.filter(|(_, outer, _)| *outer == key);
             let inner: Vec<(usize, String)> = inner.map(|(column, _, path)| (column, path.to_owned())).collect();
             if !inner.is_empty() {
+                enter(&key, &mut entered)?;
                 self.step_into(value, at, &inner, depth.saturating_add(1), fields)?;
             }
         }
@@ -186,7 +194,7 @@ impl Json {
             return Ok(());
         }
         if depth == self.depths[column] {
-            return Err(format!("the key '{}' is given twice", self.keys[column]));
+            return Err(given_twice(&self.keys[column]));
         }
         self.depths[column] = depth;
         if self.unknown == Unknown::Ignore {
@@ -200,7 +208,9 @@ impl Json {
                 false => text(Cell::new(at + 1, at + value.len() - 1)),
                 true => {
                     let begin = fields.side.len();
-                    fields.side.extend_from_slice(string(value)?.as_bytes());
+                    // Programs that cut texts cut characters in two.
+                    let whole = string(value).map_err(|_| no_text(&readable(value)))?;
+                    fields.side.extend_from_slice(whole.as_bytes());
                     text(Cell::aside(begin, fields.side.len()))
                 }
             },
@@ -257,7 +267,7 @@ impl Json {
             return Ok(Cut::Blank { end: start });
         }
         if bytes[at] == b']' {
-            self.shape = Shape::Closed;
+            self.shape = self.shape.closed()?;
             return Ok(Cut::Blank { end: at + 1 });
         }
         let Some(stop) = after_value(bytes, at) else { return more() };
@@ -267,7 +277,8 @@ impl Json {
         if let Err(error) = serde_json::from_slice::<IgnoredAny>(record) {
             return Err(Error::cannot_run(not_json(&error)).hint("correct the file, or fetch it again"));
         }
-        let next = after_element(*follows, after)?;
+        let next;
+        (self.shape, next) = after_element(*follows, after)?;
         Ok(match self.cells(record, at, fields) {
             Ok(()) => Cut::Record { end: next },
             Err(why) => Cut::Broken { end: next, why },
@@ -279,7 +290,7 @@ impl Cutter for Json {
     fn cut(&mut self, bytes: &[u8], at: usize, end: bool, fields: &mut Fields) -> Result<Cut> {
         match self.shape {
             Shape::Lines => self.line(bytes, at, end, fields),
-            Shape::Inside => self.element(bytes, at, end, fields),
+            Shape::Inside | Shape::Next => self.element(bytes, at, end, fields),
             Shape::Outside | Shape::Closed => {
                 fields.multiline = true;
                 let start = blanks(bytes, at);
@@ -317,27 +328,38 @@ impl Cutter for Json {
         match self.shape {
             // Before the array there are only spaces: a file of nothing else has no rows.
             Shape::Lines | Shape::Closed | Shape::Outside => Ok(()),
-            Shape::Inside => Err(breaks_off()),
+            Shape::Inside | Shape::Next => Err(breaks_off()),
         }
     }
 }
 
 impl Shape {
+    /// After the `]` that ends the array. What followed the comma before it may be missing.
+    pub(crate) fn closed(self) -> Result<Shape> {
+        match self {
+            Shape::Next => Err(Error::cannot_run("not JSON: ']' follows a comma instead of a record")
+                .hint("correct the file, or fetch it again")),
+            _ => Ok(Shape::Closed),
+        }
+    }
+
     /// What is out of place before or after the array.
     pub(crate) fn stray(self, rest: &[u8]) -> Error {
         let what = match self {
             Shape::Outside => format!("{} instead of an array of objects", kind(rest)),
-            Shape::Lines | Shape::Inside | Shape::Closed => "text follows the end of the array".to_owned(),
+            Shape::Lines | Shape::Inside | Shape::Next | Shape::Closed => {
+                "text follows the end of the array".to_owned()
+            }
         };
         Error::cannot_run(what).hint("for one object per line write 'format: json_lines'")
     }
 }
 
-/// Where the element after another begins, or the end of the array; `follows` is what is at `after`.
-pub(crate) fn after_element(follows: u8, after: usize) -> Result<usize> {
+/// Where the element after another begins, or the end of the array, and which of the two; `follows` is what is at `after`.
+pub(crate) fn after_element(follows: u8, after: usize) -> Result<(Shape, usize)> {
     match follows {
-        b',' => Ok(after + 1),
-        b']' => Ok(after),
+        b',' => Ok((Shape::Next, after + 1)),
+        b']' => Ok((Shape::Inside, after)),
         other => {
             let found = readable(&[other]);
             let error = Error::cannot_run(format!("not JSON: '{found}' follows a record instead of ',' or ']'"));
@@ -391,6 +413,24 @@ fn cuts(path: &str) -> impl Iterator<Item = (&str, &str)> {
     path.match_indices('.')
         .map(|(dot, _)| (&path[..dot], &path[dot + 1..]))
         .filter(|(outer, path)| !outer.is_empty() && !path.is_empty())
+}
+
+/// Notes that a path leads through `key`. An object that has it twice does not say through which.
+fn enter(key: &str, entered: &mut Vec<String>) -> Result<(), String> {
+    if entered.iter().any(|other| other == key) {
+        return Err(given_twice(key));
+    }
+    entered.push(key.to_owned());
+    Ok(())
+}
+
+/// Why a record is refused whose text is none, such as `"\ud83d"`; `written`: as it stands there.
+pub(crate) fn no_text(written: &str) -> String {
+    format!("the text {} is not valid", spec::text::cut(written, 60))
+}
+
+pub(crate) fn given_twice(key: &str) -> String {
+    format!("the key '{key}' is given twice")
 }
 
 fn kind(value: &[u8]) -> &'static str {

@@ -151,7 +151,7 @@ impl TableSpec {
         copies: &Path,
         reach: &Reach,
     ) -> Result<Opened> {
-        let request = Request { root, columns: self.columns.as_ref(), reach, copies };
+        let request = Request { root, columns: self.columns.as_ref(), reach, adds: self.adds, copies };
         let opened = self.check_reach(reach).and_then(|()| self.source.source().open(located, &request));
         opened.context(format_args!("table '{name}'"))
     }

@@ -361,6 +361,11 @@ impl TextReader {
         if batch.is_empty() {
             return Ok(None);
         }
+        if let Wanted::Keyed = wanted {
+            // A key may have been met only in a record that could not be read.
+            let (keys, height) = (self.cutter.keys().map_or(0, <[String]>::len), batch.lines.len());
+            batch.columns.resize_with(keys, || vec![Cell::NULL; height]);
+        }
         batch.bytes = std::mem::take(&mut self.bytes);
         self.bytes = batch.bytes[self.at..].to_vec();
         batch.side = std::mem::take(&mut self.fields.side);

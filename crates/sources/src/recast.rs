@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use artifact::{Batch, PolarsResultExt, column_type, dtype, type_in_full};
 use polars::prelude::*;
 use spec::{ColumnType, Error, Result};
+use values::form::Kind;
 use values::{Converted, Purpose, allows, as_it_is, no_way, text_of};
 
 use crate::column_spec::ColumnSpec;
@@ -81,11 +82,25 @@ pub(crate) fn recast(
     assemble(converted, lines, file, &misfits, originals, &[])
 }
 
+/// Whether values of two types say the same where they are equal. The digits of a text may be a code, a truth value is not a number, and
+/// a local time not an instant.
+fn are_alike(one: &DataType, other: &DataType) -> bool {
+    let family = |dtype: &DataType| match Kind::of(dtype) {
+        Some(Kind::Integer | Kind::Decimal) => Some(Kind::Float),
+        Some(Kind::Day) => Some(Kind::Moment),
+        None if dtype.is_binary() => Some(Kind::Text),
+        kind => kind,
+    };
+    let (one, other) = (family(one), family(other));
+    one == other || one == Some(Kind::Nothing)
+}
+
 impl Recast {
     /// Fails if values of type `found`, as the source has them, can never be of this column.
     pub(crate) fn check(&self, found: &DataType, place: &str) -> Result<()> {
         let Some(spec) = &self.spec else {
-            return match found == &self.dtype || self.own_type().is_some_and(|own| allows(found, own, false)) {
+            let is_read = || self.own_type().is_some_and(|own| allows(found, own, false));
+            return match found == &self.dtype || are_alike(found, &self.dtype) && is_read() {
                 true => Ok(()),
                 false => {
                     let (here, first) = (type_in_full(found), type_in_full(&self.dtype));

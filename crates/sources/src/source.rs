@@ -67,6 +67,8 @@ pub(crate) struct Request<'a> {
     pub columns: Option<&'a Map<ColumnSpec>>,
     /// What to read of an incremental source; others are read as a whole.
     pub reach: &'a Reach,
+    /// Whether earlier runs read records with the declared columns, to which this one adds.
+    pub adds: bool,
     /// Where objects of a store are copied to that cannot be read as they come.
     pub copies: &'a Path,
 }

@@ -18,6 +18,8 @@ pub struct TableSpec {
     pub fallback: Option<SourceSpec>,
     pub columns: Option<Map<ColumnSpec>>,
     pub schema: SchemaContract,
+    /// Whether earlier runs read records of it, to which this one adds.
+    pub(crate) adds: bool,
 }
 
 /// What happens to a run whose source has other columns than in the last run.
@@ -48,7 +50,13 @@ impl TableSpec {
     /// The same table from the source that takes the place of one that stays down.
     pub fn fallback(&self) -> Option<TableSpec> {
         let source = self.fallback.clone()?;
-        Some(TableSpec { source, fallback: None, columns: self.columns.clone(), schema: self.schema })
+        let (columns, schema, adds) = (self.columns.clone(), self.schema, self.adds);
+        Some(TableSpec { source, fallback: None, columns, schema, adds })
+    }
+
+    /// The same table for a run that adds to earlier ones: its records may be too few to have every declared column.
+    pub fn adding(&self) -> TableSpec {
+        TableSpec { adds: true, ..self.clone() }
     }
 
     /// Whether its rows come from files.
@@ -133,7 +141,7 @@ impl TryFrom<Written> for TableSpec {
         if let (Some((name, _)), false) = (optional, source.source().may_lack_columns()) {
             return Err(format!("'optional' of the column '{name}' is for files, services and programs"));
         }
-        Ok(TableSpec { source, fallback, columns, schema })
+        Ok(TableSpec { source, fallback, columns, schema, adds: false })
     }
 }
 

@@ -78,6 +78,12 @@ impl Project {
         read_all(opened)
     }
 
+    /// The same in a run that adds to earlier ones.
+    fn read_more(&self, yaml: &str, reach: &Reach) -> spec::Result<Read> {
+        let table = table(yaml)?.adding();
+        read_all(table.open("t", &self.root(), &Cloud::default(), self.0.path(), reach)?)
+    }
+
     /// The error that reading the table ends with.
     fn failure(&self, yaml: &str) -> String {
         match self.read(yaml) {

@@ -18,7 +18,7 @@ use quick_xml::events::attributes::AttrError;
 use quick_xml::events::{BytesStart, Event};
 use spec::{Error, Result, did_you_mean};
 
-use crate::decode::decoded;
+use crate::decode::{decoded, is_utf_16};
 use crate::http::tree::{DEEPEST, Explode, Node, TEXT};
 
 /// Bytes of a record, at most: it is held in memory as a whole.
@@ -379,7 +379,7 @@ fn declared(head: &[u8]) -> Result<Option<&'static Encoding>, Error> {
     let label = label.trim_start_matches(['"', '\'']).split(['"', '\'']).next().unwrap_or_default();
     match Encoding::for_label(label.as_bytes()) {
         // A file whose declaration can be read like this is not UTF-16, whatever it declares.
-        Some(encoding) if !encoding.is_ascii_compatible() => Ok(None),
+        Some(encoding) if is_utf_16(encoding) => Ok(None),
         Some(encoding) => Ok(Some(encoding)),
         None => Err(Error::cannot_run(format!("its encoding '{}' is not known", spec::text::cut(label, 40)))
             .hint("name one under 'encoding'")),

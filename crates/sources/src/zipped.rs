@@ -64,6 +64,10 @@ fn broken(shown: &str) -> Error {
 fn members(path: &Path, shown: &str, pattern: Option<&Pattern>) -> Result<Vec<Member>> {
     let file = File::open(path).map_err(|error| Error::io("read", Path::new(shown), &error))?;
     let mut archive = ZipArchive::new(BufReader::new(file)).map_err(|_| broken(shown))?;
+    if archive.has_duplicate_names() {
+        return Err(Error::cannot_run(format!("{shown}: the archive holds several files of the same name"))
+            .hint("unpack the archive, and read its files"));
+    }
     let mut found = Vec::new();
     let mut names = Vec::new();
     let alike = MatchOptions { require_literal_leading_dot: true, ..MatchOptions::new() };

@@ -12,7 +12,7 @@ use crate::format::MomentFormat;
 use crate::iso::{iso_date, iso_datetime, iso_time};
 use crate::moment::Moment;
 use crate::numbers;
-use crate::zone::LocalTime;
+use crate::zone::{Dst, LocalTime};
 
 /// What a column is to be, and how its texts are written.
 #[derive(Clone, Copy, Debug)]
@@ -184,9 +184,13 @@ pub fn read_one(text: &str, reading: &Reading) -> String {
     let cell = text.trim().as_bytes();
     if let (ColumnType::Datetime, Some(zone)) = (reading.column_type, reading.zone) {
         let moment = reading.format.map_or_else(|| iso_datetime(cell), |format| format.datetime(cell));
-        if moment.is_some() {
-            let zone = zone.zone.name();
-            return format!("does not exist or occurs twice in {zone} because clocks change; set 'dst'");
+        if let Some(moment) = moment {
+            let name = zone.zone.name();
+            let decided = LocalTime { dst: Dst::Later, ..*zone };
+            return match zone.dst == Dst::Refuse && decided.utc(moment.micros()).is_some() {
+                true => format!("does not exist or occurs twice in {name} because clocks change; set 'dst'"),
+                false => format!("is beyond the years 0 to 9999 in UTC, from which {name} differs"),
+            };
         }
     }
     let is_number = matches!(reading.column_type, ColumnType::Int64 | ColumnType::Float64);
@@ -233,8 +237,10 @@ fn read<'a, T: Default>(
     let mut bad: Vec<u32> = Vec::new();
     for (row, cell) in cells.enumerate() {
         let text = cell.map(<[u8]>::trim_ascii);
+        let means_missing =
+            |text: &[u8]| is_missing(text) || cell.is_some_and(|cell| cell.len() != text.len() && is_missing(cell));
         match text {
-            Some(text) if !is_missing(text) => match read(text) {
+            Some(text) if !means_missing(text) => match read(text) {
                 Some(value) => {
                     values.push(value);
                     continue;

@@ -4,6 +4,9 @@ use chrono::{DateTime, NaiveDateTime, Offset, TimeDelta, TimeZone};
 use chrono_tz::{TZ_VARIANTS, Tz};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::calendar::has_four_digits;
+use crate::moment::DAY;
+
 /// The zone in which local times were written down, and what becomes of those that are not one point in time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct LocalTime {
@@ -97,8 +100,12 @@ impl Zone {
 
 impl LocalTime {
     /// The instant in UTC at which the clocks of the zone showed `local` (both in microseconds since 1970); nothing if
-    /// they never did, or twice, and that is to be refused.
+    /// they never did, or twice, and that is to be refused, or if it lies beyond the years 0 to 9999.
     pub fn utc(&self, local: i64) -> Option<i64> {
+        self.instant(local).filter(|utc| has_four_digits(utc.div_euclid(DAY)))
+    }
+
+    fn instant(&self, local: i64) -> Option<i64> {
         let naive: NaiveDateTime = DateTime::from_timestamp_micros(local)?.naive_utc();
         let before = |ahead: i32| local - i64::from(ahead) * 1_000_000;
         match self.zone.0.offset_from_local_datetime(&naive) {
@@ -190,6 +197,13 @@ mod tests {
             assert_eq!(utc("Europe/Berlin", Dst::Later, local), Some(micros(later)), "{local}");
         }
         assert_eq!(utc("Europe/Berlin", Dst::Refuse, "2024-03-31 03:00:00"), Some(micros("2024-03-31 01:00:00")));
+    }
+
+    #[test]
+    fn instants_beyond_the_calendar_are_none() {
+        assert_eq!(utc("America/New_York", Dst::Refuse, "9999-12-31 23:59:59"), None);
+        assert_eq!(utc("Asia/Seoul", Dst::Earlier, "0000-01-01 00:00:00"), None);
+        assert!(utc("Asia/Seoul", Dst::Refuse, "9999-12-31 23:59:59").is_some());
     }
 
     #[test]

@@ -14,7 +14,7 @@ use spec::{ColumnType, Error, Result, did_you_mean};
 use crate::absent::Absent;
 use crate::column_spec::ColumnSpec;
 use crate::cut::{Cut, Cutter, Fields, line_end};
-use crate::ending::Ending;
+use crate::ending::{Doubts, Ending};
 use crate::flow;
 use crate::incremental::Reach;
 use crate::json::{Json, blanks, members};
@@ -321,6 +321,8 @@ struct Records {
     may_be_empty: bool,
     /// Says at the end that no STATE came.
     ending: Option<Ending>,
+    /// Where doubts go in a run that adds to earlier ones.
+    doubts: Option<Doubts>,
 }
 
 impl TextSource for Records {
@@ -334,7 +336,11 @@ impl TextSource for Records {
         }
         let shown = self.reader.shown().to_owned();
         if let Some(absent) = self.reader.cutter().absent() {
-            absent.judge(self.declared.iter().map(|(name, optional)| (name.as_str(), *optional)), &shown)?;
+            let columns = self.declared.iter().map(|(name, optional)| (name.as_str(), *optional));
+            match &self.doubts {
+                None => absent.judge(columns, &shown)?,
+                Some(doubts) => absent.judge_addition(columns, &shown, doubts)?,
+            }
         }
         let seen = locked(&self.seen);
         if let (Some(ending), true) = (self.ending.take(), seen.states.is_empty() && seen.records > 0) {
@@ -414,6 +420,7 @@ pub(super) fn open(
         declared,
         may_be_empty: past.is_some(),
         ending: is_incremental.then(|| ending.clone()),
+        doubts: request.adds.then(|| ending.doubts.clone()),
     };
     let first = records.next_batch()?;
     if first.is_none() {

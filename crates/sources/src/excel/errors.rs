@@ -6,6 +6,7 @@ use std::io::{Read, Seek};
 use calamine::{Cell, CellErrorType, Data, Range, Xlsx, XlsxError};
 
 use super::formulas;
+use super::held::held;
 
 /// What cells hold in place of a value, by row and column, both from 0: for errors that the reader of workbooks does not
 /// know by name.
@@ -58,7 +59,7 @@ pub(crate) fn is_of_one_cell(error: &XlsxError) -> bool {
 pub(crate) fn cell_by_cell<R: Read + Seek>(
     workbook: &mut Xlsx<R>,
     name: &str,
-) -> Result<(Range<Data>, Errors), XlsxError> {
+) -> Result<(Vec<Cell<Data>>, Errors), XlsxError> {
     // A value that cannot be read does not say where it is. Formulas come in the same order, without values.
     let mut places = Vec::new();
     let mut formulas = workbook.worksheet_cells_reader(name)?;
@@ -82,7 +83,7 @@ pub(crate) fn cell_by_cell<R: Read + Seek>(
             cells.push(Cell::new(place, value));
         }
     }
-    Ok((Range::from_sparse(cells), errors))
+    Ok((cells, errors))
 }
 
 /// Makes what `.ods` files keep as the text of an error an error again: the reader does not distinguish the two.
@@ -107,9 +108,14 @@ fn is_code(text: &str) -> bool {
 
 /// Makes errors of the formulas of an `.xlsb` that seem to have no result: the reader leaves errors of formulas out, and the
 /// format has no formula without a result.
-pub(crate) fn of_formulas(cells: Range<Data>, formulas: &mut formulas::Cells, errors: &mut Errors) -> Range<Data> {
+pub(crate) fn of_formulas(
+    cells: Range<Data>,
+    formulas: &mut formulas::Cells,
+    errors: &mut Errors,
+    shown: &str,
+) -> spec::Result<Range<Data>> {
     if formulas.is_empty() {
-        return cells;
+        return Ok(cells);
     }
     let (top, left) = cells.start().unwrap_or_default();
     let used = cells.used_cells();
@@ -119,7 +125,7 @@ pub(crate) fn of_formulas(cells: Range<Data>, formulas: &mut formulas::Cells, er
         all.push(Cell::new(place, Data::Error(CellErrorType::Value)));
         errors.insert(place, "the error of a formula".to_owned());
     }
-    Range::from_sparse(all)
+    held(all, shown)
 }
 
 #[cfg(test)]
@@ -131,7 +137,7 @@ mod tests {
         let cells = Range::from_sparse(vec![Cell::new((1, 1), Data::Float(5.0))]);
         let mut formulas = formulas::Cells::from([(0, 0), (2, 1)]);
         let mut errors = Errors::new();
-        let cells = of_formulas(cells, &mut formulas, &mut errors);
+        let cells = of_formulas(cells, &mut formulas, &mut errors, "a.xlsb").unwrap();
         assert!(formulas.is_empty());
         for place in [(0, 0), (2, 1)] {
             assert_eq!(cells.get_value(place), Some(&Data::Error(CellErrorType::Value)));

@@ -12,21 +12,21 @@ pub(crate) type Cells = BTreeSet<(u32, u32)>;
 
 /// The cells of `formulas` without a result. `awaits` says that the workbook is to be computed when it is opened: then a 0
 /// is not a result either, because it is the placeholder for one.
-pub(crate) fn uncomputed(formulas: &Range<String>, values: &Range<Data>, awaits: bool) -> Cells {
-    let (Some((top, left)), mut cells) = (formulas.start(), Cells::new()) else { return Cells::new() };
-    for (row, column, formula) in formulas.used_cells() {
-        let place = (top + row as u32, left + column as u32);
-        let is_result = match values.get_value(place) {
-            None | Some(Data::Empty) => false,
-            Some(Data::Float(value)) => !awaits || *value != 0.0,
-            Some(Data::Int(value)) => !awaits || *value != 0,
-            Some(_) => true,
-        };
-        if !formula.is_empty() && !is_result {
-            cells.insert(place);
-        }
-    }
-    cells
+pub(crate) fn uncomputed(formulas: &[(u32, u32)], values: &Range<Data>, awaits: bool) -> Cells {
+    let is_result = |place: &(u32, u32)| match values.get_value(*place) {
+        None | Some(Data::Empty) => false,
+        Some(Data::Float(value)) => !awaits || *value != 0.0,
+        Some(Data::Int(value)) => !awaits || *value != 0,
+        Some(_) => true,
+    };
+    formulas.iter().filter(|place| !is_result(place)).copied().collect()
+}
+
+/// The places of formulas.
+pub(crate) fn places(formulas: &Range<String>) -> Vec<(u32, u32)> {
+    let (top, left) = formulas.start().unwrap_or_default();
+    let used = formulas.used_cells().filter(|(_, _, formula)| !formula.is_empty());
+    used.map(|(row, column, _)| (top + row as u32, left + column as u32)).collect()
 }
 
 /// Whether an `.xlsx` asks to be computed when it is opened, which spreadsheets take out when they save it.
@@ -92,7 +92,7 @@ mod tests {
     #[test]
     fn a_result_is_whatever_stands_there() {
         use calamine::Cell;
-        let formulas = Range::from_sparse((1..6).map(|row| Cell::new((row, 2), "A1".to_owned())).collect());
+        let formulas = places(&Range::from_sparse((1..6).map(|row| Cell::new((row, 2), "A1".to_owned())).collect()));
         let values = [Data::String(String::new()), Data::Float(0.0), Data::Float(2.0), Data::Bool(false)];
         let values = (1..).zip(values).map(|(row, value)| Cell::new((row, 2), value));
         let values = Range::from_sparse(values.collect());

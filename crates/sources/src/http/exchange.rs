@@ -8,10 +8,11 @@ use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use net::Backoff;
 use reqwest::Url;
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LINK, RETRY_AFTER};
+use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LINK, RETRY_AFTER};
 use spec::text::{cut, one_line};
 use spec::{Error, Redactor, Result};
 
+use crate::decode::{are_utf_8, is_utf_16};
 use crate::gzip::{Gzip, MAGIC};
 
 use super::budget::Gate;
@@ -133,6 +134,7 @@ impl Client {
         let header = |name: HeaderName| response.headers().get(name).and_then(|value| value.to_str().ok());
         let asked = header(RETRY_AFTER).and_then(|text| net::retry_after(text, chrono::Utc::now()));
         let content_type = header(CONTENT_TYPE).unwrap_or_default().to_ascii_lowercase();
+        let compressed = header(CONTENT_ENCODING).map(|by| by.trim().to_ascii_lowercase());
         let has_link = response.headers().contains_key(LINK);
         let links = response.headers().get_all(LINK).iter().filter_map(|value| value.to_str().ok());
         let next = links.filter_map(next_link).next();
@@ -143,6 +145,10 @@ impl Client {
             200..300 => {}
             408 | 425 | 429 | 500.. => return Err(Fault::Passing(format!("the server answers {status}"), asked)),
             _ => return Err(Fault::Lasting(self.refusal(status, &body))),
+        }
+        if let Some(by) = compressed.filter(|by| !matches!(by.as_str(), "" | "identity" | "gzip" | "x-gzip")) {
+            let what = format!("the answer is compressed by '{}', which is not read", self.quoted(&by));
+            return Err(Fault::Lasting(Error::cannot_run(what).hint("add 'Accept-Encoding: identity' to 'headers'")));
         }
         let body = unpacked(body).map_err(|why| Fault::Passing(why, None))?;
         let text = decoded(&body, &content_type).map_err(|why| Fault::Passing(why, None))?;
@@ -300,7 +306,8 @@ pub(crate) fn label(text: &str, key: &str) -> Option<String> {
     Some(rest.split(['"', '\'', ';', ' ', '?']).next().unwrap_or_default().to_owned())
 }
 
-/// The body as text, in the encoding that its type or its XML declaration names; UTF-8 by default.
+/// The body as text, in the encoding that its type or its XML declaration names; UTF-8 by default, and where it is that, whatever
+/// they name: JSON is always UTF-8 (RFC 8259, 8.1), and servers add a `charset` of their own.
 fn decoded(body: &[u8], content_type: &str) -> Result<String, String> {
     let head = String::from_utf8_lossy(&body[..body.len().min(100)]).into_owned();
     let declared = head.trim_start().starts_with("<?xml").then(|| label(&head, "encoding=")).flatten();
@@ -311,6 +318,9 @@ fn decoded(body: &[u8], content_type: &str) -> Result<String, String> {
         }
         None => UTF_8,
     };
+    // What can be read so far is not UTF-16, whatever is declared.
+    let is_other = is_utf_16(encoding) && body.starts_with(b"<?xml") || are_utf_8(body, encoding);
+    let encoding = if is_other { UTF_8 } else { encoding };
     let (text, encoding, garbled) = encoding.decode(body);
     match garbled {
         true => Err(format!("the answer has bytes that are not valid {}", encoding.name())),
@@ -357,6 +367,10 @@ mod tests {
             decoded(b"<?xml version=\"1.0\" encoding=\"euc-kr\"?><a>\xb0\xa1</a>", "").unwrap(),
             "<?xml version=\"1.0\" encoding=\"euc-kr\"?><a>가</a>"
         );
+        assert_eq!(decoded("Köln".as_bytes(), "application/json; charset=iso-8859-1").unwrap(), "Köln");
+        assert_eq!(decoded(b"K\xf6ln", "application/json; charset=iso-8859-1").unwrap(), "Köln");
+        let utf_16 = "<?xml version=\"1.0\" encoding=\"utf-16\"?><a>é</a>";
+        assert_eq!(decoded(utf_16.as_bytes(), "text/xml").unwrap(), utf_16);
         assert_eq!(decoded(b"\xb0\xa1", "").unwrap_err(), "the answer has bytes that are not valid UTF-8");
         assert_eq!(decoded(b"a", "charset=klingon").unwrap_err(), "its encoding 'klingon' is not known");
     }

@@ -12,8 +12,9 @@ use super::paging::Items;
 use super::since::Following;
 use super::tree::{Explode, Found, Node, Path};
 use crate::absent::Absent;
-use crate::ending::Ending;
+use crate::ending::{Doubts, Ending};
 use crate::incremental::Bookmark;
+use crate::json::{given_twice, no_text};
 use crate::table_spec::{RESERVED, reserved};
 use crate::text::{Broken, Cell, TextBatch, TextSource};
 
@@ -83,7 +84,11 @@ impl Layout {
         let Node::Map(members) = item else { return Some(format!("{} instead of an object", item.kind())) };
         let mut names = HashSet::with_capacity(members.len());
         if let Some((twice, _)) = members.iter().find(|(name, _)| !names.insert(name)) {
-            return Some(format!("the key '{twice}' is given twice"));
+            return Some(given_twice(twice));
+        }
+        let mut paths = self.columns.iter().chain(&self.followed).filter(|wanted| item.member(&wanted.name).is_none());
+        if let Some(twice) = paths.find_map(|wanted| wanted.path.twice(item)) {
+            return Some(given_twice(&twice));
         }
         let known = self.known.as_ref()?;
         let unknown = |name: &str| !known.contains(name) && !RESERVED.contains(&name);
@@ -109,7 +114,7 @@ impl Layout {
             }
             let mut read = self.columns.iter().chain(&self.followed).filter_map(|wanted| wanted.of(item));
             if let Some(written) = read.find_map(Node::no_text) {
-                let why = format!("the text {} is not valid", spec::text::cut(written, 60));
+                let why = no_text(written);
                 batch.broken.push(Broken { line, text: item.json(), why });
                 continue;
             }
@@ -154,9 +159,13 @@ impl Layout {
         }
     }
 
-    /// Fails if no item had a declared column.
-    fn judge(&self, place: &str) -> Result<()> {
-        self.absent.judge(self.columns.iter().map(|column| (column.name.as_str(), column.optional)), place)
+    /// Fails if no item had a declared column; in a run that adds to earlier ones that may be a doubt.
+    fn judge(&self, place: &str, doubts: Option<&Doubts>) -> Result<()> {
+        let columns = self.columns.iter().map(|column| (column.name.as_str(), column.optional));
+        match doubts {
+            None => self.absent.judge(columns, place),
+            Some(doubts) => self.absent.judge_addition(columns, place, doubts),
+        }
     }
 }
 
@@ -183,6 +192,8 @@ pub(crate) struct Rows {
     /// Rows of the same combination so far.
     pub lines: u64,
     pub following: Option<Following>,
+    /// Where doubts go in a run that adds to earlier ones.
+    pub doubts: Option<Doubts>,
 }
 
 impl Rows {
@@ -215,7 +226,7 @@ impl TextSource for Rows {
                 return Ok(Some(batch));
             }
         }
-        self.layout.judge(&self.url)?;
+        self.layout.judge(&self.url, self.doubts.as_ref())?;
         if let Some((bookmark, value)) = self.bookmark.take() {
             bookmark.set(value);
         }

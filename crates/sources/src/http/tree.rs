@@ -165,6 +165,23 @@ impl Path {
         Found::Node(node)
     }
 
+    /// The first name on the way from `root` that an object has twice: which of the two is meant is not known.
+    pub(crate) fn twice(&self, root: &Node) -> Option<String> {
+        let (mut node, mut names) = (root, self.0.as_slice());
+        while !names.is_empty() {
+            let Node::Map(members) = node else { return None };
+            let mut longest = (1..=names.len()).rev().map(|count| (names[..count].join("."), count));
+            let (name, count) = longest.find(|(name, _)| node.member(name).is_some())?;
+            let mut found = members.iter().filter(|(other, _)| *other == name);
+            node = &found.next()?.1;
+            if found.next().is_some() {
+                return Some(name);
+            }
+            names = &names[count..];
+        }
+        None
+    }
+
     /// Takes the value out that the path leads to; null if there is none.
     pub(crate) fn take(&self, root: &mut Node) -> Node {
         let (mut node, mut names) = (root, self.0.as_slice());

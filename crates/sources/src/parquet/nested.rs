@@ -115,8 +115,6 @@ fn write(value: &AnyValue<'_>, out: &mut String) -> PolarsResult<()> {
     match value {
         AnyValue::Null => out.push_str("null"),
         AnyValue::Boolean(value) => out.push_str(if *value { "true" } else { "false" }),
-        AnyValue::String(text) => out.push_str(&quoted(text)),
-        AnyValue::StringOwned(text) => out.push_str(&quoted(text)),
         AnyValue::Float64(number) if number.is_finite() => out.push_str(&serde_json::Value::from(*number).to_string()),
         // As its own digits, not as those of the nearest float64.
         AnyValue::Float32(number) if number.is_finite() => out.push_str(&number.to_string()),
@@ -139,9 +137,20 @@ fn write(value: &AnyValue<'_>, out: &mut String) -> PolarsResult<()> {
             polars_bail!(ComputeError: "bytes within a list or a struct");
         }
         number if value.is_primitive_numeric() => out.push_str(&number.to_string()),
-        other => out.push_str(&quoted(&other.to_string())),
+        other => out.push_str(&quoted(&match other.get_str() {
+            Some(text) => text.to_owned(),
+            None => plain(other)?,
+        })),
     }
     Ok(())
+}
+
+/// Days and timestamps as anywhere else, also those that no calendar has.
+fn plain(value: &AnyValue<'_>) -> PolarsResult<String> {
+    let one = Series::from_any_values(PlSmallStr::EMPTY, std::slice::from_ref(value), true)?;
+    let text = values::text_of(&one);
+    let text = text.as_ref().map(|text| text.str()).transpose()?.and_then(|text| text.get(0));
+    Ok(text.map_or_else(|| value.to_string(), str::to_owned))
 }
 
 fn members<'a, 'v>(members: impl Iterator<Item = (&'a Field, AnyValue<'v>)>, out: &mut String) -> PolarsResult<()> {

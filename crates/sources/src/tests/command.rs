@@ -401,6 +401,12 @@ fn the_state_goes_back_to_the_tap() {
     let read = tap(&[schema("orders"), row(1)]).read(&yaml).unwrap();
     assert_eq!(read.bookmark, None);
     assert_eq!(read.doubts, ["command:sh: the tap sent no STATE, so the next run begins where this one began"]);
+    // A few new records may lack what those before had.
+    let declared = format!("{yaml}columns: {{id: int64, price: float64}}");
+    let more = tap(&[schema("orders"), row(3), mark(3)]).read_more(&declared, &Reach::After(json!({"state": {}})));
+    let more = more.unwrap();
+    assert_eq!((more.table(), more.doubts.len()), (vec!["3|-|2".to_owned()], 1));
+    assert!(more.doubts[0].starts_with("command:sh: no record of this run has 'price'"), "{:?}", more.doubts);
     // Nothing new is no error, where there was something before.
     let quiet = tap(&[schema("orders"), mark(2)]);
     assert_eq!(quiet.read_part(&yaml, &Reach::After(json!({"state": {}}))).unwrap().rows_in, 0);
@@ -410,6 +416,18 @@ fn the_state_goes_back_to_the_tap() {
     assert_eq!(
         quiet.failure(&yaml),
         "table 't': command:sh: the stream 'orders' has no records; check the settings of the tap, or take the table out of the spec"
+    );
+}
+
+#[test]
+fn a_stream_of_records_that_cannot_be_read_refuses_them() {
+    let messages = [schema("orders"), record("orders", json!({"new": 1})), record("orders", json!(null))];
+    let read = tap(&messages).read(&source("format: singer")).unwrap();
+    assert_eq!((read.rows.height(), read.refused.height()), (0, 2));
+    assert!(
+        read.refusals()[0].ends_with("the key 'new' is new; name it under 'columns' to read it"),
+        "{:?}",
+        read.refusals()
     );
 }
 

@@ -234,6 +234,22 @@ fn files_that_break_off() {
         failure("d.json"),
         "table 't': d.json:1: not JSON: '2' follows a record instead of ',' or ']'; correct the file, or fetch it again"
     );
+    // What followed the comma may be missing.
+    let project =
+        Project::with("e.json", "[{\"a\": 1},\n ]").and("f.json", "[1, 2]").and("g.json", r#"[{"a": "x\ud83d"}]"#);
+    let failure = |keys: &str| project.failure(&format!("source: {{file: {{path: {keys}}}}}"));
+    let comma = "not JSON: ']' follows a comma instead of a record; correct the file, or fetch it again";
+    assert_eq!(failure("e.json"), format!("table 't': e.json:2: {comma}"));
+    assert_eq!(failure("e.json, explode: l"), format!("table 't': e.json: {comma}"));
+    assert_eq!(
+        failure("f.json"),
+        "table 't': f.json: none of its first 2 records can be read: line 1: a number instead of an object; check 'format': each \
+         record is an object"
+    );
+    assert_eq!(
+        failure("g.json"),
+        r#"table 't': g.json: its only record cannot be read: line 1: the text "x\ud83d" is not valid; check 'format': each record is an object"#
+    );
 }
 
 #[test]

@@ -168,6 +168,33 @@ fn formulas_that_were_never_computed_are_not_nulls() {
 }
 
 #[test]
+fn a_stray_value_far_away_does_not_take_all_memory() {
+    let read = |fill: &dyn Fn(&mut rust_xlsxwriter::Worksheet)| {
+        let book = workbook(|sheet| {
+            sheet.write(0, 0, "id").unwrap().write(1, 0, 1).unwrap();
+            fill(sheet);
+        });
+        let read =
+            Project::with("a.xlsx", book).read("source: {file: {path: a.xlsx, sheet: Flats}}\ncolumns: {id: int64}");
+        read.map(|read| read.table()).map_err(|error| error.to_string())
+    };
+    let (row, column) = (1_048_575, 16_383);
+    assert_eq!(
+        read(&|sheet| {
+            sheet.write(row, column, "x").unwrap();
+        }),
+        Err("table 't': a.xlsx: its cells lie too far apart, between A1 and XFD1048576; delete what stands far away from the table, or \
+             copy the table into a new workbook"
+            .to_owned())
+    );
+    let formula = Formula::new("=A2").set_result("");
+    let far = read(&|sheet| {
+        sheet.write_formula(row, column, formula.clone()).unwrap();
+    });
+    assert!(far.is_ok() || far.as_ref().is_err_and(|error| error.contains("too far apart")), "{far:?}");
+}
+
+#[test]
 fn durations_and_long_numbers() {
     let book = workbook(|sheet| {
         for (column, name) in ["span", "n"].iter().enumerate() {

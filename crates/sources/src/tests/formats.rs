@@ -81,6 +81,42 @@ fn tsv_null_values_and_no_quotes() {
 }
 
 #[test]
+fn a_missing_value_may_be_written_as_spaces() {
+    let project = Project::with("a.csv", "a,b\n1,x\n  ,  \n 3, NA\nNA ,y\n");
+    let keys = "source: {file: {path: a.csv, null_values: ['', '  ', NA]}}";
+    for columns in ["", "\ncolumns: {a: int64, b: string}"] {
+        let read = project.read(&format!("{keys}{columns}")).unwrap();
+        assert_eq!(
+            (read.types()[0].as_str(), read.table()),
+            ("a int64", vec!["1|x|2".into(), "-|-|3".into(), "3| NA|4".into(), "-|y|5".into()])
+        );
+    }
+}
+
+#[test]
+fn letters_behind_an_escape_are_read_only_where_they_are_certain() {
+    let text = "a\tb\n1\tx\\ny\n2\t\\N\n3\tC:\\\\new\n4\t\\q\n5\t\\N";
+    let project = Project::with("a.tsv", text);
+    let read = |keys: &str| {
+        project
+            .read(&format!("source: {{file: {{path: a.tsv, escape: '\\'{keys}}}}}\ncolumns: {{a: int64, b: string}}"))
+            .unwrap()
+    };
+    let copied = read(", quote: null");
+    assert_eq!(copied.table(), ["1|x\ny|2", "2|-|3", "3|C:\\new|4", "5|-|6"]);
+    let why = "a letter or digit follows the escape character, and what it stands for is not certain; where the file has no quotes and \\n \
+               means a line break, write 'quote: null'";
+    assert_eq!(copied.refusals(), [format!("-|-|5|4\t\\q|line 5: {why}")]);
+    let quoted = read("");
+    assert_eq!(quoted.table(), ["2|-|3", "3|C:\\new|4", "5|-|6"]);
+    assert_eq!(quoted.refusals()[0], format!("-|-|2|1\tx\\ny|line 2: {why}"));
+    // The quote is doubled, which is not an escape outside of quotes.
+    let inches = Project::with("a.csv", "a,b\n1,12\" wide\n2,\"3\"\" high\"\n");
+    let read = inches.read("source: {file: {path: a.csv, escape: '\"'}}").unwrap();
+    assert_eq!(read.table(), ["1|12\" wide|2", "2|3\" high|3"]);
+}
+
+#[test]
 fn encodings_by_name() {
     let text = "이름,값\n가나다,1\n";
     let (cp949, _, _) = encoding_rs::EUC_KR.encode(text);
@@ -392,6 +428,29 @@ fn nested() -> Vec<u8> {
     let mut bytes = Vec::new();
     ParquetWriter::new(&mut bytes).finish(&mut table).unwrap();
     bytes
+}
+
+#[test]
+fn values_within_lists_are_written_as_anywhere_else() {
+    let of = |values: Series| {
+        let lists = ListChunked::from_iter([Some(values)]).into_series().with_name("l".into());
+        let mut bytes = Vec::new();
+        let mut table = DataFrame::new(1, vec![lists.into_column()]).unwrap();
+        ParquetWriter::new(&mut bytes).finish(&mut table).unwrap();
+        let read = Project::with("a.parquet", bytes).read("source: {file: {path: a.parquet}}\ncolumns: {l: string}");
+        read.unwrap().table().remove(0)
+    };
+    let words = Series::new("".into(), ["a", "b\"x"]).cast(&artifact::dtype(spec::ColumnType::Category)).unwrap();
+    assert_eq!(of(words), r#"["a","b\"x"]|1"#);
+    let days = Series::new("".into(), [0, 2_932_897]).cast(&DataType::Date).unwrap();
+    assert_eq!(of(days), r#"["1970-01-01","+10000-01-01"]|1"#, "no calendar has the second");
+    let moments = |zone: Option<TimeZone>| {
+        let ticks = Int64Chunked::from_slice("".into(), &[1_500_000, i64::MAX - 1]);
+        of(ticks.into_datetime(TimeUnit::Microseconds, zone).into_series())
+    };
+    let far = "+294247-01-10 04:00:54.775806";
+    assert_eq!(moments(None), format!(r#"["1970-01-01 00:00:01.500000","{far}"]|1"#));
+    assert_eq!(moments(Some(TimeZone::UTC)), format!(r#"["1970-01-01 00:00:01.500000Z","{far}Z"]|1"#));
 }
 
 #[test]

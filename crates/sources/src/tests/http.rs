@@ -6,6 +6,7 @@ use spec::{Class, Error};
 use super::*;
 use crate::Opened;
 use demo::apartments::{City, Fault, Server};
+use testkit::http_server::{HttpAnswer, HttpServer};
 
 /// About 90 sales a district and month, so that pages of 40 rows make three or four of them.
 fn serving(faults: Vec<Fault>) -> Server {
@@ -193,6 +194,20 @@ fn an_answer_without_measure_is_not_read() {
         "table 't': http://h/trades?LAWD_CD=99110&DEAL_YMD=202301: the answer is larger than 256 MiB; ask for smaller \
          pages, or for shorter periods under 'for'"
     );
+}
+
+#[test]
+fn an_answer_in_an_unknown_compression_says_so() {
+    let server = HttpServer::start(|_, _| HttpAnswer::ok("\u{2}[]").with_header("content-encoding", "br"));
+    let error =
+        Project::new().read(&format!("source: {{http: {{url: '{}'}}}}", server.url("/a"))).map(|_| ()).unwrap_err();
+    assert_eq!(error.class(), Class::CannotRun);
+    let text = error.to_string().replace(&server.url(""), "http://h");
+    assert_eq!(
+        text,
+        "table 't': http://h/a: the answer is compressed by 'br', which is not read; add 'Accept-Encoding: identity' to 'headers'"
+    );
+    assert_eq!(server.requests().len(), 1, "another try would be answered alike");
 }
 
 #[test]

@@ -109,6 +109,31 @@ fn ids_that_grow_are_followed_too() {
 }
 
 #[test]
+fn few_new_items_may_lack_what_earlier_ones_had() {
+    let bare = |id: usize| json!({"id": id, "updated_at": "2024-01-09T00:00:00Z"});
+    let reach = Reach::After(json!({"of": "updated_at", "from": "2024-01-08T00:00:00Z", "known": []}));
+    let yaml = |server: &HttpServer| since(server, "").replace(", optional: true", "");
+    let (server, _) = shop((0..3).map(bare).collect());
+    let read = Project::new().read_more(&yaml(&server), &reach).unwrap();
+    assert_eq!(read.table()[0], "0|2024-01-09 00:00:00|-|1");
+    let place = server.url("/orders");
+    assert_eq!(
+        read.doubts,
+        [format!(
+            "{place}: no record of this run has 'note', so it is null in all of them; if the source has renamed it, correct 'from' and \
+             read all again with --full"
+        )]
+    );
+    let way_out =
+        "no record has 'note'; choose one of: id, updated_at. If it may be absent, add 'optional: true' to the column";
+    let error = Project::new().read_part(&yaml(&server), &reach).map(|read| read.rows_in).unwrap_err().to_string();
+    assert_eq!(error, format!("{place}: {way_out}"), "nothing is known of earlier runs");
+    let (many, _) = shop((0..100).map(bare).collect());
+    let error = Project::new().read_more(&yaml(&many), &reach).map(|read| read.rows_in).unwrap_err().to_string();
+    assert_eq!(error, format!("{}: {way_out}", many.url("/orders")), "so many do not lack it by chance");
+}
+
+#[test]
 fn a_refused_row_does_not_move_the_bookmark() {
     let (server, orders) = shop(vec![order(1, "2024-01-05T10:00:00Z", "a")]);
     orders.lock().unwrap().push(json!({"id": "x", "updated_at": "2024-01-09T00:00:00Z"}));

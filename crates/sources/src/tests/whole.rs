@@ -142,8 +142,42 @@ fn null_values_hold_in_parquet_for_every_type() {
     };
     for columns in ["", "\ncolumns: {n: int64, x: float64, s: string}"] {
         assert_eq!(read(", null_values: ['-999', NA]", columns), ["1|0.5|-|1", "-|-||2"], "{columns}");
+        assert_eq!(read("", columns), ["1|0.5|NA|1", "-999|-999.0||2"], "{columns}");
     }
-    assert_eq!(read("", ""), ["1|0.5|NA|1", "-999|-999.0||2"]);
+}
+
+#[test]
+fn a_later_file_whose_column_is_of_another_kind_ends_the_run() {
+    let texts = || Series::new("c".into(), ["02134", "7"]);
+    let numbers = || Series::new("c".into(), [2134i64, 7]);
+    let truths = || Series::new("c".into(), [true, false]);
+    let times = |zone: Option<TimeZone>| {
+        Int64Chunked::from_slice("c".into(), &[0, 1]).into_datetime(TimeUnit::Microseconds, zone).into_series()
+    };
+    let read = |first: Series, second: Series| {
+        let file = |column: Series| parquet(DataFrame::new(2, vec![column.into_column()]).unwrap());
+        let project = Project::with("a.parquet", file(first)).and("b.parquet", file(second));
+        project.read("source: {file: {path: '*.parquet'}}").map(|read| read.table()).map_err(|error| error.to_string())
+    };
+    let way_out = "declare its type under 'columns', or make a table of each kind of file";
+    for (first, second, what) in [
+        (texts(), numbers(), "int64, but string"),
+        (numbers(), texts(), "string, but int64"),
+        (truths(), numbers(), "int64, but bool"),
+        (numbers(), truths(), "bool, but int64"),
+        (
+            times(None),
+            times(Some(TimeZone::UTC)),
+            "datetime (microseconds, in UTC), but datetime (microseconds, without time zone)",
+        ),
+    ] {
+        let error = format!("b.parquet: column 'c' is {what} in the first file; {way_out}");
+        assert_eq!(read(first, second), Err(error));
+    }
+    let floats = Series::new("c".into(), [3.0, 4.0]);
+    assert_eq!(read(numbers(), floats).unwrap(), ["2134|1", "7|2", "3|1", "4|2"]);
+    let words = texts().cast(&artifact::dtype(spec::ColumnType::Category)).unwrap();
+    assert_eq!(read(texts(), words).unwrap()[2], "02134|1");
 }
 
 #[test]
@@ -292,6 +326,35 @@ fn a_key_that_a_record_holds_twice_refuses_it() {
     let server = HttpServer::start(|_, _| HttpAnswer::ok("[{\"a\": 1}, {\"a\": 2, \"a\": 3}]"));
     let read = Project::new().read(&format!("source: {{http: {{url: '{}'}}}}", server.url("/a"))).unwrap();
     assert_eq!((read.table(), read.refused.height()), (vec!["1|1".to_owned()], 1));
+}
+
+#[test]
+fn a_key_on_a_path_that_a_record_holds_twice_refuses_it() {
+    let right = r#"{"a":{"b":{"c":1}}}"#;
+    let wrong = [
+        (r#"{"a":{"b":{"c":1}},"a":{"x":2}}"#, "a"),
+        (r#"{"a":{"x":2},"a":{"b":{"c":1}}}"#, "a"),
+        (r#"{"a":{"b":{"c":1},"b":{"x":2}}}"#, "b"),
+        (r#"{"a":{"b":{"c":1,"c":2}}}"#, "c"),
+    ];
+    let records: Vec<&str> = std::iter::once(right).chain(wrong.iter().map(|(record, _)| *record)).collect();
+    let array = format!("[{}]", records.join(","));
+    let columns = "columns: {c: {type: int64, from: a.b.c}}";
+    let project = Project::with("a.jsonl", records.join("\n")).and("a.json", &array);
+    let service = array.clone();
+    let server = HttpServer::start(move |_, _| HttpAnswer::ok(&service));
+    for source in ["file: {path: a.jsonl}", "file: {path: a.json}", &format!("http: {{url: '{}'}}", server.url("/a"))] {
+        let read = project.read(&format!("source: {{{source}}}\n{columns}")).unwrap();
+        assert_eq!(read.table(), ["1|1"], "{source}");
+        let refusals = read.refusals();
+        assert_eq!(refusals.len(), wrong.len(), "{source}: {refusals:?}");
+        for (refusal, (_, key)) in refusals.iter().zip(wrong) {
+            assert!(
+                refusal.ends_with(&format!("'{key}' is given twice")) || refusal.ends_with("'a.b.c' is given twice"),
+                "{source}: {refusal}"
+            );
+        }
+    }
 }
 
 #[test]

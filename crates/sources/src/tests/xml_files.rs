@@ -77,6 +77,10 @@ fn the_file_says_its_encoding() {
     let text = "<?xml version=\"1.0\" encoding=\"euc-kr\"?><r><i><a>가</a></i></r>";
     let (bytes, _, _) = encoding_rs::EUC_KR.encode(text);
     assert_eq!(xml(&bytes, "records: r.i", "").unwrap().table(), ["가|1"]);
+    // It escapes to characters of two bytes, and back.
+    let text = "<?xml version=\"1.0\" encoding=\"iso-2022-jp\"?><r><i><a>日本</a></i></r>";
+    let (bytes, _, _) = encoding_rs::ISO_2022_JP.encode(text);
+    assert_eq!(xml(&bytes, "records: r.i", "").unwrap().table(), ["日本|1"]);
     let (bytes, _, _) = encoding_rs::WINDOWS_1252.encode("<r><i><a>Köln</a></i></r>");
     assert_eq!(xml(&bytes, "records: r.i, encoding: latin-1", "").unwrap().table(), ["Köln|1"]);
     let mut utf16 = vec![0xFF, 0xFE];
@@ -231,6 +235,11 @@ fn files_of_an_archive_are_read_where_they_lie() {
     assert_eq!(
         failure(", member: x.csv"),
         "table 't': may.zip: no file in it matches 'x.csv'; it holds: a.csv, b.csv, c.csv.gz, readme.txt"
+    );
+    let twice = Project::with("a.zip", zip(&[("a.csv", b"id\n1\n"), ("a.csv", b"id\n2\n")], true));
+    assert_eq!(
+        twice.failure("source: {file: {path: a.zip}}"),
+        "table 't': a.zip: the archive holds several files of the same name; unpack the archive, and read its files"
     );
     let error = Project::with("a.csv", "id\n1\n").failure("source: {file: {path: a.csv, member: b.csv}}");
     assert_eq!(error, "table 't': a.csv: 'member' is for archives (.zip); leave 'member' out, or correct 'path'");
