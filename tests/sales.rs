@@ -33,7 +33,9 @@ fn the_generated_chain_is_forecast_four_weeks_ahead() {
     let keys: BTreeSet<(&str, &str)> = scores.column("series").into_iter().zip(scores.column("week")).collect();
     assert_eq!(keys.len(), scores.rows.len(), "a score is one of a series and a week");
     let card = project.read("data/models/sales/v1/card.md");
-    for part in ["wape better than 'seasonal_naive'", "## The test part by `horizon`", "| mase "] {
+    for part in
+        ["wape better than 'seasonal_naive'", "## The test part by `horizon`", "| mase ", "| coverage | pinball "]
+    {
         assert!(card.contains(part), "the card does not say: {part}\n{card}");
     }
 }

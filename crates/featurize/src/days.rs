@@ -187,6 +187,22 @@ impl Counts {
     }
 }
 
+/// The times that lie alone at either end, and not after today: one of all, or one of a thousand, beyond a gap of years that is
+/// longer than all the rest. With them the first and the last day of the rest.
+pub fn alone(times: &[i64], clock: Clock, today: NaiveDate) -> Option<(Vec<usize>, (i64, i64))> {
+    let mut counts = Counts::new(clock);
+    times.iter().for_each(|time| counts.add(*time));
+    let (days, today) = (counts.finish(), i64::from(today.to_epoch_days()));
+    let (from, to) = among(&days, today);
+    let (first, last) = (days.get(from)?.0, days.get(to.checked_sub(1)?)?.0);
+    let is_alone = |time: &i64| {
+        let day = clock.day_number(*time);
+        day < first || day > last && day <= today + 1
+    };
+    let found: Vec<usize> = (0..times.len()).filter(|row| is_alone(&times[*row])).collect();
+    (!found.is_empty()).then_some((found, (first, last)))
+}
+
 /// The days, ascending with their rows, without those after today, and without those at both ends that lie alone: one row,
 /// or one of a thousand, beyond a gap of years that is longer than all the rest.
 fn among(days: &[(i64, u64)], today: i64) -> (usize, usize) {

@@ -378,7 +378,11 @@ impl<'de> Visitor<'de> for Keys {
                 known_at,
                 known_late,
                 zone,
-                cutoffs: cutoffs.ok_or_else(|| missing("cutoffs"))?,
+                cutoffs: {
+                    let cutoffs = cutoffs.ok_or_else(|| missing("cutoffs"))?;
+                    cutoffs.are_days().map_err(de::Error::custom)?;
+                    cutoffs
+                },
                 label: label.ok_or_else(|| missing("label"))?,
                 entities: entities.unwrap_or_default(),
                 features: features.ok_or_else(|| missing("features"))?,

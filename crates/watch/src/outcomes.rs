@@ -89,6 +89,8 @@ pub(crate) fn usual_metric(task: Task) -> Metric {
 pub(crate) struct Outcome {
     pub version: String,
     pub entity: u32,
+    /// The time that the row describes, in microseconds; without one that of the prediction.
+    pub time: i64,
     /// The Monday of its week.
     pub week: NaiveDate,
     /// Empty where the outcome is not known.
@@ -229,7 +231,7 @@ pub(crate) fn join(
         let segments = if found.is_some() { segments.collect() } else { Vec::new() };
         let label = found.map(|found| number_of(found.label, &known.names, asker.promised.get(version)));
         let weight = found.map_or(1.0, |found| found.weight);
-        let outcome = Outcome { version: version.to_owned(), entity, week, segments, label, weight, scores };
+        let outcome = Outcome { version: version.to_owned(), entity, time, week, segments, label, weight, scores };
         let key = key.into_iter().chain(carried.iter().map(|column| column[row].clone().unwrap_or_default())).collect();
         let of_row = newest.entry((version.to_owned(), key)).or_insert_with(|| (at, outcome.clone()));
         if at > of_row.0 {

@@ -251,15 +251,15 @@ fn judged(
     }
 }
 
-/// Weeks from which blocks can be drawn.
-const LEAST_WEEKS: usize = 4;
+/// Times from which blocks can be drawn.
+const LEAST_TIMES: usize = 4;
 
-/// Draws whole entities; of series, whose weeks depend on each other, blocks of weeks where there are enough.
+/// Draws whole entities; of series, whose periods depend on each other, blocks of successive periods where there are enough.
 fn resamples_of(rows: &[&Outcome], block: Option<u32>) -> Resamples {
-    let weeks: Vec<NaiveDate> = grouped(rows.iter().copied(), |row| row.week).into_keys().collect();
-    match block.filter(|_| weeks.len() >= LEAST_WEEKS) {
+    let times: Vec<i64> = grouped(rows.iter().copied(), |row| row.time).into_keys().collect();
+    match block.filter(|_| times.len() >= LEAST_TIMES) {
         Some(block) => {
-            let of = rows.iter().map(|row| weeks.partition_point(|week| *week < row.week) as u32).collect();
+            let of = rows.iter().map(|row| times.partition_point(|time| *time < row.time) as u32).collect();
             Resamples::of_blocks(of, block as usize, RESAMPLES.0, RESAMPLES.1)
         }
         None => Resamples::of_entities(entities_of(rows), RESAMPLES.0, RESAMPLES.1),

@@ -65,7 +65,7 @@ pub enum Cutoffs {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Every {
-    /// The distance between two cutoffs, in days or longer units (`30d`, `1mo`).
+    /// The distance between two cutoffs, in days or longer units (`30d`, `1mo`); of series also in minutes or hours.
     pub every: Span,
     /// How many training cutoffs.
     pub count: u32,
@@ -124,9 +124,6 @@ impl<'de> Deserialize<'de> for Cutoffs {
                     }
                 }
                 match (every, count, at) {
-                    (Some(every), Some(count), None) if every.is_of_clock() => Err(de::Error::custom(format!(
-                        "cutoffs every {every}, {count} times: cutoffs are days; write days, such as 1d"
-                    ))),
                     (Some(_), Some(0), None) => Err(de::Error::custom("a count of 0 cutoffs; at least 1 is needed")),
                     (Some(every), Some(count), None) => Ok(Cutoffs::Every(Every { every, count, newest })),
                     (None, None, Some(at)) if at.is_empty() => {
@@ -153,6 +150,16 @@ impl<'de> Deserialize<'de> for Day {
 }
 
 impl Cutoffs {
+    /// Refuses distances of minutes or hours: those of entities are days.
+    pub fn are_days(&self) -> Result<(), String> {
+        match self {
+            Cutoffs::Every(Every { every, count, .. }) if every.is_of_clock() => Err(format!(
+                "cutoffs every {every}, {count} times: cutoffs of an entity are days; write days, such as 1d"
+            )),
+            _ => Ok(()),
+        }
+    }
+
     pub fn newest(&self) -> Option<NaiveDate> {
         match self {
             Cutoffs::Every(every) => every.newest,

@@ -10,7 +10,7 @@ use spec::{Error, Result};
 use super::holidays::Holiday;
 use super::periods::Periods;
 use super::plan::{Level, Plan, Source};
-use super::rows::{coded, labels, numbered, origin, rename, series_of};
+use super::rows::{coded, labels, numbered, origin, refuse_alone, rename, series_of};
 use crate::eval::{evaluated, holds};
 use crate::rows::compute::times_of;
 use values::form::{numbers, refuse_infinite};
@@ -64,7 +64,7 @@ impl Panel {
     /// Makes series of rows.
     ///
     /// Errors (refused): a period twice, between two others, missing or not over, where the spec does not say what it
-    /// means; labels below 0; a level that changes within a series; no rows.
+    /// means; a row years away from all others; labels below 0; a level that changes within a series; no rows.
     pub fn new(plan: &Plan, rows: &DataFrame, asked: Asked) -> Result<Panel> {
         let doing = format!("table '{}'", plan.table);
         let has_all = |mask: BooleanChunked, name: &String| -> Result<BooleanChunked> {
@@ -85,6 +85,10 @@ impl Panel {
         let closed = rules.closed.as_ref();
         let periods = Periods::among(&times, rules.every, plan.clock, rules.dated)?.without(closed, &times)?;
         let (keys, names, series) = series_of(plan, &frame)?;
+        // Of a part of the rows, as the proof looks at, a row may lie alone that does not among all.
+        if asked.newest.is_none() {
+            refuse_alone(plan, &frame, &times, (&names, &series), asked.today)?;
+        }
         let numbers = numbered(plan, &frame, &times, &periods, &names, &series)?;
         let first = numbers.iter().copied().min().unwrap_or(0);
         let (labels, changes_on) = labels(plan, &frame, &numbers, (&names, &series), &periods, asked)?;
@@ -295,6 +299,22 @@ impl Panel {
                 if silent.len() > NAMED { ", …" } else { "" }
             ));
         }
+        let sparse: Vec<(usize, usize)> =
+            (0..self.series()).filter_map(|series| Some((series, self.distance(series)?))).collect();
+        if let Some((_, distance)) = sparse.first() {
+            warnings.push(format!(
+                "table '{}': {} in every {distance} periods of {} only: {}{}; if these are of another length, correct 'every' under \
+                 'series', or add them up in clean.yaml",
+                plan.table,
+                match sparse.len() {
+                    1 => "1 series has a row".to_owned(),
+                    many => format!("{many} series have rows"),
+                },
+                rules.every,
+                sparse.iter().take(NAMED).map(|(series, _)| self.names[*series].as_str()).collect::<Vec<_>>().join(", "),
+                if sparse.len() > NAMED { ", …" } else { "" }
+            ));
+        }
         let reach = plan.reach();
         let short = |series: &usize| {
             let age = self.newest - self.ends[*series].0;
@@ -314,11 +334,26 @@ impl Panel {
         warnings
     }
 
+    /// How many periods apart all rows of a series are, where they are several times that: then they seem to be of periods of
+    /// another length.
+    fn distance(&self, series: usize) -> Option<usize> {
+        /// With fewer rows it may be chance.
+        const LEAST: usize = 10;
+        let rows: Vec<usize> = (0..self.count).filter(|period| self.is_real(series, *period)).collect();
+        let distance = rows.windows(2).map(|pair| pair[1] - pair[0]).reduce(divisor)?;
+        (distance > 1 && rows.len() >= LEAST).then_some(distance)
+    }
+
     /// How many real rows the series have that `counts` names, and how many lie before the newest cutoff.
     pub fn rows_of(&self, counts: impl Fn(usize) -> bool) -> u64 {
         let rows = |series: usize| (0..self.count).filter(|period| self.is_real(series, *period)).count() as u64;
         (0..self.series()).filter(|series| counts(*series)).map(rows).sum()
     }
+}
+
+/// The greatest common divisor.
+fn divisor(one: usize, other: usize) -> usize {
+    if other == 0 { one } else { divisor(other, one % other) }
 }
 
 /// Within how many periods a series must have a row, and how old it must be.

@@ -349,7 +349,13 @@ impl Plan {
         {
             true => Ok(()),
             false => Err(Error::cannot_run(format!("{place}: '{sql}' is {}, not a number", type_name(&dtype)))
-                .hint("cast it in clean.yaml, or name a column of numbers")),
+                .hint(match is_text(&dtype) {
+                    true => {
+                        "if these are numbers, declare the column's type in ingest.yaml, where 'decimal' and 'thousands' say how \
+                         they are written; else name a column of numbers"
+                    }
+                    false => "cast it in clean.yaml, or name a column of numbers",
+                })),
         }
     }
 

@@ -214,6 +214,29 @@ pub fn numbered(
     times.iter().enumerate().map(number).collect()
 }
 
+/// Refuses a row that is years away from all others: it would be the beginning or the end of all series.
+pub fn refuse_alone(
+    plan: &Plan,
+    frame: &DataFrame,
+    times: &[i64],
+    (names, series): (&[String], &[u32]),
+    today: NaiveDate,
+) -> Result<()> {
+    let Some((rows, (first, last))) = crate::days::alone(times, plan.clock, today) else { return Ok(()) };
+    let row = rows[0];
+    let day = |number: i64| crate::clock::date(number).map(|day| day.to_string()).unwrap_or_default();
+    Err(Error::refused(format!(
+        "table '{}': {} (series {}, {}) lies years away from all others, which are of {} to {}",
+        plan.table,
+        origin(frame, row),
+        names[series[row] as usize],
+        day(plan.clock.day_number(times[row])),
+        day(first),
+        day(last)
+    ))
+    .hint("correct the date in clean.yaml, or leave the row out there with a filter"))
+}
+
 /// A label as the spec takes one below 0. `of` names where it is.
 ///
 /// Errors (refused): one below 0, unless the spec says what that means.

@@ -95,24 +95,28 @@ fn rows_by_value(rows: &DataFrame, column: &str) -> spec::Result<Vec<(String, Ve
 fn of_column(trial: &Trial, column: &str, groups: &[(String, Vec<usize>)]) -> String {
     let metric = trial.spec.choose_by();
     let chosen = trial.chosen_scored();
-    let is_scaled = trial.spec.scaled_by.is_some();
     let others: Vec<&(String, Scored)> = trial.scored.iter().filter(|(name, _)| *name != trial.chosen).collect();
+    // How far the chosen one is off by each other measure of a forecast, as far as there is one.
+    let mut more: Vec<Metric> =
+        [Metric::Mae, Metric::Rmse, Metric::Wape].into_iter().filter(|of| *of != metric).collect();
+    more.push(Metric::Bias);
+    if trial.spec.scaled_by.is_some() {
+        more.extend([Metric::Mase, Metric::Rmsse]);
+    }
+    if chosen.bounds().is_some() {
+        more.extend([Metric::Coverage, Metric::Pinball]);
+    }
     let mut heads = vec![column.to_owned(), "rows".to_owned(), format!("{} ({metric})", trial.chosen)];
     heads.extend(others.iter().map(|(name, _)| name.clone()));
-    heads.push("bias".to_owned());
-    if is_scaled {
-        heads.extend(["mase", "rmsse"].map(str::to_owned));
-    }
+    heads.extend(more.iter().map(ToString::to_string));
     let mut table = Table::new(&heads.iter().map(String::as_str).collect::<Vec<_>>());
     let shown = |value: Option<f64>| value.map_or("undefined".to_owned(), number_text);
     for (value, rows) in groups.iter().take(MOST) {
-        let of = |scored: &Scored, metric: Metric| shown(scored.of_rows(rows).value(metric, None));
-        let mut cells = vec![value.clone(), rows.len().to_string(), of(chosen, metric)];
-        cells.extend(others.iter().map(|(_, scored)| of(scored, metric)));
-        cells.push(of(chosen, Metric::Bias));
-        if is_scaled {
-            cells.extend([of(chosen, Metric::Mase), of(chosen, Metric::Rmsse)]);
-        }
+        let of = |scored: &Scored| shown(scored.of_rows(rows).value(metric, None));
+        let mut cells = vec![value.clone(), rows.len().to_string(), of(chosen)];
+        cells.extend(others.iter().map(|(_, scored)| of(scored)));
+        let part = chosen.of_rows(rows);
+        cells.extend(more.iter().map(|metric| shown(part.value(*metric, None))));
         table.row(cells);
     }
     let rest = match groups.len() > MOST {

@@ -40,8 +40,13 @@ pub(super) fn compare(spec: &TrainSpec, outcomes: &mut [Outcome], chosen: usize,
 }
 
 /// The note on a choice that may be due to chance; `None` if every other experiment is surely worse. `judges`:
-/// the rows that it was made on, in words.
-pub(super) fn within_noise(spec: &TrainSpec, tried: &[Tried], chosen: &str, judges: &str) -> Option<String> {
+/// the rows that it was made on, in words; `units`: what was drawn of them.
+pub(super) fn within_noise(
+    spec: &TrainSpec,
+    tried: &[Tried],
+    chosen: &str,
+    (judges, units): (&str, &str),
+) -> Option<String> {
     let rivals: Vec<String> = tried
         .iter()
         .filter(|tried| tried.name != chosen && tried.name != BASELINE)
@@ -54,7 +59,7 @@ pub(super) fn within_noise(spec: &TrainSpec, tried: &[Tried], chosen: &str, judg
                 number_text(gain.low),
                 number_text(gain.high)
             )),
-            None => Some(format!("'{}' (no interval: too few rows)", tried.name)),
+            None => Some(format!("'{}' (no interval: too few {units})", tried.name)),
         })
         .collect();
     if rivals.is_empty() {

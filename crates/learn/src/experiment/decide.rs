@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use polars::prelude::DataFrame;
 use spec::{Error, Result, ResultExt};
 
+use super::units::too_few;
 use super::{PromoteWhen, Trial};
 use crate::metrics::{Classes, Metric, Scored};
 use crate::{Action, Decision, Feature, LoadedVersion, Matrix};
@@ -171,7 +172,7 @@ impl Trial {
         };
         metrics.insert(format!("champion_{metric}"), their_value);
         let Some(gain) = self.resamples.gain(metric, (ours, our_cut), (&theirs, their_cut)) else {
-            let why = format!("{} test rows are too few for an interval, so the champion stays", ours.rows());
+            let why = format!("{}, so the champion stays", too_few(&self.spec, &self.resamples, ours.rows()));
             return Ok((Action::Keep, why));
         };
         for (name, value) in [("gain", gain.value), ("gain_low", gain.low), ("gain_high", gain.high)] {

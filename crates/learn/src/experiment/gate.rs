@@ -54,23 +54,24 @@ pub(super) fn beats(
     (name, is_chosen): (&str, bool),
     gain: Option<Interval>,
     (model, other): (Option<f64>, Option<f64>),
-    test: &Scored,
+    (test, too_few): (&Scored, &str),
 ) -> GateResult {
     if is_chosen {
         let rule = format!("{metric} better than '{name}'");
         return GateResult { rule, passed: false, found: "it was chosen itself".to_owned() };
     }
-    let judged = beats_baseline(metric, gain, model, other, test);
+    let judged = beats_baseline(metric, gain, model, other, (test, too_few));
     GateResult { rule: format!("{metric} better than '{name}'"), ..judged }
 }
 
-/// The chosen model must surely be better than a constant: the interval of its gain lies above 0.
+/// The chosen model must surely be better than a constant: the interval of its gain lies above 0. `too_few` says why there may
+/// be none.
 pub(super) fn beats_baseline(
     metric: Metric,
     gain: Option<Interval>,
     model: Option<f64>,
     baseline: Option<f64>,
-    test: &Scored,
+    (test, too_few): (&Scored, &str),
 ) -> GateResult {
     let rule = format!("{metric} better than the baseline");
     match (gain, model, baseline) {
@@ -82,12 +83,7 @@ pub(super) fn beats_baseline(
         (None, Some(model), Some(baseline)) => GateResult {
             rule,
             passed: false,
-            found: format!(
-                "{} against {}, but the {} test rows are too few for an interval",
-                number_text(model),
-                number_text(baseline),
-                test.rows()
-            ),
+            found: format!("{} against {}, but {too_few}", number_text(model), number_text(baseline)),
         },
         _ => GateResult {
             rule,
@@ -125,10 +121,11 @@ mod tests {
         let test = test_part(vec![1.0, 0.0]);
         let judge = |low| {
             let gain = Interval { value: 0.1, low, high: 0.2 };
-            beats_baseline(Metric::Auc, Some(gain), Some(0.6), Some(0.5), &test)
+            beats_baseline(Metric::Auc, Some(gain), Some(0.6), Some(0.5), (&test, ""))
         };
         assert!(judge(0.01).passed && !judge(0.0).passed);
         assert_eq!(judge(-0.01).found, "0.6 against 0.5: better by 0.1 (95 % interval of the gain -0.01 to 0.2)");
-        assert!(!beats_baseline(Metric::Auc, None, Some(0.6), Some(0.5), &test).passed);
+        let without = beats_baseline(Metric::Auc, None, Some(0.6), Some(0.5), (&test, "2 rows are too few"));
+        assert_eq!((without.passed, without.found.as_str()), (false, "0.6 against 0.5, but 2 rows are too few"));
     }
 }

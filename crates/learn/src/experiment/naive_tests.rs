@@ -206,6 +206,49 @@ fn totals_are_judged_by_their_sums() {
 }
 
 #[test]
+fn each_value_of_a_column_is_judged_by_all_metrics_of_a_forecast() {
+    let more = "[]\njudge_by: [city]\nscaled_by: lagged\nintervals: {coverage: 0.8}";
+    let trial = run(&spec(more).unwrap(), rows().lazy(), &known(None), &|_| {}).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let decision = trial.decide(None).unwrap();
+    crate::write_version(folder.path(), &trial, &tests::origin(), &decision).unwrap();
+    let card = std::fs::read_to_string(folder.path().join("card.md")).unwrap();
+    let table = card.split("## The test part by `city`").nth(1).unwrap();
+    let lines: Vec<Vec<&str>> = table
+        .lines()
+        .filter(|line| line.starts_with('|'))
+        .map(|line| line.trim_matches('|').split('|').map(str::trim).collect())
+        .collect();
+    let chosen = trial.chosen_scored();
+    assert_eq!(lines[0][..3], ["city", "rows", "linear (wape)"]);
+    let heads = &lines[0][lines[0].len() - 7..];
+    assert_eq!(heads, ["mae", "rmse", "bias", "mase", "rmsse", "coverage", "pinball"]);
+    // By hand: of the rows of the first city the mean error, and the share of labels between the bounds.
+    let cities = trial.test_rows.column("city").unwrap().cast(&DataType::String).unwrap();
+    let of: Vec<usize> =
+        (0..chosen.rows()).filter(|row| cities.str().unwrap().get(*row) == Some(lines[2][0])).collect();
+    let bounds = chosen.bounds().unwrap();
+    let inside = |row: &usize| (bounds.low[*row]..=bounds.high[*row]).contains(&chosen.label()[*row]);
+    let share = of.iter().copied().filter(inside).count() as f64 / of.len() as f64;
+    let error = of.iter().map(|row| (chosen.score()[*row] - chosen.label()[*row]).abs()).sum::<f64>() / of.len() as f64;
+    let own = &lines[2][lines[2].len() - 7..];
+    assert_eq!((own[0], own[5]), (score::number_text(error).as_str(), score::number_text(share).as_str()));
+}
+
+#[test]
+fn too_few_times_are_not_called_too_few_rows() {
+    let spec = spec("[]").unwrap();
+    let drawn = Resamples::of_blocks(vec![0, 0, 0, 1, 1, 2], 4, 200, 1);
+    assert_eq!(
+        units::too_few(&spec, &drawn, 6),
+        "the 6 test rows have 3 different values of 'cutoff', too few for an interval; give the test part a larger share in 'split', \
+         or draw whole series: `resample: {by: entity}`"
+    );
+    let drawn = Resamples::of_rows(6, 200, 1);
+    assert_eq!(units::too_few(&spec, &drawn, 6), "the 6 test rows are too few for an interval");
+}
+
+#[test]
 fn a_table_of_series_is_resampled_in_blocks_of_times() {
     let of = |more: &str, horizon: Option<u32>| {
         let known = Known { horizon_periods: horizon, ..known(None) };

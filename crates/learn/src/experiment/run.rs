@@ -116,6 +116,7 @@ pub(super) fn run_contenders(
     progress(&in_words(&split.summary));
     let (mut outcomes, searches) = searched::fit_all(spec, &mut contenders, &parts, &split.folds, progress)?;
     let chosen = choose(spec, &outcomes)?;
+    let units = judging.in_words(spec);
     compare(spec, &mut outcomes, chosen, judging);
     let judges = match split.folds.len() {
         0 => format!("{} validation rows", outcomes[chosen].valid.rows()),
@@ -156,8 +157,9 @@ pub(super) fn run_contenders(
     };
     let test: BTreeMap<Metric, Measured> = metrics.iter().zip(resampled).map(measured).collect();
     let value = |metric: Metric| test.get(&metric).and_then(|measured| measured.value);
-    let against_baseline =
-        beats_baseline(choose_by, gain, value(choose_by), baseline.value(choose_by, at_baseline), &best);
+    let too_few = units::too_few(spec, &resamples, best.rows());
+    let theirs = baseline.value(choose_by, at_baseline);
+    let against_baseline = beats_baseline(choose_by, gain, value(choose_by), theirs, (&best, &too_few));
     let has_limit = |gate: &&Gate| gate.at_least.is_some() || gate.at_most.is_some();
     let limits = spec.gate.iter().filter(has_limit).map(|gate| gate.judge(value(gate.metric), &best));
     let others = spec.gate.iter().filter_map(|gate| {
@@ -168,7 +170,7 @@ pub(super) fn run_contenders(
         let gain = test.and_then(|test| resamples.gain(gate.metric, (&best, at), (test, cut)));
         let theirs = test.and_then(|test| test.value(gate.metric, cut));
         let name = (outcomes[other].tried.name.as_str(), other == chosen);
-        Some(beats(gate.metric, name, gain, (value(gate.metric), theirs), &best))
+        Some(beats(gate.metric, name, gain, (value(gate.metric), theirs), (&best, &too_few)))
     });
     let gate = std::iter::once(against_baseline).chain(limits).chain(others).collect();
     let confusion = at.map(|threshold| best.confusion_at(threshold));
@@ -201,7 +203,7 @@ pub(super) fn run_contenders(
         rows: count,
         left_out,
         split: split.summary,
-        within_noise: within_noise(spec, &tried, &chosen, &judges),
+        within_noise: within_noise(spec, &tried, &chosen, (&judges, &units)),
         chosen,
         tried,
         searches,

@@ -69,6 +69,14 @@ impl Units {
         }
     }
 
+    /// What there is too little of where there is no interval.
+    pub fn in_words(&self, spec: &TrainSpec) -> String {
+        match (self.block, &spec.time) {
+            (Some(_), Some(time)) => format!("values of '{time}'"),
+            _ => "rows".to_owned(),
+        }
+    }
+
     /// Those of some rows, in the order given.
     pub fn among(&self, rows: &[usize]) -> Units {
         let of = match self.block {
@@ -76,6 +84,18 @@ impl Units {
             None => renumbered(&self.of, rows),
         };
         Units { of, block: self.block }
+    }
+}
+
+/// Why there is no interval of `rows` rows, in words.
+pub(super) fn too_few(spec: &TrainSpec, resamples: &Resamples, rows: usize) -> String {
+    match &spec.time {
+        Some(time) if resamples.has_few_times() => format!(
+            "the {rows} test rows have {} different values of '{time}', too few for an interval; give the test part a larger share \
+             in 'split', or draw whole series: `resample: {{by: entity}}`",
+            resamples.units()
+        ),
+        _ => format!("the {rows} test rows are too few for an interval"),
     }
 }
 

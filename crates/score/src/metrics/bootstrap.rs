@@ -77,6 +77,11 @@ impl Resamples {
         self.block
     }
 
+    /// Whether successive times are drawn, of which there are too few for any interval.
+    pub fn has_few_times(&self) -> bool {
+        self.times == 0
+    }
+
     /// Whether entities have several rows.
     pub fn by_entity(&self) -> bool {
         self.entity.is_some()

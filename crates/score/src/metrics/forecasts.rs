@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::hash::Hash;
 
 use super::weights::{Sum, Weights};
-use super::{Metric, Scored};
+use super::{Bounds, Metric, Scored};
 
 /// What a plain forecast errs in a series: the mean of its absolute and of its squared errors.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -51,7 +51,7 @@ impl Scored {
         Scored { coverage: Some(coverage), ..self }
     }
 
-    /// Some rows of a regression, with their weights and scales.
+    /// Some rows of a regression, with their weights, scales and bounds.
     ///
     /// Panics: a row that is missing.
     pub fn of_rows(&self, rows: &[usize]) -> Scored {
@@ -62,7 +62,7 @@ impl Scored {
             score: of(&self.score),
             order: (0..rows.len() as u32).collect(),
             scales: self.scales.as_ref().map(|scales| rows.iter().map(|row| scales[*row]).collect()),
-            bounds: None,
+            bounds: self.bounds.as_ref().map(|bounds| Bounds { low: of(&bounds.low), high: of(&bounds.high) }),
             ones: Vec::new(),
             ties: Vec::new(),
             each: Vec::new(),
@@ -108,7 +108,7 @@ impl Scored {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Bounds, Task};
+    use crate::Task;
 
     fn close(value: Option<f64>, reference: f64) {
         let value = value.unwrap();
@@ -159,5 +159,10 @@ mod tests {
             Scored::new(Task::Regression, vec![3.0, -0.5, 2.0, 7.5], vec![2.5, 0.1, 2.0, 8.0], "test").unwrap();
         let scored = scored.with_bounds(bounds).with_coverage(0.8);
         close(scored.value(Metric::Pinball, None), (0.1625 + 0.125) / 2.0);
+        // Of the first and the last row: 0.1 and 0 below, 0 and 0.15 above; the second bound misses no label.
+        let part = scored.of_rows(&[3, 0]);
+        close(part.value(Metric::Pinball, None), (0.05 + 0.075) / 2.0);
+        close(part.value(Metric::Coverage, None), 1.0);
+        close(scored.of_rows(&[1]).value(Metric::Coverage, None), 0.0);
     }
 }

@@ -15,6 +15,7 @@ fn outcome(score: f64) -> Outcome {
     Outcome {
         version: "v1".to_owned(),
         entity: 0,
+        time: 0,
         week,
         segments: Vec::new(),
         label: None,

@@ -399,3 +399,26 @@ fn each_forecast_of_a_period_counts_and_says_itself_how_far_ahead_it_was() {
     assert_eq!(report(&loose).verdict(Severity::Soft).0, Verdict::Passed);
     assert!(PerformanceSpec { max_bias: Some(0.0), ..loose }.fault().is_some());
 }
+
+#[test]
+fn blocks_are_of_the_periods_of_the_series_not_of_weeks() {
+    // Six weeks of days, of which seven are predicted at once.
+    let rows: Vec<Outcome> = (0..42)
+        .map(|at| Outcome {
+            version: "v1".to_owned(),
+            entity: 0,
+            time: day(at),
+            week: NaiveDate::from_epoch_days(4 + (at - at % 7) as i32).unwrap(),
+            segments: Vec::new(),
+            label: Some(1.0),
+            weight: 1.0,
+            scores: vec![1.0],
+        })
+        .collect();
+    let all: Vec<&Outcome> = rows.iter().collect();
+    let drawn = resamples_of(&all, Some(7));
+    assert_eq!((drawn.units(), drawn.block()), (42, 7));
+    // Of one week there are enough days; of three days there are not, and entities are drawn.
+    assert_eq!((resamples_of(&all[..7], Some(7)).units(), resamples_of(&all[..7], Some(7)).block()), (7, 1));
+    assert_eq!((resamples_of(&all[..3], Some(7)).units(), resamples_of(&all[..3], None).block()), (1, 1));
+}

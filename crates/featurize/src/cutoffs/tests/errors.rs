@@ -22,6 +22,16 @@ fn table() -> DataFrame {
 }
 
 #[test]
+fn cutoffs_of_an_entity_are_days() {
+    let spec = format!("{HEAD}features:\n  a: count\n").replace("every: 30d", "every: 6h");
+    let error = read(&spec).unwrap_err().to_string();
+    assert!(
+        error.contains("cutoffs every 6h, 2 times: cutoffs of an entity are days; write days, such as 1d"),
+        "{error}"
+    );
+}
+
+#[test]
 fn sql_features_see_only_features_further_up() {
     for (features, says) in [
         ("  a: count\n  b: {sql: a + c}\n  c: count\n", "feature 'b': 'c' is not a feature further up"),

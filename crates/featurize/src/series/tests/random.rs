@@ -245,4 +245,22 @@ fn hours_are_periods_of_timestamps() {
     assert_eq!(drawn.scoring.height(), 48);
     let first = &super::lines(&drawn.scoring)[0];
     assert_eq!(first, "false false 2024-04-03 00:00:00 2024-04-03 00:00:00 1 0 34.5 0");
+    // Forecasts are made four times a day.
+    let body = text(rules, label, &features).replace("time: week", "time: hour\ncutoffs: {every: 6h, count: 3}");
+    let spec = read(&body).unwrap();
+    let drawn = built(&spec, &tables);
+    proved(&spec, &tables, &drawn).unwrap();
+    let cutoffs: std::collections::BTreeSet<String> = super::lines(&drawn.training)
+        .iter()
+        .map(|line| line.split(' ').skip(2).take(2).collect::<Vec<_>>().join(" "))
+        .collect();
+    assert_eq!(
+        cutoffs.into_iter().collect::<Vec<_>>(),
+        ["2024-04-01 12:00:00", "2024-04-01 18:00:00", "2024-04-02 00:00:00"]
+    );
+    let uneven = body.replace("every: 6h", "every: 90min");
+    assert_eq!(
+        super::set(&read(&uneven).unwrap(), &tables).err().unwrap().to_string(),
+        "cutoffs.every: 90min is not a whole number of periods of 1h; write a multiple of 1h"
+    );
 }

@@ -57,6 +57,65 @@ fn weeks_that_cannot_be() {
 }
 
 #[test]
+fn a_series_of_periods_of_another_length_is_noticed() {
+    // Store a has a row in each of 40 weeks, store b in every fourth.
+    let (mut store, mut week) = (Vec::new(), Vec::new());
+    for at in 0..40i32 {
+        for name in ["a", "b"].into_iter().filter(|name| *name == "a" || at % 4 == 1) {
+            store.push(name);
+            week.push(19_723 + 7 * at);
+        }
+    }
+    let units: Vec<f64> = (0..store.len()).map(|row| row as f64).collect();
+    let mut table = df!("store" => store, "units" => units).unwrap();
+    table.with_column(Series::new("week".into(), week).cast(&DataType::Date).unwrap().into()).unwrap();
+    let warnings = |gaps: &str, table: DataFrame| {
+        let spec = spec_of(&format!("{{by: store, every: 1w, horizon: 1, active_within: 4w, gaps: {gaps}}}"), &[LAST]);
+        crate::build(&spec, &super::open(&vec![("sales", table)]), crate::tests::today()).unwrap().warnings
+    };
+    for gaps in ["keep", "{fill: {units: 0}}"] {
+        assert_eq!(
+            warnings(gaps, table.clone()),
+            [
+                "table 'sales': 1 series has a row in every 4 periods of 1w only: b; if these are of another length, correct \
+              'every' under 'series', or add them up in clean.yaml"
+            ]
+        );
+    }
+    // Another row makes it a series with gaps.
+    let one = table.slice(0, 1).lazy().with_columns([lit("b").alias("store")]).collect().unwrap();
+    assert_eq!(warnings("keep", table.vstack(&one).unwrap()), [""; 0]);
+}
+
+#[test]
+fn a_row_that_is_years_away_from_all_others() {
+    // Mondays all of them; `keep` would take centuries of weeks for missing.
+    let keep = "{by: store, every: 1w, horizon: 1, gaps: keep}";
+    for (first, last, row) in
+        [("1924-01-07", "2024-01-29", 1), ("2012-01-02", "2024-01-29", 1), ("2024-01-01", "2033-01-31", 0)]
+    {
+        let tables = weeks([first, "2024-01-08", "2024-01-15", "2024-01-22", last]);
+        match row {
+            0 => assert!(refused(keep, &[LAST], &tables).contains("its period is not over on 2026-01-01")),
+            _ => assert_eq!(
+                refused(keep, &[LAST], &tables),
+                format!(
+                    "table 'sales': row 1 (series 7, {first}) lies years away from all others, which are of 2024-01-08 to \
+                     2024-01-29; correct the date in clean.yaml, or leave the row out there with a filter"
+                )
+            ),
+        }
+    }
+    let late = weeks(["2012-01-02", "2012-01-09", "2012-01-16", "2012-01-23", "2024-01-29"]);
+    assert!(refused(keep, &[LAST], &late).starts_with("table 'sales': row 5 (series 7, 2024-01-29) lies years away"));
+    // Four years are a gap, and the rows that plan the years to come are no outliers.
+    assert!(
+        set(&spec_of(keep, &[LAST]), &weeks(["2020-01-06", "2024-01-08", "2024-01-15", "2024-01-22", "2024-01-29"]))
+            .is_ok()
+    );
+}
+
+#[test]
 fn rows_of_closed_days() {
     let daily = |closed: &str| format!("{{by: store, every: 1d, horizon: 2, closed: {closed}}}");
     assert_eq!(
@@ -284,7 +343,8 @@ fn what_is_no_number() {
     tables[0].1.with_column(Column::new("region".into(), ["n"; 5])).unwrap();
     assert_eq!(
         refused(WEEKLY, &["x: {mean: {of: region, window: 2w}}"], &tables),
-        "feature 'x': 'region' is string, not a number; cast it in clean.yaml, or name a column of numbers"
+        "feature 'x': 'region' is string, not a number; if these are numbers, declare the column's type in ingest.yaml, where 'decimal' \
+         and 'thousands' say how they are written; else name a column of numbers"
     );
     assert_eq!(
         refused(WEEKLY, &["x: {share: {where: units + 1}}"], &tables),
@@ -293,7 +353,8 @@ fn what_is_no_number() {
     let label = read(&text(WEEKLY, "{name: where, is: {sql: region}}", &[LAST])).unwrap();
     assert_eq!(
         set(&label, &tables).err().unwrap().to_string(),
-        "label 'where': 'region' is string, not a number; cast it in clean.yaml, or name a column of numbers"
+        "label 'where': 'region' is string, not a number; if these are numbers, declare the column's type in ingest.yaml, where 'decimal' \
+         and 'thousands' say how they are written; else name a column of numbers"
     );
 }
 
