@@ -265,6 +265,7 @@ pub(super) fn no_nulls(column: &Column, spec: &TrainSpec, hint: &str) -> Result<
 pub(super) fn label_known(rows: &DataFrame, table: &Table<'_>, known: &Known) -> Result<LabelKnown> {
     let by_time = table.spec.split.by == SplitBy::Time;
     Ok(match table.label_known_at.as_ref().filter(|_| by_time) {
+        None if !known.label_known_after.is_empty() => LabelKnown::Later(known.label_known_after.clone()),
         None => LabelKnown::After(known.horizon_days.unwrap_or(0)),
         Some(column) => {
             let way_out = "rows whose label is not known yet teach nothing; drop them in clean.yaml or features.yaml";
