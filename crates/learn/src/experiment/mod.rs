@@ -8,6 +8,7 @@ mod experiment_spec;
 mod explain;
 mod gate;
 mod outcome;
+mod own_texts;
 mod release;
 mod row_numbers;
 mod rows;
