@@ -230,7 +230,7 @@ mod tests {
     fn months_follow_the_calendar_where_days_of_a_zone_allow_it() {
         let noted = |text: &str| {
             let read = stage::read_spec::<Features>(text, Path::new("features.yaml"), &Environment::default());
-            let spec = read.unwrap_or_else(|error| panic!("{error}")).spec;
+            let spec = read.unwrap_or_else(|error| panic!("{error}")).body;
             let days: i64 = spec.label_known_after().into_iter().map(days).sum();
             (by_the_calendar(&spec).iter().map(ToString::to_string).collect::<Vec<_>>(), days)
         };
