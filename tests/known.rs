@@ -114,3 +114,45 @@ fn rows_of_days_to_come_are_noted_with_the_day_from_which_they_count() {
     assert_eq!(changes_on(), "2999-06-02");
     project.run("features", ["sales"]).exits(0).says("up to date");
 }
+
+/// A horizon of a month ends where the next month begins, also after a month of 30 days.
+#[test]
+fn no_cutoff_is_left_out_after_a_short_month() {
+    let project = Project::new();
+    let rows: String = (0..2400)
+        .map(|row| {
+            let (customer, month) = (row * 7 % 41, row % 14);
+            let day = 1 + (row * 11 + customer) % 28;
+            format!("{customer},{}-{:02}-{day:02},{}\n", 2023 + month / 12, 1 + month % 12, row % 90)
+        })
+        .collect();
+    project
+        .write("orders.csv", format!("customer,day,amount\n0,2024-02-29,1\n{rows}"))
+        .write(
+            "resources/monthly/ingest.yaml",
+            "tables:\n  orders:\n    source: {file: {path: orders.csv}}\n    columns: {customer: int64, day: date, amount: float64}\n",
+        )
+        .write(
+            "resources/monthly/features.yaml",
+            "table: orders\nentity: customer\ntime: day\ncutoffs: [2023-04-01, 2023-05-01, 2023-06-01]\nlabel: {name: spent, horizon: 1mo, is: \
+             {sum: {of: amount}}}\nfeatures:\n  orders: count\n  recent: {sum: {of: amount, window: 1mo}}\n",
+        )
+        .write(
+            "resources/monthly/train.yaml",
+            "table: training\nlabel: spent\ntask: regression\nentity: customer\ntime: cutoff\nsplit: {by: time}\nresamples: \
+             100\nexperiments: {t: {tree: {depth: 3}}}\n",
+        );
+    for tool in ["ingest", "features"] {
+        project.run(tool, ["monthly"]).exits(0);
+    }
+    project.run("train", ["monthly"]);
+    let parts = project.table("data/models/monthly/v1/parts.parquet");
+    let (part, cutoff) = (parts.column("part"), parts.column("cutoff"));
+    let is_of = |row: usize| match cutoff[row] {
+        "2023-04-01" => "train",
+        "2023-05-01" => "valid",
+        _ => "test",
+    };
+    assert_eq!(part.len(), 3 * 41);
+    assert!((0..part.len()).all(|row| part[row] == is_of(row)), "{part:?}");
+}

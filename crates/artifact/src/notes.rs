@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
+use spec::Span;
 
 use crate::{Layer, Read, Reshape};
 
@@ -18,6 +19,10 @@ pub struct Notes {
     /// features: days after an example's time until its label is known. 0 where labels are known at once.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub horizon_days: Option<i64>,
+    /// features: the spans of which one after the other pass from an example's time until its label is known, where a number
+    /// of days does not say when: months and years, which differ.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub label_known_after: Vec<Span>,
     /// features: the column that says from when on a row's label is known, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub label_known_at: Option<String>,

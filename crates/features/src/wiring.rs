@@ -91,6 +91,7 @@ impl Stage for Features {
         let notes = Notes {
             label: Some(spec.label().to_owned()),
             horizon_days: Some(horizon_days),
+            label_known_after: by_the_calendar(spec),
             horizon_periods: spec.horizon_periods(),
             carried: spec.carried(),
             changes_on,
@@ -184,6 +185,18 @@ fn published(job: &Job<Features>) -> Result<Vec<Artifact>> {
     snapshot.paths.iter().map(|path: &std::path::PathBuf| artifact::open(&job.root, Path::new(path))).collect()
 }
 
+/// How long after an example's time its label is known, where the calendar says it better than a number of days; else nothing.
+fn by_the_calendar(spec: &FeaturesSpec) -> Vec<Span> {
+    let after = spec.label_known_after();
+    let differs = after.iter().any(|span| matches!(span.unit, Unit::Month | Unit::Year));
+    // Rows have times of UTC, and the days of a zone begin elsewhere; after days of a zone, hours may be more or fewer.
+    let is_exact = match spec.zone() {
+        None => true,
+        Some(_) => !spec.is_of_rows() && !after.iter().any(|span| span.is_of_clock()),
+    };
+    if differs && is_exact { after } else { Vec::new() }
+}
+
 /// The length of a span in days, rounded up: months count 31 and years 366, so that nothing is known too early.
 fn days(span: Span) -> i64 {
     let count = i64::from(span.count);
@@ -203,7 +216,7 @@ mod tests {
 
     use spec::Environment;
 
-    use super::Features;
+    use super::{Features, by_the_calendar, days};
 
     #[test]
     fn mangled_specs_are_read_or_refused_with_their_place() {
@@ -211,5 +224,27 @@ mod tests {
             let read = stage::read_spec::<Features>(text, Path::new("features.yaml"), &Environment::default());
             read.map(drop).map_err(|error| error.to_string())
         });
+    }
+
+    #[test]
+    fn months_follow_the_calendar_where_days_of_a_zone_allow_it() {
+        let noted = |text: &str| {
+            let read = stage::read_spec::<Features>(text, Path::new("features.yaml"), &Environment::default());
+            let spec = read.unwrap_or_else(|error| panic!("{error}")).body;
+            let days: i64 = spec.label_known_after().into_iter().map(days).sum();
+            (by_the_calendar(&spec).iter().map(ToString::to_string).collect::<Vec<_>>(), days)
+        };
+        let entities = "table: t\nentity: e\ntime: d\ncutoffs: {every: 1mo, count: 3}\nfeatures: {n: count}\n";
+        let labelled = |label: &str| noted(&format!("{entities}label: {{name: y, is: any_rows, {label}}}\n"));
+        assert_eq!(labelled("horizon: 1mo"), (vec!["1mo".to_owned()], 31));
+        assert_eq!(labelled("horizon: 1y, delay: 36h"), (vec!["1y".to_owned(), "36h".to_owned()], 368));
+        assert_eq!(labelled("horizon: 30d"), (vec![], 30));
+        let zoned =
+            |label: &str| noted(&format!("{entities}zone: Europe/Berlin\nlabel: {{name: y, is: any_rows, {label}}}\n"));
+        assert_eq!(zoned("horizon: 1mo").0, ["1mo"]);
+        assert!(zoned("horizon: 1mo, delay: 36h").0.is_empty());
+        let rows = "table: t\ntime: d\nrows: {}\nfeatures: {n: count}\nlabel: {name: y, is: {sql: y}, delay: 2mo}\n";
+        assert_eq!(noted(rows), (vec!["2mo".to_owned()], 62));
+        assert!(noted(&format!("{rows}zone: Europe/Berlin\n")).0.is_empty());
     }
 }

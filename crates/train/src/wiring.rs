@@ -9,7 +9,7 @@ use learn::{
     Action, Decision, Imported, Known, Log, Origin, Part, Registry, RunsQuery, Signature, TrainSpec, Trial, Version,
     measure_text, write_version,
 };
-use spec::{Exit, Result, Tool};
+use spec::{Exit, Result, Span, Tool};
 use stage::{Cause, FolderOutput, Job, Output, Stage, Standing};
 use tool::About;
 use tracking::{Sent, Tracker, no_server};
@@ -89,6 +89,7 @@ impl Stage for Train {
         let known = Known {
             imported: imported(job, &registry)?,
             horizon_days: notes(job).filter_map(|notes| notes.horizon_days).max(),
+            label_known_after: known_after(job),
             label_known_at: notes(job).find_map(|notes| notes.label_known_at.clone()),
             horizon_periods: notes(job).find_map(|notes| notes.horizon_periods),
             carried: notes(job).next().map(|notes| notes.carried.clone()).unwrap_or_default(),
@@ -173,6 +174,13 @@ fn tell(who: &str, sent: &Sent) {
 fn notes(job: &Job<Train>) -> impl Iterator<Item = &Notes> {
     let of_table = job.artifacts.iter().filter(|artifact: &&Artifact| artifact.table == job.spec.table);
     of_table.filter_map(|artifact| Some(&artifact.evidence.as_ref()?.notes))
+}
+
+/// The spans until labels are known, if all files of the table say the same.
+fn known_after(job: &Job<Train>) -> Vec<Span> {
+    let mut all = notes(job).map(|notes| &notes.label_known_after);
+    let first = all.next().cloned().unwrap_or_default();
+    if all.all(|other| *other == first) { first } else { Vec::new() }
 }
 
 /// The folder of the new version, and what follows once it is in place.

@@ -65,12 +65,12 @@ pub(super) fn features(spec: &TrainSpec, names: &[String], known: &Known) -> Res
     }
 }
 
-/// Columns of `include` that are learned from in any case: naming them suggests that the others are not.
-pub(super) fn check_included(spec: &TrainSpec, row_numbers: &[String], known: &Known) -> Result<()> {
-    let idle = |name: &&String| Carried::of(name, spec, known).is_none() && !row_numbers.contains(name);
+/// Columns of `include` that are learned from in any case, which those that may count or name the rows (`naming`) are not: naming them suggests that the others are not.
+pub(super) fn check_included(spec: &TrainSpec, naming: &[String], known: &Known) -> Result<()> {
+    let idle = |name: &&String| Carried::of(name, spec, known).is_none() && !naming.contains(name);
     match spec.include.iter().find(idle) {
         Some(name) => Err(Error::cannot_run(format!("include: '{name}' is learned from anyway")).hint(
-            "'include' adds columns that are left out by default (entity, time, keys, row numbers); to learn from some \
+            "'include' adds columns that are left out by default (entity, time, keys, row numbers, texts of single rows); to learn from some \
              columns only, exclude the others",
         )),
         None => Ok(()),
@@ -80,4 +80,11 @@ pub(super) fn check_included(spec: &TrainSpec, row_numbers: &[String], known: &K
 /// The message about columns that count the rows.
 pub(super) fn row_number_note(name: &str) -> String {
     format!("column '{name}' counts the rows and is not learned from; if it means something, write `include: [{name}]`")
+}
+
+/// The message about columns with a text of their own in most rows.
+pub(super) fn own_text_note(name: &str) -> String {
+    format!(
+        "column '{name}' has a text of its own in most rows and is not learned from; if it means something, write `include: [{name}]`"
+    )
 }

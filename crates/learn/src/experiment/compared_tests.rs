@@ -86,22 +86,31 @@ fn only_features_are_learned_from_unless_others_are_named() {
         let contenders = [("good", "good"), (BASELINE, "")].map(|(name, column)| Contender::by_hand(name, By(column)));
         let mut table = table(400);
         table.with_column(Column::new("number".into(), (1..=4800i64).collect::<Vec<i64>>())).unwrap();
+        let comments = (0..4800).map(|row| format!("comment {}", row.min(3000))).collect::<Vec<String>>();
+        table.with_column(Column::new("comment".into(), comments)).unwrap();
         let trial = run_contenders(&spec, contenders.into(), table.lazy(), &known, &|_| {})?;
         let names = trial.model.features().iter().map(|feature| feature.name.clone()).collect::<Vec<String>>();
         Ok::<_, spec::Error>((names, trial.notes))
     };
     let note =
         "column 'number' counts the rows and is not learned from; if it means something, write `include: [number]`";
+    let of_texts = "column 'comment' has a text of its own in most rows and is not learned from; if it means something, \
+                    write `include: [comment]`";
     assert_eq!(
         learned("", None).unwrap(),
-        (["good", "fair", "noise", "city"].map(str::to_owned).to_vec(), vec![note.to_owned()])
+        (["good", "fair", "noise", "city"].map(str::to_owned).to_vec(), vec![note.to_owned(), of_texts.to_owned()])
     );
     assert_eq!(
-        learned("exclude: [fair, number]", None).unwrap(),
+        learned("exclude: [fair, number, comment]", None).unwrap(),
         (["good", "noise", "city"].map(str::to_owned).to_vec(), vec![])
     );
-    let named = learned("include: [number, cutoff, _row]\nexclude: [fair, city]", None).unwrap();
-    assert_eq!(named, (["cutoff", "good", "noise", "_row", "number"].map(str::to_owned).to_vec(), vec![]));
+    let named = learned("include: [number, cutoff, _row, comment]\nexclude: [fair, city]", None).unwrap();
+    assert_eq!(named, (["cutoff", "good", "noise", "_row", "number", "comment"].map(str::to_owned).to_vec(), vec![]));
+    assert_eq!(
+        learned("include: [city]", None).unwrap().0,
+        ["good", "fair", "noise", "city"],
+        "with more rows it may be left out"
+    );
     // The features stage carries along what it does not make.
     let mut definitions = made("", "{is: no_rows}");
     definitions.columns.retain(|column| column.name != "fair");
@@ -113,6 +122,9 @@ fn only_features_are_learned_from_unless_others_are_named() {
     assert!(
         error("exclude: [goood]").starts_with("exclude: table 'training' has no column 'goood'; did you mean 'good'?")
     );
-    assert!(error("exclude: [good, fair, noise, city]").contains("no column but row numbers is left to learn from"));
-    assert!(error("exclude: [good, fair, noise, city, number]").contains("no column is left to learn from"));
+    assert!(
+        error("exclude: [good, fair, noise, city]")
+            .contains("no column but row numbers and texts of single rows is left")
+    );
+    assert!(error("exclude: [good, fair, noise, city, number, comment]").contains("no column is left to learn from"));
 }

@@ -13,6 +13,18 @@ impl Gate {
         if self.at_least.is_none() && self.at_most.is_none() && self.better_than.is_none() {
             return Err(format!("gate: '{metric}' has no limit; write at_least, at_most or better_than"));
         }
+        if let (Some(least), Some(most)) = (self.at_least, self.at_most)
+            && least > most
+        {
+            return Err(format!("gate: '{metric}' is never at least {least} and at most {most}; change one of them"));
+        }
+        if let Some(least) = self.at_least.filter(|least| *least > metric.most()) {
+            let share = if least <= 100.0 { format!("; write {} for {least} %", least / 100.0) } else { String::new() };
+            return Err(format!("gate: '{metric}' is at most 1, so never at least {least}{share}"));
+        }
+        if let Some(most) = self.at_most.filter(|most| *most < metric.least()) {
+            return Err(format!("gate: '{metric}' is at least 0, so never at most {most}"));
+        }
         let Some(other) = &self.better_than else { return Ok(()) };
         if !spec.experiments.names().any(|name| name == other) {
             let known = did_you_mean(other, spec.experiments.names());

@@ -8,6 +8,7 @@ mod experiment_spec;
 mod explain;
 mod gate;
 mod outcome;
+mod own_texts;
 mod release;
 mod row_numbers;
 mod rows;
@@ -25,6 +26,7 @@ use std::time::Duration;
 
 use artifact::Definitions;
 use polars::prelude::DataFrame;
+use spec::Span;
 
 use crate::metrics::{Classes, Confusion, Interval, Metric, Resamples, Scored};
 use crate::{
@@ -50,6 +52,8 @@ pub struct Explained {
 pub struct Known {
     /// How long after its time a row's label is known.
     pub horizon_days: Option<i64>,
+    /// The same as spans of the calendar, which pass one after the other, where days do not say it exactly; else empty.
+    pub label_known_after: Vec<Span>,
     /// The column that says when each row's label is known, where that is not the same for all.
     pub label_known_at: Option<String>,
     /// How many periods ahead a table of series predicts.

@@ -9,6 +9,7 @@ use polars::prelude::{
 };
 use spec::{Error, Result, ResultExt, did_you_mean};
 
+use super::own_texts;
 use super::row_numbers::{self, Places};
 use super::targets::Targets;
 use super::{Known, TrainSpec, columns, sample};
@@ -16,6 +17,9 @@ use crate::random::renumbered;
 use crate::split::folds;
 use crate::{Data, Feature, LabelKnown, Matrix, Part, Split, SplitBy, Task};
 use score::calendar::DAY;
+
+/// How many first rows tell of most columns what they are not.
+const GLANCE: u32 = 1000;
 
 /// A part as learners take it.
 #[derive(Clone)]
@@ -79,19 +83,27 @@ impl<'a> Table<'a> {
         let label_known_at = known.label_known_at(spec).map(str::to_owned);
         let (none, notes) = (Vec::new(), Vec::new());
         let mut table = Table { frame, names, features: none, notes, label_known_at, drawn: None, spec };
-        let mut counting = Vec::new();
-        // The features stage makes features only; among the columns of clean, one may count the rows.
+        let (mut counting, mut texts, mut own_texts) = (Vec::new(), Vec::new(), Vec::new());
+        // The features stage makes features only; among the columns of clean, one may count the rows, or name them.
         if known.definitions.as_ref().is_none_or(|made| !made.of_features) {
-            let candidates = features.iter().filter(|name| schema.get(name).is_some_and(row_numbers::may_count));
-            counting = table.row_numbers(candidates.cloned().collect())?;
+            let of_type = |is: fn(&DataType) -> bool| {
+                let candidates = features.iter().filter(|name| schema.get(name).is_some_and(is));
+                candidates.cloned().collect::<Vec<String>>()
+            };
+            counting = table.row_numbers(of_type(row_numbers::may_count))?;
+            texts = of_type(own_texts::holds_texts);
+            own_texts = table.own_texts(texts.clone())?;
         }
-        columns::check_included(spec, &counting, known)?;
-        features.retain(|name| !counting.contains(name) || spec.include.contains(name));
-        let left_out = counting.iter().filter(|name| !features.contains(name));
-        table.notes = left_out.map(|name| columns::row_number_note(name)).collect();
+        // Any text may be named: with more rows it may be one of many, or of few.
+        columns::check_included(spec, &[counting.as_slice(), &texts].concat(), known)?;
+        let naming = [counting.as_slice(), &own_texts].concat();
+        features.retain(|name| !naming.contains(name) || spec.include.contains(name));
+        let left_out = |names: Vec<String>| names.into_iter().filter(|name| !features.contains(name));
+        table.notes = left_out(counting).map(|name| columns::row_number_note(&name)).collect();
+        table.notes.extend(left_out(own_texts).map(|name| columns::own_text_note(&name)));
         if features.is_empty() {
             return Err(Error::cannot_run(format!(
-                "table '{}': no column but row numbers is left to learn from",
+                "table '{}': no column but row numbers and texts of single rows is left to learn from",
                 spec.table
             ))
             .hint("shorten 'exclude', or name them under 'include'"));
@@ -204,7 +216,6 @@ impl<'a> Table<'a> {
 
     /// Those of the columns `names` that count the rows. A look at the first rows avoids reading most other columns completely.
     fn row_numbers(&self, mut names: Vec<String>) -> Result<Vec<String>> {
-        const GLANCE: u32 = 1000;
         let traced = Places::columns(&self.names);
         for frame in [self.frame.clone().limit(GLANCE), self.frame.clone()] {
             if names.is_empty() {
@@ -227,6 +238,21 @@ impl<'a> Table<'a> {
                 }
             }
             names = counting;
+        }
+        Ok(names)
+    }
+
+    /// Those of the columns `names` that have a text of their own in most rows. Here too a look at the first rows is enough for most.
+    fn own_texts(&self, mut names: Vec<String>) -> Result<Vec<String>> {
+        for frame in [self.frame.clone().limit(GLANCE), self.frame.clone()] {
+            let mut own = Vec::new();
+            for name in names {
+                let column = self.read_of(frame.clone(), std::slice::from_ref(&name))?;
+                if own_texts::are_mostly_single(&column.columns()[0])? {
+                    own.push(name);
+                }
+            }
+            names = own;
         }
         Ok(names)
     }
@@ -265,6 +291,7 @@ pub(super) fn no_nulls(column: &Column, spec: &TrainSpec, hint: &str) -> Result<
 pub(super) fn label_known(rows: &DataFrame, table: &Table<'_>, known: &Known) -> Result<LabelKnown> {
     let by_time = table.spec.split.by == SplitBy::Time;
     Ok(match table.label_known_at.as_ref().filter(|_| by_time) {
+        None if !known.label_known_after.is_empty() => LabelKnown::Later(known.label_known_after.clone()),
         None => LabelKnown::After(known.horizon_days.unwrap_or(0)),
         Some(column) => {
             let way_out = "rows whose label is not known yet teach nothing; drop them in clean.yaml or features.yaml";

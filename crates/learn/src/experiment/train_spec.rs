@@ -37,8 +37,8 @@ pub struct TrainSpec {
     #[serde(default)]
     pub time: Option<String>,
     /// Columns that are not learned from, in addition to those that are always left out: label, entity, time, the column
-    /// that the split goes by, what the features stage carries along (`key`), columns that count the rows, and those
-    /// that say where a row came from (names that begin with `_`).
+    /// that the split goes by, what the features stage carries along (`key`), columns that count the rows, texts that most
+    /// rows have alone, and those that say where a row came from (names that begin with `_`).
     #[serde(default)]
     pub exclude: Vec<String>,
     /// Columns that are learned from although they are left out by default, such as `[cutoff]`. Never the label.
@@ -205,6 +205,15 @@ impl TrainSpec {
     }
 
     fn check(&self) -> Result<(), String> {
+        if self.entity == self.label {
+            return Err(format!(
+                "entity: '{}' is the label; name the column that says what a row is about",
+                self.label
+            ));
+        }
+        if self.split.by != SplitBy::Random && self.split.column.as_ref() == Some(&self.label) {
+            return Err(format!("split: column: '{}' is the label; name a column of times or groups", self.label));
+        }
         if !self.weighted_metrics && self.weight.is_none() {
             return Err("weighted_metrics: there is no 'weight'; name its column, or remove it".to_owned());
         }
@@ -436,6 +445,12 @@ experiments: {plain: logistic}
             ("resample: {by: entity, block: 4}", "resample: only times are drawn in blocks; remove 'block'"),
             ("resample: {by: time, block: 0}", "0 is not from 1 to 1000"),
             ("exclude: [a]\ninclude: [a]", "include: 'a' is also under 'exclude'; leave it out of one of them"),
+            ("gate: [{metric: auc, at_least: 0.9, at_most: 0.8}]", "gate: 'auc' is never at least 0.9 and at most 0.8"),
+            (
+                "gate: [{metric: auc, at_least: 70}]",
+                "gate: 'auc' is at most 1, so never at least 70; write 0.7 for 70 %",
+            ),
+            ("gate: [{metric: recall, at_most: -0.1}]", "gate: 'recall' is at least 0, so never at most -0.1"),
             ("include: [churned]", "include: 'churned' is the label; what is to be predicted is not known"),
             ("weight: w\ninclude: [w]", "include: 'w' is the weight, which is never learned from"),
             ("weight: churned", "weight: 'churned' is the label; name the column that says how much a row counts"),
@@ -480,6 +495,13 @@ experiments: {plain: logistic}
         assert!(classes.contains("label_transform: only the numbers of regression have one"), "{classes}");
         assert!(failure("{plain: logistic}", "{}").contains("experiments: none given"));
         assert!(failure("time: cutoff\n", "").contains("split by time: no column of times; write 'time: cutoff'"));
+        let entity = failure("entity: customer_id", "entity: churned");
+        assert!(
+            entity.contains("entity: 'churned' is the label; name the column that says what a row is about"),
+            "{entity}"
+        );
+        let split = failure("{by: time}", "{by: group, column: churned}");
+        assert!(split.contains("split: column: 'churned' is the label; name a column of times or groups"), "{split}");
         let threshold = failure("classification", "regression\nthreshold: {fixed: 0.5}");
         assert!(threshold.contains("threshold: only classification has one"), "{threshold}");
     }

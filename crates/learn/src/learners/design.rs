@@ -8,6 +8,7 @@
 use ndarray::{Array2, ShapeBuilder};
 use score::Matrix;
 use score::models::{Column, Content, by_feature};
+use spec::{Error, Result};
 
 /// The design matrix of training rows: rows × columns, only columns that vary.
 pub(super) struct Design {
@@ -17,8 +18,10 @@ pub(super) struct Design {
 }
 
 impl Design {
-    pub fn of(rows: &Matrix) -> Design {
+    /// Errors: more memory than is free.
+    pub fn of(rows: &Matrix) -> Result<Design> {
         let columns = columns_of(rows);
+        check_memory(rows, &columns, free_memory())?;
         let mut matrix = Array2::<f64>::zeros((rows.rows(), columns.len()).f());
         for (feature, columns) in by_feature(&columns) {
             let values = rows.column(feature);
@@ -26,8 +29,36 @@ impl Design {
                 matrix.column_mut(at).iter_mut().zip(&values).for_each(|(cell, value)| *cell = column.value(*value));
             }
         }
-        Design { matrix, columns }
+        Ok(Design { matrix, columns })
     }
+}
+
+/// Memory that programs can take without swapping, in bytes; `None` where the system does not say.
+fn free_memory() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let kibibytes = text.lines().find_map(|line| line.strip_prefix("MemAvailable:")?.trim().strip_suffix(" kB"))?;
+    kibibytes.trim().parse::<u64>().ok()?.checked_mul(1 << 10)
+}
+
+/// Refuses a matrix that does not fit into memory: the system would end the process without a word.
+fn check_memory(rows: &Matrix, columns: &[Column], free: Option<u64>) -> Result<()> {
+    let bytes = (rows.rows() as u64).saturating_mul(columns.len() as u64).saturating_mul(8);
+    let Some(free) = free.filter(|free| bytes > *free) else { return Ok(()) };
+    let gibibytes = |bytes: u64| format!("{:.1} GiB", bytes as f64 / f64::from(1 << 30));
+    let (widest, count) = by_feature(columns)
+        .map(|(feature, own)| (feature, own.len()))
+        .max_by_key(|(_, count)| *count)
+        .unwrap_or_default();
+    Err(Error::cannot_run(format!(
+        "a linear model of {} columns and {} rows takes {} of memory, but {} are free; '{}' alone is {count} of these \
+         columns",
+        columns.len(),
+        rows.rows(),
+        gibibytes(bytes),
+        gibibytes(free),
+        rows.features()[widest].name
+    ))
+    .hint("exclude it, group its values, use fewer rows by 'max_rows', or write another learner, such as lightgbm"))
 }
 
 /// The columns that vary over the rows of `matrix`.
@@ -70,4 +101,30 @@ fn number(feature: usize, weighed: impl Iterator<Item = (f64, f64)> + Clone) -> 
     let deviation = (known().map(|(value, weight)| weight * (value - mean).powi(2)).sum::<f64>() / count).sqrt();
     let varies = deviation.is_finite() && deviation > 1e-12 * mean.abs().max(1e-300);
     varies.then_some(Column { feature, content: Content::Number, mean, deviation })
+}
+
+#[cfg(test)]
+mod tests {
+    use score::Feature;
+
+    use super::*;
+
+    #[test]
+    fn a_matrix_that_does_not_fit_into_memory_is_refused() {
+        let shops = (0..50).map(|shop| format!("shop {shop}"));
+        let features = vec![Feature::numeric("x"), Feature::categorical("shop", shops)];
+        let values = vec![(0..1000).map(f64::from).collect(), (0..1000).map(|row| f64::from(row % 50)).collect()];
+        let rows = Matrix::from_columns(features, values).unwrap();
+        let columns = columns_of(&rows);
+        let needed = 1000 * 51 * 8;
+        assert!(check_memory(&rows, &columns, Some(needed)).is_ok() && check_memory(&rows, &columns, None).is_ok());
+        let error = check_memory(&rows, &columns, Some(needed - 1)).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "a linear model of 51 columns and 1000 rows takes 0.0 GiB of memory, but 0.0 GiB are free; \
+             'shop' alone is 50 of these columns; exclude it, group its values, use fewer rows by 'max_rows', or write another \
+             learner, such as lightgbm"
+        );
+        assert!(free_memory().is_none_or(|free| free > 1 << 20));
+    }
 }

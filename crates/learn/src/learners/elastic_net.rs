@@ -67,7 +67,7 @@ impl Learner for ElasticNet {
                 .hint("use logistic, which has the same columns, for classification"));
         }
         check(task, train, valid)?;
-        let Design { mut matrix, columns } = Design::of(train.features);
+        let Design { mut matrix, columns } = Design::of(train.features)?;
         let features = train.features.features().to_vec();
         let (centre, scale) = centre_and_scale(train.label, train.features.weights());
         if columns.is_empty() || scale == 0.0 {

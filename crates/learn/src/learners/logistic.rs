@@ -62,7 +62,7 @@ impl Learner for Logistic {
         if task == Task::Multiclass {
             return softmax::fit(self, train);
         }
-        let Design { matrix, columns } = Design::of(train.features);
+        let Design { matrix, columns } = Design::of(train.features)?;
         let (weights, intercept) = match train.features.weights() {
             None => self.by_linfa(matrix, train.label)?,
             Some(weights) => self.weighted(&matrix, train.label, weights),

@@ -13,7 +13,7 @@ use crate::Data;
 
 /// Minimises `-Σ weight · log p(class) + l2/2 · Σ w²`, as scikit-learn's multinomial `LogisticRegression` with `C = 1 / l2`.
 pub(super) fn fit(settings: &Logistic, train: Data<'_>) -> Result<Box<dyn Model>> {
-    let Design { matrix, columns } = Design::of(train.features);
+    let Design { matrix, columns } = Design::of(train.features)?;
     let (classes, width) = (classes_of(train.label), columns.len());
     let weight = |row: usize| train.features.weight(row);
     let all: f64 = (0..train.label.len()).map(weight).sum();

@@ -56,6 +56,33 @@ fn no_label_reaches_into_the_next_part() {
 }
 
 #[test]
+fn a_horizon_of_months_is_over_when_the_next_cutoff_comes() {
+    let date = |month: u32, day: u32| {
+        chrono::NaiveDate::from_ymd_opt(2024, month, day).unwrap().and_time(Default::default()).and_utc()
+    };
+    let first: Vec<i64> = (1..=12).flat_map(|month| vec![date(month, 1).timestamp_micros(); 10]).collect();
+    let known = |spans: &[&str]| LabelKnown::Later(spans.iter().map(|span| span.parse().unwrap()).collect());
+    let purged = |label: &LabelKnown| counts(&spec("by: time\n").by_time(&first, label, "cutoff", None).unwrap())[3];
+    assert_eq!(purged(&known(&["1mo"])), 0, "not one of a month of 29 or 30 days either");
+    assert_eq!((purged(&known(&["2mo"])), purged(&known(&["1mo", "1d"]))), (20, 20));
+    let split = spec("by: time\n").by_time(&first, &known(&["1mo", "14d"]), "cutoff", None).unwrap();
+    assert!(
+        split.summary.notes[0]
+            .starts_with("20 rows were purged: their labels, known 1mo and 14d after 'cutoff', reach")
+    );
+    // A day that a month does not have becomes its last.
+    let moments = |day: u32, spans: &[&str]| known(spans).moments(&[date(1, day).timestamp_micros()])[0];
+    assert_eq!(moments(31, &["1mo"]), date(2, 29).timestamp_micros());
+    assert_eq!(moments(31, &["1mo", "36h"]), date(3, 1).timestamp_micros() + DAY / 2);
+    assert_eq!(known(&["9000y"]).moments(&[i64::MAX - 1]), [i64::MAX]);
+    let two = spec("by: time\n").by_time(&days([0, 31, 59]), &known(&["3mo"]), "cutoff", None).unwrap_err().to_string();
+    assert!(
+        two.contains("whose labels (known 3mo later) do not reach into the next part; add earlier cutoffs"),
+        "{two}"
+    );
+}
+
+#[test]
 fn too_few_times_say_how_many_are_needed() {
     let failure =
         |times: &[i64], label| spec("by: time\n").by_time(times, &label, "cutoff", None).unwrap_err().to_string();

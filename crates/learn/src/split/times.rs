@@ -1,6 +1,7 @@
 //! The distinct times of a table, and where to cut between them.
 
-use spec::Error;
+use chrono::{DateTime, Months, TimeDelta};
+use spec::{Error, Span, Unit};
 
 use score::calendar::{DAY, moment};
 
@@ -12,6 +13,8 @@ const BOUNDARIES: usize = 256;
 pub enum LabelKnown {
     /// So many days after the row's time.
     After(i64),
+    /// These spans of the calendar after the row's time, one after the other.
+    Later(Vec<Span>),
     /// At a time of each row's own (microseconds since 1970), which is in this column; never before the row's time.
     At { column: String, moments: Vec<i64> },
 }
@@ -27,6 +30,7 @@ impl LabelKnown {
                 let later = (*days).max(0).saturating_mul(DAY);
                 times.iter().map(|time| time.saturating_add(later)).collect()
             }
+            LabelKnown::Later(spans) => times.iter().map(|time| later(*time, spans).unwrap_or(i64::MAX)).collect(),
             LabelKnown::At { moments, .. } => {
                 moments.iter().zip(times).map(|(moment, time)| *moment.max(time)).collect()
             }
@@ -37,9 +41,26 @@ impl LabelKnown {
     pub(super) fn in_words(&self, column: &str) -> String {
         match self {
             LabelKnown::After(days) => format!("known {days} days after '{column}'"),
+            LabelKnown::Later(spans) => format!("known {} after '{column}'", listed(spans)),
             LabelKnown::At { column, .. } => format!("known at '{column}'"),
         }
     }
+}
+
+/// `1mo and 14d`.
+fn listed(spans: &[Span]) -> String {
+    spans.iter().map(Span::to_string).collect::<Vec<String>>().join(" and ")
+}
+
+/// A time moved forwards by spans of the calendar: a day that a month does not have becomes its last. `None` beyond the
+/// calendar.
+fn later(time: i64, spans: &[Span]) -> Option<i64> {
+    let end = spans.iter().try_fold(DateTime::from_timestamp_micros(time)?, |at, span| match span.unit {
+        Unit::Month => at.checked_add_months(Months::new(span.count)),
+        Unit::Year => at.checked_add_months(Months::new(span.count.checked_mul(12)?)),
+        _ => at.checked_add_signed(TimeDelta::try_minutes(span.minutes()?)?),
+    })?;
+    Some(end.timestamp_micros())
 }
 
 /// The distinct times in order, with the number of rows before each.
@@ -189,6 +210,10 @@ impl Distinct {
                      features.yaml, shorten the horizon, or split by group",
                     gaps * days
                 ),
+            ),
+            LabelKnown::Later(spans) => (
+                format!("known {} later", listed(spans)),
+                "add earlier cutoffs in features.yaml, shorten the horizon, or split by group".to_owned(),
             ),
             LabelKnown::At { column, .. } => {
                 (format!("known at '{column}'"), "bring earlier rows, or split by group".to_owned())

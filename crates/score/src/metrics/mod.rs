@@ -167,6 +167,18 @@ impl Metric {
         !of_predictions && !matches!(self, IntervalWidth | Pinball)
     }
 
+    /// The least that it can be.
+    pub fn least(self) -> f64 {
+        if matches!(self, Metric::R2 | Metric::Bias) { f64::NEG_INFINITY } else { 0.0 }
+    }
+
+    /// The most that it can be: 1 of shares, and of what is measured by them.
+    pub fn most(self) -> f64 {
+        use Metric::{Accuracy, Auc, AveragePrecision, Brier, Coverage, F1, MacroAuc, MacroF1, Precision, R2, Recall};
+        let of_shares = matches!(self, Auc | AveragePrecision | Brier | Precision | Recall | F1 | Accuracy);
+        if of_shares || matches!(self, MacroF1 | MacroAuc | Coverage | R2) { 1.0 } else { f64::INFINITY }
+    }
+
     /// How much better `value` is than `than`: positive is better, whatever the metric's direction.
     pub fn gain(self, value: f64, than: f64) -> f64 {
         if self == Metric::Bias {
