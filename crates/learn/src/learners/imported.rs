@@ -11,9 +11,8 @@
 use std::path::Path;
 
 use artifact::Definitions;
-use forest::{Forest, XgboostFeature};
 use polars::prelude::DataFrame;
-use score::models::boosted::{Boosted, Library, attribute};
+use score::models::boosted::{Boosted, Library, XgboostFeature, attribute, features_of_file};
 use score::{Feature, Model, Registry, Task, Version};
 use serde::Deserialize;
 use serde_json::json;
@@ -81,7 +80,7 @@ impl Imported {
         let mark = mark(&bytes)?;
         let model = Boosted::new(Library::Xgboost, bytes.clone(), mark.features.clone())?;
         check_trees(attribute(&bytes, BEST)?, model.forest().rounds())?;
-        check_codes(&Forest::xgboost_features(&bytes)?, &mark.features)?;
+        check_codes(&features_of_file(&bytes)?, &mark.features)?;
         let is_mean = !matches!(model.forest().objective(), Some("reg:absoluteerror" | "reg:quantileerror"));
         Ok(Imported { path: path.to_owned(), bytes, mark, is_mean, parts: DataFrame::empty(), definitions: None })
     }
