@@ -111,3 +111,23 @@ fn xargs_is_an_engine() {
         Published::of(&project, tool, "churn").assert_same(&expected, "by xargs");
     }
 }
+
+#[test]
+fn a_variable_that_only_a_kernel_has_does_not_decide() {
+    let project = ingested_shop(
+        "tables:\n  orders:\n    steps:\n      - derive: {region: \"'${REGION:-none}'\", shop: \"'${SHOP:-none}'\"}\n",
+    )
+    .with_variable("SHOP", "ours");
+    project.run("clean", ["shop"]).exits(0);
+    let expected = Published::of(&project, "clean", "shop");
+    let script = format!(
+        "import os, runpy\nos.environ |= {{'REGION': 'of the executor', 'SHOP': 'of the executor'}}\n\
+         runpy.run_path({:?}, run_name='__main__')\n",
+        repository().join("scripts/spark/xargs.py")
+    );
+    project.write("carry.py", script);
+    let path = project.at("carry.py").display().to_string();
+    let project = project.with_variable("MILLRACE_SPARK_SCRIPT", path).with_variable("PYSPARK_PYTHON", "python3");
+    project.run("clean", ["shop", "--force", "--engine", "spark"]).exits(0).never_says("on this machine");
+    Published::of(&project, "clean", "shop").assert_same(&expected, "with other variables there");
+}

@@ -100,6 +100,8 @@ fn steps(random: &mut Random) -> String {
         // Other rows.
         "- aggregate: {by: [customer, city], measures: {total: SUM(amount), n: COUNT(*)}}",
         "- aggregate: {by: [amount], nulls: drop, measures: {n: COUNT(*), last: MAX(customer)}}",
+        "- aggregate: {by: [customer, id], measures: {city: MIN(city), amount: SUM(amount)}}\n      - cast: {columns: {id: int64}}\n      - filter: id <> 4\n      - cast: {columns: {customer: int64}}",
+        "- aggregate: {by: [id], measures: {customer: MIN(customer), amount: SUM(amount)}}\n      - join: {with: {raw: customers}, on: [customer], columns: [name]}\n      - dedupe: {keys: [amount]}",
         "- aggregate: {by: [city], nulls: refuse, measures: {mean: AVG(amount)}}\n      - derive: {more: mean + 1}",
         "- sql: SELECT customer, SUM(amount) AS amount, MIN(city) AS city, MAX(id) AS id FROM this GROUP BY customer",
         "- window: {before: LAG(amount) OVER (PARTITION BY customer ORDER BY id)}",
@@ -389,8 +391,8 @@ fn what_is_not_done_in_parts_is_done_on_the_driver_which_says_so() {
             "all steps, for step 1 'aggregate' makes other rows from the whole table",
         ),
         (
-            "- aggregate: {by: [customer], measures: {n: COUNT(*)}}\n      - filter: n > 0",
-            "the steps from there on, for step 1 'aggregate' leaves rows without '_file' and '_row'",
+            "- aggregate: {by: [customer], measures: {n: COUNT(*)}}\n      - filter: n > 0\n      - dedupe: {keys: [n]}",
+            "the steps from there on, for step 3 'dedupe' comes behind step 1 'aggregate', which leaves rows without '_file' and '_row'",
         ),
     ] {
         let project = ingested_shop(&format!("tables:\n  orders:\n    steps:\n      {steps}\n"));

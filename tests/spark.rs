@@ -30,15 +30,17 @@ fn with_python(project: Project, python: &Path) -> Project {
         .with_variable("MILLRACE_PARTITIONS", "3")
 }
 
+/// Where a package of this Python lies.
+fn package(python: &Path, name: &str) -> PathBuf {
+    let script = format!("import {name}; print({name}.__path__[0])");
+    let output = Command::new(python).args(["-c", &script]).output().expect("Python starts");
+    PathBuf::from(String::from_utf8_lossy(&output.stdout).trim())
+}
+
 /// A project that runs on a cluster of its own; the folders of executors lie in it, since they lie where Spark does.
 fn on_cluster(project: Project, python: &Path) -> Project {
-    let output = Command::new(python)
-        .args(["-c", "import pyspark; print(pyspark.__path__[0])"])
-        .output()
-        .expect("Python starts");
-    let spark = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim());
     project.make_folder(EXECUTORS);
-    for entry in fs::read_dir(&spark).expect("Spark is there").flatten() {
+    for entry in fs::read_dir(package(python, "pyspark")).expect("Spark is there").flatten() {
         symlink(entry.path(), project.at(EXECUTORS).join(entry.file_name())).expect("links can be made");
     }
     let home = project.at(EXECUTORS).display().to_string();
@@ -341,4 +343,97 @@ fn yarn_and_kubernetes_get_the_options_of_spark_submit() {
         .run("clean", ["churn", "--engine", "spark"])
         .exits(2)
         .says("'--deploy-mode cluster' would run this stage elsewhere");
+}
+
+/// Trains with `xgboost.spark` on a feature table, by the parts of the version `v1`, as docs/xgboost.md describes it.
+fn train_with_spark(project: &Project, python: &Path, model: &str) {
+    let mut command = Command::new(package(python, "pyspark").join("bin/spark-submit"));
+    command
+        .args(["--master", "local[2]", "--conf", "spark.ui.enabled=false"])
+        .arg(repository().join("scripts/spark/train_xgboost.py"));
+    command.arg(project.at("data/models/churn/v1")).arg(project.at(model));
+    command.args([
+        "--workers",
+        "2",
+        "--trees",
+        "40",
+        "--early-stopping",
+        "5",
+        "--depth",
+        "4",
+        "--set",
+        "min_child_weight=2",
+    ]);
+    command.current_dir(project.root()).env("SPARK_LOCAL_IP", "127.0.0.1");
+    command.env("PYSPARK_PYTHON", python).env("PYSPARK_DRIVER_PYTHON", python);
+    let output = command.output().expect("spark-submit starts");
+    let (out, messages) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{out}\n{messages}");
+    assert!(out.contains("rounds of trees from 25 features"), "{out}");
+}
+
+const JUDGED: &str = "table: training\nlabel: churned\ntask: classification\nentity: customer_id\ntime: cutoff\n\
+                      split: {by: time}\nresamples: 100\nexperiments: {one: EXPERIMENT}\n";
+
+#[test]
+fn a_model_that_spark_trained_scores_as_xgboost_does_and_one_that_does_not_fit_is_refused() {
+    let Some(python) = spark_python(&repository()) else { return };
+    let imports = Command::new(&python).args(["-c", "import xgboost.spark, sklearn"]).output().expect("Python starts");
+    if !imports.status.success() {
+        return testkit::skipped("spark", "no xgboost beside pyspark; scripts/spark/setup installs it");
+    }
+    let project = small_churn();
+    project.write("resources/churn/train.yaml", JUDGED.replace("EXPERIMENT", "{tree: {depth: 2}}"));
+    for tool in ["ingest", "clean", "features", "train"] {
+        runs(&project, tool, "churn", &[]);
+    }
+    let model = "data/imported/churn.ubj";
+    train_with_spark(&project, &python, model);
+    let import = |model: &str| {
+        let experiment = format!("{{xgboost: {{model: {model}}}}}");
+        project.write("resources/churn/train.yaml", JUDGED.replace("EXPERIMENT", &experiment));
+    };
+    import(model);
+    runs(&project, "train", "churn", &["--force"]);
+    let scores = project.table(&runs(&project, "predict", "churn", &["--model", "v2"]).path());
+
+    let tables = project.latest(&folder("features", "churn"));
+    let scoring = tables.iter().find(|path| path.contains("/scoring_")).expect("there is a table to score");
+    project.make_folder("data/copies");
+    let output = Command::new(&python)
+        .arg(repository().join("tests/imported_models.py"))
+        .args([project.at(model), project.at(scoring), project.at("data/copies")])
+        .output()
+        .expect("Python starts");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let theirs: BTreeMap<String, f64> = serde_json::from_slice(&output.stdout).expect("a line of JSON");
+    assert!(theirs.len() > 100, "{}", theirs.len());
+    let keys = scores.column("customer_id").into_iter().zip(scores.column("cutoff"));
+    let ours: BTreeMap<String, f64> = keys
+        .zip(scores.column("score"))
+        .map(|((customer, cutoff), score)| (format!("{customer} {cutoff}"), score.parse().expect("a number")))
+        .collect();
+    assert_eq!(ours, theirs);
+
+    for (copy, says) in [
+        ("order", "the model does not fit the table: the order of its features is 'tenure_days', 'recency_days', "),
+        ("missing", "the model does not fit the table: it does not know 'weekend_share'"),
+        ("categories", "has other categories in the train part: "),
+        ("objective", "the model's objective is 'reg:squarederror', which does not fit 'task: classification'"),
+        ("label", "it predicts 'stayed', not 'churned'; import a model of this label"),
+        ("parts", "it was trained by the parts of another v1; train it again"),
+        (
+            "version",
+            "it was trained by the parts of v99, which is not here, so that nobody knows which rows it has seen",
+        ),
+        ("cut_off", "the file is damaged or not a model of XGBoost"),
+        ("damaged", "the file is damaged or not a model of XGBoost"),
+        ("unmarked", "the model has no text 'millrace' that says what it was trained on"),
+        ("text", "not a model in XGBoost's binary format; save it under a name that ends in .ubj"),
+    ] {
+        let copy = format!("data/copies/{copy}.ubj");
+        import(&copy);
+        project.run("train", ["churn", "--force"]).exits(2).says(&copy).says(says);
+    }
+    assert!(!project.exists("data/models/churn/v3"), "a model that does not fit became a version");
 }

@@ -10,7 +10,7 @@ use crate::model::Model;
 use crate::row::{MOST_ENTRIES, Quick};
 use crate::score::{Scorer, Work, sums};
 use crate::slots::{BLOCK, Slots};
-use crate::xgboost;
+use crate::xgboost::{self, XgboostFeature};
 
 /// A trained model that scores rows. See the [crate] for what it reads.
 #[derive(Debug)]
@@ -68,6 +68,14 @@ impl Forest {
         xgboost::attributes(bytes)
     }
 
+    /// What a model file of XGBoost says of its features besides their names; it may be nothing.
+    ///
+    /// # Errors
+    /// If the file is damaged. The error names the place.
+    pub fn xgboost_features(bytes: &[u8]) -> Result<Vec<XgboostFeature>> {
+        xgboost::features(bytes)
+    }
+
     pub(crate) fn of(model: Model) -> Forest {
         let slots = Slots::new(&model);
         let scorers = Scorer::all(&model, &slots);
@@ -109,6 +117,11 @@ impl Forest {
     /// Trees of each output.
     pub fn iterations(&self) -> usize {
         self.trees() / self.outputs()
+    }
+
+    /// Rounds of boosting: as many as iterations, unless XGBoost grew several trees of each output in a round.
+    pub fn rounds(&self) -> usize {
+        self.iterations() / self.model.per_round
     }
 
     /// Whether a prediction is the mean over the trees (random forest), not their sum. Raw scores and contributions are

@@ -62,6 +62,7 @@ impl Forest {
             transform: Transform::Identity,
             reading: Reading::Double,
             base: vec![0.0; outputs],
+            per_round: 1,
             trees,
         }))
     }

@@ -50,3 +50,4 @@ pub use forest::{Forest, Importance, Score};
 pub use given::{Node, Rule};
 pub use row::RowScorer;
 pub use shap::{Explainer, Reason, Strongest};
+pub use xgboost::XgboostFeature;

@@ -20,6 +20,8 @@ pub(crate) struct Model {
     pub reading: Reading,
     /// What the sums of each output begin with.
     pub base: Vec<f64>,
+    /// How many trees of each output a round of boosting grew; at least 1.
+    pub per_round: usize,
     pub trees: Vec<Tree>,
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use artifact::{Batch, Batches, Books, Fate, TableWriter, WrittenTable};
+use artifact::{Batch, Batches, Books, TableWriter, WrittenTable};
 use polars::prelude::{DataFrame, Schema};
 use spec::Result;
 
@@ -12,10 +12,12 @@ use crate::refused_rows::RefusedRows;
 
 /// What accompanies a table's rows but is not passed on with them.
 pub struct Aside {
-    pub stage: &'static str,
     pub refused: RefusedRows,
     pub changes: Option<TableWriter>,
+    /// What rules removed.
     pub books: Books,
+    /// How many rows the stage refused.
+    pub refused_rows: u64,
     /// Why the stage refused rows, for people and for the limit.
     pub refusals: Refusals,
 }
@@ -31,7 +33,7 @@ impl Aside {
             self.books.add(&taken.rule, taken.fate, taken.rows);
         }
         if let Some(rows) = refused {
-            self.books.add(self.stage, Fate::Refused, rows.height() as u64);
+            self.refused_rows += rows.height() as u64;
             self.refusals.add(&rows);
             self.refused.write(rows)?;
         }

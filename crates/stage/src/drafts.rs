@@ -85,10 +85,10 @@ impl<S: Stage> Drafting<'_, S> {
         let log = self.target(&changes_of(&table), "parquet");
         let create = |schema: &Schema| TableWriter::create(&log, schema).map(TableWriter::without_summary);
         let mut aside = Aside {
-            stage: S::TOOL.name(),
             refused: RefusedRows { target: self.target(&table, "refused.parquet"), writer: None },
             changes: output.changes.as_ref().map(create).transpose()?,
             books: Books::default(),
+            refused_rows: 0,
             refusals: Refusals::default(),
         };
         aside.refused.declare(output.refused_schema.as_ref())?;
@@ -130,7 +130,8 @@ impl<S: Stage> Drafting<'_, S> {
             }
             writer.write(rows)?;
         }
-        let Aside { refused, changes, mut books, refusals, .. } = aside;
+        let Aside { refused, changes, mut books, refused_rows, refusals } = aside;
+        books.add(S::TOOL.name(), Fate::Refused, refused_rows);
         for (check, rows) in row_checks.refused() {
             books.add(&format!("check '{check}'"), Fate::Refused, rows);
         }

@@ -4,8 +4,9 @@
 //! a key in one part. So the plan is cut before each such step, unless the parts are by its key already: the rows leave with all
 //! that is known of them, the dead among them, and come back in other parts. Before a question to the whole of a column a round
 //! of its own collects what the answer follows from; the rounds after it begin where it began, and know the answer. `aggregate` with
-//! keys ends the rounds: each part makes the rows of its groups, which come together in the order of the first rows of the groups. From the
-//! first other step on that makes other rows from the whole table, or compares rows across it, one process continues with all rows.
+//! keys ends the rounds: each part makes the rows of its groups and goes on with them as long as steps look at one row; they come together in
+//! the order of the first rows of the groups. From the first other step on that makes other rows from the whole table, or compares rows
+//! across it, one process continues with all rows.
 //!
 //! Within a part the rows must be in the order of the table. Then each row comes out as it would of the whole table,
 //! bit for bit.
@@ -14,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 
-use artifact::{Batch, PolarsResultExt, Removed};
+use artifact::{Batch, Fate, PolarsResultExt, Removed};
 use polars::prelude::*;
 use spec::{Error, Result};
 
@@ -62,14 +63,14 @@ enum Why {
 struct Rest {
     at: usize,
     why: String,
-    /// The action before is a table step, whose groups the parts have made.
+    /// The rows that come together are groups, which the parts have made.
     groups: bool,
 }
 
 /// What a round makes of a part.
 pub enum Made {
     /// The rows for the next round, with [`BUCKET`], or groups with the place of their first row, and what was put aside before
-    /// there were groups.
+    /// there were groups. Rows and groups that rules took out since then are among them.
     State { rows: DataFrame, aside: Vec<Batch> },
     /// What the part says to a question. `in_order`: rows with their places, for an answer that depends on the order of the table.
     Said { rows: DataFrame, in_order: bool },
@@ -115,8 +116,7 @@ impl Rounds {
     /// From which step on rows are not in parts any more, and why, if there is something left to do.
     pub fn why_rest(&self) -> Option<&str> {
         let rest = self.rest.as_ref()?;
-        let is_left = !rest.groups || self.plan.actions[rest.at..].iter().any(is_work);
-        is_left.then_some(rest.why.as_str())
+        (rest.at < self.plan.actions.len()).then_some(rest.why.as_str())
     }
 
     /// How a round ends, from 0.
@@ -157,9 +157,11 @@ impl Rounds {
     /// refused.
     pub fn in_order(&self, books: Vec<Removed>) -> (Vec<Removed>, Vec<Removed>) {
         let place = |removed: &Removed| self.plan.rules.iter().position(|rule| rule.name == removed.rule);
-        let (mut of_rules, of_groups): (Vec<Removed>, Vec<Removed>) =
+        let (mut of_rules, mut of_groups): (Vec<Removed>, Vec<Removed>) =
             books.into_iter().partition(|removed| place(removed).is_some());
         of_rules.sort_by_key(place);
+        // As the step itself has them, whichever part was first.
+        of_groups.sort_by_key(|removed| removed.fate != Fate::Merged);
         (of_rules, of_groups)
     }
 
@@ -275,6 +277,15 @@ fn is_work(action: &Action) -> bool {
     }
 }
 
+/// Whether what an action does to a row follows from this row.
+fn is_of_one_row(action: &Action) -> bool {
+    match action {
+        Action::Ask { question, .. } => matches!(question, Question::Other(_)),
+        Action::KeepFirst { .. } | Action::Answer { .. } | Action::Reshape(_) => false,
+        _ => true,
+    }
+}
+
 /// Whether an action needs all rows of a key, now.
 fn needs_key(action: &Action) -> bool {
     matches!(action, Action::Ask { question: Question::Contest { .. } | Question::Limits { .. }, .. })
@@ -305,17 +316,26 @@ fn looked_at(columns: &Schema, plan: &Plan) -> Looking {
         stops: Vec::new(),
         rest: None,
     };
+    // The step that has made groups.
+    let mut grouped: Option<String> = None;
     for (at, action) in plan.actions.iter().enumerate() {
-        if let Err(why) = looking.look(at, action, columns) {
+        let looked = match &grouped {
+            Some(step) if !is_of_one_row(action) => {
+                Err(format!("comes behind {step}, which leaves rows without '_file' and '_row'"))
+            }
+            _ => looking.look(at, action, columns),
+        };
+        if let Err(why) = looked {
             let why = format!("{} {why}", looking.place);
-            looking.rest = Some(Rest { at, why, groups: false });
-            break;
+            looking.rest = Some(Rest { at, why, groups: grouped.is_some() });
+            return looking;
         }
         if matches!(action, Action::Reshape(_)) {
-            let why = format!("{} leaves rows without '_file' and '_row'", looking.place);
-            looking.rest = Some(Rest { at: at + 1, why, groups: true });
-            break;
+            grouped = Some(looking.place.clone());
         }
+    }
+    if grouped.is_some() {
+        looking.rest = Some(Rest { at: plan.actions.len(), why: String::new(), groups: true });
     }
     looking
 }

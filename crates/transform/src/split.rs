@@ -152,6 +152,10 @@ pub(crate) struct Split {
     single: Vec<Arc<Matcher>>,
     names: Vec<PlSmallStr>,
     log: Option<Log>,
+    /// How many rows each rule removed so far, by its number.
+    counts: Vec<u64>,
+    /// The columns of the rows that are passed on, once a row was seen.
+    none: Option<DataFrame>,
 }
 
 impl Split {
@@ -160,17 +164,32 @@ impl Split {
         let Pass { frame, schema, late, single, tracker, problems } = pass;
         let names = schema.iter_names().cloned().collect();
         let log = tracker.and_then(|tracker| Log::new(tracker, &schema));
-        Split { frame, rules: rules.to_vec(), problems, late, single, names, log }
+        let counts = vec![0; rules.len() + 1];
+        Split { frame, rules: rules.to_vec(), problems, late, single, names, log, counts, none: None }
     }
 
-    /// Runs the pass.
+    /// Runs the pass. How many rows were removed comes last, in the order of the rules: so books do not depend on batches.
     pub(crate) fn run(mut self) -> Result<impl Iterator<Item = Result<Batch>> + Send> {
-        let frames = artifact::stream(self.frame.clone(), "clean")?;
-        let single = std::mem::take(&mut self.single);
-        let batches = frames.map(move |frame| self.batch(frame?));
+        let mut frames = artifact::stream(self.frame.clone(), "clean")?.fuse();
         // Whether a row had several matches is known once the last is through.
-        let ends = single.into_iter().filter_map(|other| other.check_single().err().map(Err));
-        Ok(batches.chain(ends))
+        let mut single = std::mem::take(&mut self.single).into_iter();
+        Ok(std::iter::from_fn(move || match frames.next() {
+            Some(frame) => Some(frame.and_then(|frame| self.batch(frame))),
+            None => single.find_map(|other| other.check_single().err().map(Err)).or_else(|| self.end().map(Ok)),
+        }))
+    }
+
+    /// What was removed, if anything was and it was not told yet.
+    fn end(&mut self) -> Option<Batch> {
+        let counts = std::mem::take(&mut self.counts);
+        // Refused rows are counted by their table.
+        let rules = self.rules.iter().zip(counts.into_iter().skip(1));
+        let rules = rules.filter(|(rule, rows)| rule.fate != Fate::Refused && *rows > 0);
+        let removed: Vec<Removed> =
+            rules.map(|(rule, rows)| Removed { rule: rule.name.clone(), fate: rule.fate, rows }).collect();
+        let rows = self.none.take().filter(|_| !removed.is_empty())?;
+        let changes = self.log.as_ref().map(|log| DataFrame::empty_with_schema(log.schema()));
+        Some(Batch { removed, changes, ..Batch::from(rows) })
     }
 
     fn batch(&mut self, frame: DataFrame) -> Result<Batch> {
@@ -191,20 +210,10 @@ impl Split {
         if all_alive {
             return Ok(Batch { changes, ..Batch::from(rows) });
         }
-        let removed = self.count(&marks);
+        marks.iter().for_each(|mark| self.counts[usize::from(*mark)] += 1);
+        self.none.get_or_insert_with(|| rows.clear());
         let refused = self.refused(&frame, &rows, &marks)?;
-        Ok(Batch { rows: rows.filter(&alive).during("clean")?, refused, removed, changes })
-    }
-
-    /// How many rows each rule removed. Refused rows are counted by their table.
-    fn count(&self, marks: &[u16]) -> Vec<Removed> {
-        let mut counts = vec![0u64; self.rules.len() + 1];
-        marks.iter().for_each(|mark| counts[usize::from(*mark)] += 1);
-        let rules = self.rules.iter().zip(&counts[1..]);
-        rules
-            .filter(|(rule, rows)| rule.fate != Fate::Refused && **rows > 0)
-            .map(|(rule, rows)| Removed { rule: rule.name.clone(), fate: rule.fate, rows: *rows })
-            .collect()
+        Ok(Batch { rows: rows.filter(&alive).during("clean")?, refused, removed: Vec::new(), changes })
     }
 
     fn refused(&self, frame: &DataFrame, rows: &DataFrame, marks: &[u16]) -> Result<Option<DataFrame>> {

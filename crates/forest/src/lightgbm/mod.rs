@@ -93,7 +93,17 @@ fn header(reader: &mut Reader<'_>) -> Checked<(Model, Vec<usize>)> {
     fields.nothing_left()?;
     let (reading, base) = (Reading::NearZero, vec![0.0; classes]);
     Ok((
-        Model { feature_names, outputs: classes, averages, objective, transform, reading, base, trees: Vec::new() },
+        Model {
+            feature_names,
+            outputs: classes,
+            averages,
+            objective,
+            transform,
+            reading,
+            base,
+            per_round: 1,
+            trees: Vec::new(),
+        },
         tree_sizes,
     ))
 }

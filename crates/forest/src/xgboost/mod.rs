@@ -49,6 +49,68 @@ fn attributes_of(root: At<'_, '_>) -> Checked<Vec<(String, String)>> {
     attributes.entries()?.map(|(name, text)| Ok((name.to_owned(), text.text()?.to_owned()))).collect()
 }
 
+/// What a file says of its features besides their names, in their order; of none if it says nothing.
+pub(crate) fn features(bytes: &[u8]) -> Result<Vec<XgboostFeature>> {
+    value(bytes).and_then(|value| features_of(At::root(&value))).map_err(damaged)
+}
+
+/// What a file of XGBoost says of a feature.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct XgboostFeature {
+    /// Whether its values are codes of categories.
+    pub is_categorical: bool,
+    /// The categories in the order of their codes, numbers as texts. Version 3.1 and later write them if they were given more than
+    /// codes.
+    pub categories: Vec<String>,
+}
+
+fn features_of(root: At<'_, '_>) -> Checked<Vec<XgboostFeature>> {
+    let learner = root.get("learner")?;
+    let types = match learner.get_if_there("feature_types")? {
+        Some(at) => at.texts()?,
+        None => Vec::new(),
+    };
+    let booster = learner.get("gradient_booster")?;
+    let inner = booster.get_if_there("gbtree")?;
+    let model = inner.as_ref().unwrap_or(&booster).get("model")?;
+    let mut categories = Vec::new();
+    if let Some(all) = model.get_if_there("cats")? {
+        let encoded = all.get("enc")?;
+        for one in encoded.items()? {
+            categories.push(categories_of(&one)?);
+        }
+    }
+    let count = types.len().max(categories.len());
+    categories.resize(count, Vec::new());
+    let types = types.into_iter().map(Some).chain(std::iter::repeat(None));
+    let features = types.zip(categories);
+    let feature = |(name, categories): (Option<String>, Vec<String>)| XgboostFeature {
+        is_categorical: name.as_deref() == Some("c") || !categories.is_empty(),
+        categories,
+    };
+    Ok(features.map(feature).collect())
+}
+
+/// The categories of a feature: texts one after the other with the places where they begin and end, or numbers.
+fn categories_of(at: &At<'_, '_>) -> Checked<Vec<String>> {
+    let values = at.get("values")?;
+    let Some(offsets) = at.get_if_there("offsets")? else {
+        return match values.numbers::<i64>() {
+            Ok(numbers) => Ok(numbers.iter().map(i64::to_string).collect()),
+            Err(_) => Ok(values.numbers::<f32>()?.iter().map(f32::to_string).collect()),
+        };
+    };
+    // Signed bytes.
+    let bytes: Vec<u8> = values.numbers::<i64>()?.into_iter().map(|byte| byte as u8).collect();
+    let offsets: Vec<i64> = offsets.numbers()?;
+    let text = |two: &[i64]| -> Option<String> {
+        let (from, to) = (usize::try_from(two[0]).ok()?, usize::try_from(two[1]).ok()?);
+        String::from_utf8(bytes.get(from..to)?.to_vec()).ok()
+    };
+    let texts: Option<Vec<String>> = offsets.windows(2).map(text).collect();
+    texts.ok_or_else(|| at.wrong("the names of categories are damaged"))
+}
+
 fn model(root: At<'_, '_>) -> Checked<Model> {
     root.only(&["learner", "version"])?;
     let version = root.get("version")?;
@@ -77,9 +139,18 @@ fn model(root: At<'_, '_>) -> Checked<Model> {
     let (objective, transform, margin) = objective(&learner.get("objective")?, outputs)?;
     let base = base(&parameters, outputs, margin)?;
     let feature_names = names(&learner, features)?;
-    let trees = booster(&learner.get("gradient_booster")?, features, outputs)?;
-    let reading = Reading::Single;
-    Ok(Model { feature_names, outputs, averages: false, objective: Some(objective), transform, reading, base, trees })
+    let (trees, per_round) = booster(&learner.get("gradient_booster")?, features, outputs)?;
+    Ok(Model {
+        feature_names,
+        outputs,
+        averages: false,
+        objective: Some(objective),
+        transform,
+        reading: Reading::Single,
+        base,
+        per_round,
+        trees,
+    })
 }
 
 fn list(numbers: &[i64]) -> String {
@@ -167,8 +238,9 @@ fn names(learner: &At<'_, '_>, features: usize) -> Checked<Vec<String>> {
     }
 }
 
-/// The trees, those of one iteration after those of the one before, and among them output by output.
-fn booster(at: &At<'_, '_>, features: usize, outputs: usize) -> Checked<Vec<Tree>> {
+/// The trees, those of one iteration after those of the one before, and among them output by output; and how many of each output a
+/// round grew.
+fn booster(at: &At<'_, '_>, features: usize, outputs: usize) -> Checked<(Vec<Tree>, usize)> {
     let name = at.get("name")?;
     match name.text()? {
         "gbtree" => {
@@ -187,7 +259,12 @@ fn booster(at: &At<'_, '_>, features: usize, outputs: usize) -> Checked<Vec<Tree
     }
 }
 
-fn trees(model: &At<'_, '_>, weights: Option<Vec<f32>>, features: usize, outputs: usize) -> Checked<Vec<Tree>> {
+fn trees(
+    model: &At<'_, '_>,
+    weights: Option<Vec<f32>>,
+    features: usize,
+    outputs: usize,
+) -> Checked<(Vec<Tree>, usize)> {
     model.only(&["cats", "gbtree_model_param", "iteration_indptr", "tree_info", "trees"])?;
     let all = model.get("trees")?;
     let count = all.items()?.count();
@@ -196,6 +273,15 @@ fn trees(model: &At<'_, '_>, weights: Option<Vec<f32>>, features: usize, outputs
     let announced: i64 = announced.parameter()?;
     if usize::try_from(announced) != Ok(count) {
         return Err(model.wrong(format!("{count} trees, but 'num_trees' is {announced}")));
+    }
+    let per_round: i64 = match parameters.get_if_there("num_parallel_tree")? {
+        Some(at) => at.parameter()?,
+        None => 1,
+    };
+    // Before version 1.0, 0 stood for 1.
+    let per_round = usize::try_from(per_round.max(1)).unwrap_or(1);
+    if !count.is_multiple_of(outputs * per_round) {
+        return Err(model.wrong(format!("{count} trees, but 'num_parallel_tree' is {per_round}")));
     }
     let info = model.get("tree_info")?;
     let of_output: Vec<i64> = info.as_many(count)?;
@@ -216,5 +302,5 @@ fn trees(model: &At<'_, '_>, weights: Option<Vec<f32>>, features: usize, outputs
         return Err(info.wrong("not every output has as many trees"));
     }
     let mut turns: Vec<_> = by_output.into_iter().map(Vec::into_iter).collect();
-    Ok((0..count).filter_map(|at| turns[at % outputs].next()).collect())
+    Ok(((0..count).filter_map(|at| turns[at % outputs].next()).collect(), per_round))
 }

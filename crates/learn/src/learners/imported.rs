@@ -12,7 +12,7 @@ use std::path::Path;
 
 use artifact::Definitions;
 use polars::prelude::DataFrame;
-use score::models::boosted::{Boosted, Library, attribute};
+use score::models::boosted::{Boosted, Library, XgboostFeature, attribute, features_of_file};
 use score::{Feature, Model, Registry, Task, Version};
 use serde::Deserialize;
 use serde_json::json;
@@ -79,7 +79,8 @@ impl Imported {
     pub(super) fn of(path: &str, bytes: Vec<u8>) -> Result<Imported> {
         let mark = mark(&bytes)?;
         let model = Boosted::new(Library::Xgboost, bytes.clone(), mark.features.clone())?;
-        check_trees(attribute(&bytes, BEST)?, model.forest().iterations())?;
+        check_trees(attribute(&bytes, BEST)?, model.forest().rounds())?;
+        check_codes(&features_of_file(&bytes)?, &mark.features)?;
         let is_mean = !matches!(model.forest().objective(), Some("reg:absoluteerror" | "reg:quantileerror"));
         Ok(Imported { path: path.to_owned(), bytes, mark, is_mean, parts: DataFrame::empty(), definitions: None })
     }
@@ -178,6 +179,32 @@ pub(super) fn check_trees(best: Option<String>, rounds: usize) -> Result<()> {
     }
 }
 
+/// Whether a file that says which features are categories, and which, says the same as its text.
+fn check_codes(in_file: &[XgboostFeature], in_text: &[Feature]) -> Result<()> {
+    for (file, text) in in_file.iter().zip(in_text) {
+        let name = &text.name;
+        let differ = |how: String| Err(Error::cannot_run(how).hint(WAY_OUT));
+        match text.categories() {
+            None if file.is_categorical => {
+                return differ(format!("its trees take '{name}' for categories, and its text '{MARK}' for a number"));
+            }
+            Some(known) if !file.categories.is_empty() && file.categories != known => {
+                return differ(format!(
+                    "the categories of '{name}' are {} in its trees, but {} in its text '{MARK}'",
+                    listed(&file.categories),
+                    listed(known)
+                ));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn listed(names: &[String]) -> String {
+    names.iter().map(|name| format!("'{name}'")).collect::<Vec<_>>().join(", ")
+}
+
 impl Learner for Imported {
     fn name(&self) -> &'static str {
         Library::Xgboost.learner()
@@ -216,20 +243,19 @@ impl Learner for Imported {
 fn check_features(theirs: &[Feature], ours: &[Feature]) -> Result<()> {
     let names = |features: &[Feature]| features.iter().map(|feature| feature.name.clone()).collect::<Vec<String>>();
     let (their_names, our_names) = (names(theirs), names(ours));
-    let listed = |names: Vec<String>| names.iter().map(|name| format!("'{name}'")).collect::<Vec<_>>().join(", ");
     let beyond = |some: &[String], others: &[String]| {
         some.iter().filter(|name| !others.contains(name)).cloned().collect::<Vec<String>>()
     };
     let (gone, new) = (beyond(&their_names, &our_names), beyond(&our_names, &their_names));
     let mut differences = Vec::new();
     if !gone.is_empty() {
-        differences.push(format!("the table has no {}", listed(gone)));
+        differences.push(format!("the table has no {}", listed(&gone)));
     }
     if !new.is_empty() {
-        differences.push(format!("it does not know {}", listed(new)));
+        differences.push(format!("it does not know {}", listed(&new)));
     }
     if differences.is_empty() && their_names != our_names {
-        differences.push(format!("the order of its features is {}", listed(their_names)));
+        differences.push(format!("the order of its features is {}", listed(&their_names)));
     }
     if differences.is_empty() {
         differences.extend(theirs.iter().zip(ours).filter_map(|(theirs, ours)| difference(theirs, ours)));
@@ -272,14 +298,11 @@ fn check_names(model: &Boosted) -> Result<()> {
     let same = found.iter().zip(model.features()).all(|(found, feature)| *found == feature.name);
     match is_nameless || same || found == plain_names(model.features()) {
         true => Ok(()),
-        false => {
-            let names: Vec<String> = found.iter().map(|name| format!("'{name}'")).collect();
-            Err(Error::cannot_run(format!(
-                "its trees are about {}, but its text '{MARK}' names other features",
-                names.join(", ")
-            ))
-            .hint(WAY_OUT))
-        }
+        false => Err(Error::cannot_run(format!(
+            "its trees are about {}, but its text '{MARK}' names other features",
+            listed(found)
+        ))
+        .hint(WAY_OUT)),
     }
 }
 

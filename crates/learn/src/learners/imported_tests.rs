@@ -1,7 +1,9 @@
 //! Models of elsewhere are taken as they are, or refused with what does not fit.
 
-use score::{Feature, Matrix, Model, Task};
-use spec::{Result, Root};
+use artifact::{Evidence, Stamp, TableWriter};
+use polars::prelude::*;
+use score::{Feature, Matrix, Model, Registry, Task};
+use spec::{Result, Root, Tool};
 
 use super::imported::{BEST, Imported, MARK, check_trees};
 use crate::{Data, Learner};
@@ -176,8 +178,88 @@ fn other_columns_categories_and_tasks_are_refused() {
          one for numbers, such as reg:squarederror"
     );
     assert!(of(Task::Multiclass, &[0.0, 1.0, 2.0]).contains("does not fit 'task: multiclass'"));
+    // Whether the file agrees with its text about categories.
+    let read = |text: String| Imported::of("m.ubj", text.into_bytes()).map(|_| ()).map_err(|error| error.to_string());
+    let cats = |offsets: &str, bytes: &str| {
+        let none = "{\"offsets\": [], \"values\": []}";
+        let cats = format!(
+            "\"cats\": {{\"enc\": [{none}, {none}, {none}, {{\"offsets\": {offsets}, \"values\": {bytes}}}], \
+             \"feature_segments\": [], \"sorted_idx\": []}}, \"gbtree_model_param\""
+        );
+        read(text.replacen("\"gbtree_model_param\"", &cats, 1))
+    };
+    // Bonn, Köln, Ulm
+    cats("[0, 4, 9, 12]", "[66, 111, 110, 110, 75, -61, -74, 108, 110, 85, 108, 109]").unwrap();
+    let error = cats("[0, 3, 7, 12]", "[85, 108, 109, 66, 111, 110, 110, 75, -61, -74, 108, 110]").unwrap_err();
+    assert_eq!(
+        error,
+        "the categories of 'city' are 'Ulm', 'Bonn', 'Köln' in its trees, but 'Bonn', 'Köln', 'Ulm' in its text 'millrace'; \
+         train it again: scripts/spark/train_xgboost.py, docs/xgboost.md"
+    );
+    assert!(cats("[0, 99]", "[85]").unwrap_err().contains("the names of categories are damaged"));
+    let error = read(text.replacen("\"float\", \"float\", \"float\"", "\"float\", \"c\", \"float\"", 1)).unwrap_err();
+    assert!(
+        error.starts_with("its trees take 'fair' for categories, and its text 'millrace' for a number; train it again"),
+        "{error}"
+    );
+    let begin = text.find("{\"base_weights\"").unwrap();
+    let end = begin + text[begin..].find("}}").unwrap() + 2;
+    let tree = &text[begin..end];
+    let two = text
+        .replacen(tree, &format!("{tree}, {tree}"), 1)
+        .replacen("\"num_trees\": \"1\"", "\"num_trees\": \"2\"", 1)
+        .replacen("[0, 1], \"tree_info\": [0]", "[0, 2], \"tree_info\": [0, 1]", 1)
+        .replacen("\"num_class\": \"0\"", "\"num_class\": \"2\"", 1)
+        .replacen("binary:logistic", "multi:softprob", 1);
+    // Two trees of one round, which early stopping found to be the best.
+    let grown = |best: &str| {
+        let several = two
+            .replacen("\"num_parallel_tree\": \"1\"", "\"num_parallel_tree\": \"2\"", 1)
+            .replacen("\"num_class\": \"2\"", "\"num_class\": \"0\"", 1)
+            .replacen("\"tree_info\": [0, 1]", "\"tree_info\": [0, 0]", 1)
+            .replacen("multi:softprob", "binary:logistic", 1)
+            .replacen("\"attributes\": {", &format!("\"attributes\": {{\"best_iteration\": \"{best}\", "), 1);
+        read(several)
+    };
+    grown("0").unwrap();
+    assert!(grown("x").unwrap_err().starts_with("its text 'best_iteration' is 'x', not a number"));
+    let found = fit(&two, Task::Multiclass, &[0.0, 1.0, 2.0]).err().unwrap().to_string();
+    assert!(found.starts_with("m.ubj: the model knows 2 classes, and the label has 3; train it again: "), "{found}");
     let numbers = text.replacen("binary:logistic", "reg:absoluteerror", 1);
     assert!(!Imported::of("m.ubj", numbers.clone().into_bytes()).unwrap().learns_mean());
     fit(&numbers, Task::Regression, &[0.1, 0.2, 0.3]).unwrap();
     assert!(refusal(&numbers).contains("does not fit 'task: classification'"));
+}
+
+#[test]
+fn a_model_by_the_parts_of_a_version_that_is_gone_or_another_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let registry = Registry::at(folder.path());
+    let seeing = |name: &str| {
+        let imported = Imported::of("m.ubj", stump("churned", FEATURES, "").into_bytes()).unwrap();
+        let path = folder.path().join("v1/parts.parquet");
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let rows = df!("customer_id" => [1i64], "part" => ["train"]).unwrap();
+        let mut writer = TableWriter::create(&path, rows.schema()).unwrap();
+        writer.write(rows).unwrap();
+        let written = writer.finish().unwrap();
+        let content = written.content.clone();
+        let evidence = Evidence { content, ..Evidence::of(Tool::Train, "churn", name, Stamp::now().time()) };
+        written.publish(&path, &evidence).unwrap();
+        imported.seeing(&registry).unwrap_err().to_string()
+    };
+    let gone = Imported::of("m.ubj", stump("churned", FEATURES, "").into_bytes()).unwrap().seeing(&registry);
+    let gone = gone.unwrap_err().to_string();
+    assert!(
+        gone.starts_with(
+            "m.ubj: it was trained by the parts of v1, which is not here, so that nobody knows which rows it has seen; train it \
+             again: "
+        ),
+        "{gone}"
+    );
+    // The text of the model has the content 'abc'.
+    for name in ["parts", "training"] {
+        let found = seeing(name);
+        assert!(found.starts_with("m.ubj: it was trained by the parts of another v1; train it again: "), "{found}");
+    }
 }

@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+pub use forest::XgboostFeature;
 use forest::{Forest, Importance};
 use spec::{Error, Result, ResultExt};
 
@@ -109,6 +110,11 @@ impl Boosted {
 pub fn attribute(bytes: &[u8], name: &str) -> Result<Option<String>> {
     let attributes = Forest::xgboost_attributes(bytes)?;
     Ok(attributes.into_iter().find(|(known, _)| known == name).map(|(_, text)| text))
+}
+
+/// What the bytes of a model file of XGBoost say of its features besides their names; it may be nothing.
+pub fn features_of_file(bytes: &[u8]) -> Result<Vec<XgboostFeature>> {
+    Forest::xgboost_features(bytes)
 }
 
 fn is_ranking(objective: &str) -> bool {

@@ -170,9 +170,8 @@ fn work<S: Stage>(round: &Round, files: &[&Path], rows_in: &mut u64, kept: &mut 
     let rows = as_planned(rows, &columns)?;
     *rows_in = rows.height() as u64;
     let rows = round.order.sorted(rows)?;
-    let variables: BTreeMap<String, String> = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .collect();
+    let variables = round.variables.iter().filter_map(|name| Some((name.clone(), std::env::var(name).ok()?)));
+    let variables: BTreeMap<String, String> = variables.collect();
     let task = Task { rows, order: round.order.clone(), task: round.task.clone(), env: Environment::new(variables) };
     let made = S::kernel(task)?;
     for (name, rows) in &made.tables {

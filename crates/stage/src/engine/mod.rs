@@ -246,6 +246,7 @@ impl Carrier {
             pipeline: self.pipeline.clone(),
             run: self.run.clone(),
             spec: self.spec.clone(),
+            variables: self.environment.iter().map(|(name, _)| name.clone()).collect(),
             folder: self.folder.path().to_owned(),
             columns,
             order: input.order.clone(),

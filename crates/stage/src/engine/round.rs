@@ -24,6 +24,9 @@ pub struct Round {
     /// The id of the run.
     pub run: String,
     pub spec: String,
+    /// The names of the variables that the spec reads and that are set where the driver runs. A kernel reads no others: what is set
+    /// on its machine alone must not decide.
+    pub variables: Vec<String>,
     /// Where parts go.
     pub folder: PathBuf,
     /// A Parquet file without rows that has the columns and types of the rows to come.

@@ -43,6 +43,14 @@ mod tests {
     }
 
     #[test]
+    fn books_have_the_order_of_the_steps_whichever_hits_first() {
+        let table = df!("a" => (0..100_000i64).collect::<Vec<_>>()).unwrap();
+        let done = run(&table, "- filter: a < 99999\n- filter: a > 3");
+        let expected = [("step 1 'filter' a < 99999".to_owned(), 1), ("step 2 'filter' a > 3".to_owned(), 4)];
+        assert_eq!(done.removed, expected);
+    }
+
+    #[test]
     fn mistakes_are_named() {
         let table = df!("amount" => [1]).unwrap();
         assert_eq!(

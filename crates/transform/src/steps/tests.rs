@@ -64,7 +64,7 @@ pub fn try_run(table: &DataFrame, steps: &str, given: &Given) -> Result<Done> {
 }
 
 /// Rows refused by any pass, with the columns of all.
-fn fit(rows: &DataFrame, schema: &Schema) -> DataFrame {
+pub fn fit(rows: &DataFrame, schema: &Schema) -> DataFrame {
     let columns = schema.iter().map(|(name, dtype)| match rows.column(name) {
         Ok(column) => column.cast(dtype).unwrap(),
         Err(_) => Column::full_null(name.clone(), rows.height(), dtype),
