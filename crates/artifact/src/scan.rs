@@ -1,16 +1,17 @@
 //! Opens artifacts for reading.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use polars::io::HiveOptions;
 use polars::io::parquet::read::ParallelStrategy;
-use polars::prelude::{LazyFrame, PlRefPath, ScanArgsParquet, Schema};
+use polars::prelude::{Column, Expr, Field, LazyFrame, PlRefPath, ScanArgsParquet, Schema, col, map_multiple};
 use spec::{Error, Result, Root, did_you_mean};
 
 use crate::footer::evidence_shown;
-use crate::foreign::{Reads, unreadable_column};
+use crate::foreign::{Reads, check_96_bits, unreadable_column, with_int96};
 use crate::pages::{check_heads, check_sums};
-use crate::{Evidence, Input, Kind, PolarsResultExt, fingerprint, rows_of};
+use crate::{Evidence, Input, Kind, PolarsResultExt, fingerprint, raised, rows_of};
 
 /// An input of a stage, known by its footer alone.
 #[derive(Clone, Debug)]
@@ -79,7 +80,8 @@ fn opened(root: &Root, path: &Path, columns: Option<&[String]>, reads: Reads) ->
     Ok(Artifact { path: root.relative(&file).to_owned(), file, table, evidence })
 }
 
-/// A lazy scan of all artifacts of `table`. An unknown table is an error that names the nearest one.
+/// A lazy scan of all artifacts of `table`. An unknown table is an error that names the nearest one. A timestamp that the engine cannot
+/// read, in a file of another program, is an error once its batch is read.
 pub fn scan(artifacts: &[Artifact], table: &str) -> Result<LazyFrame> {
     let files: Vec<&Artifact> = artifacts.iter().filter(|a| a.is_table() && a.table == table).collect();
     if files.is_empty() {
@@ -89,7 +91,28 @@ pub fn scan(artifacts: &[Artifact], table: &str) -> Result<LazyFrame> {
         return Err(Error::cannot_run(format!("no table '{table}' among the inputs")).hint(did_you_mean(table, known)));
     }
     let paths: Vec<&Path> = files.iter().map(|artifact| artifact.file.as_path()).collect();
-    scan_files(&paths)
+    let plan = scan_files(&paths)?;
+    let mut of_96 = BTreeSet::new();
+    for file in files.iter().filter(|file| file.evidence.is_none()) {
+        of_96.extend(with_int96(&file.file)?);
+    }
+    Ok(match of_96.is_empty() {
+        true => plan,
+        false => plan.with_columns(of_96.iter().map(|column| checked_96_bits(column, table)).collect::<Vec<Expr>>()),
+    })
+}
+
+/// A column with timestamps of 96 bits, or the error that one of them cannot be read.
+fn checked_96_bits(column: &str, table: &str) -> Expr {
+    let shown = format!("table '{table}'");
+    map_multiple(
+        move |columns: &mut [Column]| {
+            check_96_bits(columns[0].as_materialized_series(), &shown).map_err(raised)?;
+            Ok(columns[0].clone())
+        },
+        [col(column)],
+        |_: &Schema, fields: &[Field]| Ok(fields[0].clone()),
+    )
 }
 
 /// A lazy scan of Parquet files of one schema.
