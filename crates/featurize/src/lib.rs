@@ -100,7 +100,7 @@ pub use rows::{
     RowSpec, Score,
 };
 pub use series::{Series, SeriesFeature, SeriesFeatures, SeriesLabel, SeriesSpec};
-pub use shape::FeaturesSpec;
+pub use shape::{FeaturesSpec, Today};
 pub use spec::{
     At, Attribute, CUTOFF, CutoffSpec, Cutoffs, Entities, EntityFeature, Every, Features, Fraction, Label, LabelKind,
     LabelOf, Of, Quantile, Rows, Share, Sql,
@@ -108,7 +108,6 @@ pub use spec::{
 pub use table::{FeatureSet, OfKeys};
 
 use ::spec::Result;
-use chrono::NaiveDate;
 use polars::prelude::LazyFrame;
 
 /// Features of rows, computed in parts.
@@ -118,14 +117,15 @@ pub mod row_parts {
 }
 
 /// Computes the features of `spec` from the tables that `open` opens by name. Rows dated after `today` do not move
-/// cutoffs where they lie alone.
+/// cutoffs where they lie alone; labels of series are known once their period is over.
 ///
 /// Errors: tables and columns that are unknown or of an unfit type (cannot run); no rows to learn from, or rows that
 /// cannot be right, such as places off the globe (refused).
-pub fn build(spec: &FeaturesSpec, open: Open, today: NaiveDate) -> Result<FeatureSet> {
+pub fn build(spec: &FeaturesSpec, open: Open, today: impl Into<Today>) -> Result<FeatureSet> {
+    let today = today.into();
     match spec {
-        FeaturesSpec::Cutoffs(spec) => table::build(spec, open, today),
-        FeaturesSpec::Rows(spec) => rows::build(spec, open, today),
+        FeaturesSpec::Cutoffs(spec) => table::build(spec, open, today.day),
+        FeaturesSpec::Rows(spec) => rows::build(spec, open, today.day),
         FeaturesSpec::Series(spec) => series::build(spec, open, today),
     }
 }
@@ -140,14 +140,15 @@ pub fn prove(
     published_training: LazyFrame,
     published_scoring: LazyFrame,
     (sample, seed): (usize, u64),
-    today: NaiveDate,
+    today: impl Into<Today>,
 ) -> Result<Proof> {
+    let today = today.into();
     match spec {
         FeaturesSpec::Cutoffs(spec) => {
-            proof::prove(spec, open, published_training, published_scoring, (sample, seed), today)
+            proof::prove(spec, open, published_training, published_scoring, (sample, seed), today.day)
         }
         FeaturesSpec::Rows(spec) => {
-            rows::prove(spec, open, published_training, published_scoring, (sample, seed), today)
+            rows::prove(spec, open, published_training, published_scoring, (sample, seed), today.day)
         }
         FeaturesSpec::Series(spec) => {
             series::prove(spec, open, published_training, published_scoring, (sample, seed), today)
