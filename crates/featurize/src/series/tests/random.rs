@@ -258,7 +258,7 @@ fn an_hour_has_its_label_once_it_is_over() {
     {
         let drawn = at("drop", now).unwrap();
         let first = &super::lines(&drawn.scoring)[0];
-        assert!(first.starts_with(&format!("false {newest} {newest} 1")), "{now}: {first}");
+        assert!(first.starts_with(&format!("false false {newest} {newest} 1 ")), "{now}: {first}");
         let (training, scoring) = (drawn.training.lazy(), drawn.scoring.lazy());
         prove(&spec("drop"), &open(&tables), training, scoring, (1_000, 7), half_past(now)).unwrap();
     }
