@@ -92,19 +92,25 @@ pub fn scan(artifacts: &[Artifact], table: &str) -> Result<LazyFrame> {
     }
     let paths: Vec<&Path> = files.iter().map(|artifact| artifact.file.as_path()).collect();
     let plan = scan_files(&paths)?;
-    let mut of_96 = BTreeSet::new();
+    let (mut of_96, mut holding) = (BTreeSet::new(), Vec::new());
     for file in files.iter().filter(|file| file.evidence.is_none()) {
-        of_96.extend(with_int96(&file.file)?);
+        let columns = with_int96(&file.file)?;
+        if !columns.is_empty() {
+            holding.push(file.path.display().to_string());
+        }
+        of_96.extend(columns);
     }
-    Ok(match of_96.is_empty() {
-        true => plan,
-        false => plan.with_columns(of_96.iter().map(|column| checked_96_bits(column, table)).collect::<Vec<Expr>>()),
-    })
+    let shown = match &holding[..] {
+        [] => return Ok(plan),
+        [one] => one.clone(),
+        [first, ..] => format!("one of {} ({first}, …)", spec::text::count(holding.len() as u64, "file")),
+    };
+    Ok(plan.with_columns(of_96.iter().map(|column| checked_96_bits(column, &shown)).collect::<Vec<Expr>>()))
 }
 
 /// A column with timestamps of 96 bits, or the error that one of them cannot be read.
-fn checked_96_bits(column: &str, table: &str) -> Expr {
-    let shown = format!("table '{table}'");
+fn checked_96_bits(column: &str, shown: &str) -> Expr {
+    let shown = shown.to_owned();
     map_multiple(
         move |columns: &mut [Column]| {
             check_96_bits(columns[0].as_materialized_series(), &shown).map_err(raised)?;

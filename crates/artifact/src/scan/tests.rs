@@ -304,7 +304,7 @@ fn timestamps_of_96_bits_that_no_nanoseconds_hold_are_never_read_as_others() {
     for beyond in [2_932_896, -719_162] {
         assert_eq!(
             read(&[0, beyond]).unwrap_err(),
-            "table 'visits': column 'at' holds a 96-bit timestamp before 1677 or after 2262, which is not read; let ingest read the \
+            "visits.parquet: column 'at' holds a 96-bit timestamp before 1677 or after 2262, which is not read; let ingest read the \
              file, which refuses such rows, or write timestamps of 64 bits"
         );
     }
