@@ -14,13 +14,14 @@ use parquet::file::properties::WriterProperties;
 use parquet::file::statistics::Statistics;
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::{ColumnDescPtr, Type};
+use polars::prelude::{AnyValue, BooleanChunked, DataType, PolarsResult, Series};
 use polars_arrow::datatypes::{ArrowDataType, IntervalUnit, Metadata, TimeUnit};
 use polars_parquet::read::schema::read_schema_from_metadata;
 use spec::{Error, Result};
 
-use crate::Temporary;
 use crate::arrow_note::{ARROW_SCHEMA, ArrowNote};
 use crate::footer::metadata;
+use crate::{PolarsResultExt, Temporary};
 
 /// A column that cannot be read.
 struct Unreadable {
@@ -67,7 +68,6 @@ pub fn readable_copy(path: &Path, shown: &str, columns: Option<&[String]>, folde
     let mut types = arrow_note(&metadata, shown)?;
     let in_utc = types.as_mut().is_some_and(|types| types.in_utc(crate::dtype::is_zone));
     let orders = metadata.file_metadata().column_orders().into_iter().flatten();
-    let is_new = |order: &ColumnOrder| matches!(order, ColumnOrder::INT96_TIMESTAMP_ORDER | ColumnOrder::UNKNOWN);
     let has_changed = in_utc || orders.into_iter().any(is_new);
     if left_out.is_empty() && !has_changed {
         return Ok(None);
@@ -120,7 +120,7 @@ fn copy_columns(
 
 /// Puts the order of the type in the place of that of INT96, which the engine does not know, in the footer that was just written. It
 /// ends with the orders of the `leaves`, each in three bytes, and a zero (parquet.thrift, `ColumnOrder`, in the compact protocol).
-fn without_new_orders(copy: &mut File, leaves: usize) -> Result<(), ParquetError> {
+pub(crate) fn without_new_orders(copy: &mut File, leaves: usize) -> Result<(), ParquetError> {
     const OF_TYPE: u8 = 0x1C;
     const OF_INT96: u8 = 0x3C;
     const TAIL: usize = 8;
@@ -164,7 +164,24 @@ fn unreadable(path: &Path, shown: &str, reads: Reads) -> Result<Vec<Unreadable>>
         all.extend(more);
     }
     all.extend(late_times(&metadata, shown));
+    if reads == Reads::Itself {
+        all.extend(of_new_order(&metadata, shown));
+    }
     Ok(all)
+}
+
+/// Whether a column is in an order that the engine does not know: it takes the whole file for damaged.
+fn is_new(order: &ColumnOrder) -> bool {
+    matches!(order, ColumnOrder::INT96_TIMESTAMP_ORDER | ColumnOrder::UNKNOWN)
+}
+
+fn of_new_order(metadata: &ParquetMetaData, shown: &str) -> Option<Unreadable> {
+    let file = metadata.file_metadata();
+    let at = file.column_orders()?.iter().position(is_new)?;
+    let column = file.schema_descr().columns().get(at)?.path().parts().first()?.clone();
+    let error = Error::cannot_run(format!("{shown}: column '{column}' names an order that is read from a copy only"))
+        .hint("let ingest read the file, or write timestamps of 64 bits instead of 96");
+    Some(Unreadable { column, error, spoils_file: true })
 }
 
 fn named_twice(metadata: &ParquetMetaData, shown: &str) -> Vec<Unreadable> {
@@ -323,6 +340,41 @@ pub fn with_int96(path: &Path) -> Result<Vec<String>> {
     let columns = metadata.file_metadata().schema_descr().columns().iter();
     let of_96 = columns.filter(|column| column.physical_type() == parquet::basic::Type::INT96);
     Ok(of_96.map(|column| column.path().parts()[0].clone()).collect())
+}
+
+/// Which values of a column with timestamps of 96 bits do not fit into 64 bits of nanoseconds: in their place the engine reads the
+/// greatest number that does.
+pub fn beyond_96_bits(column: &Series) -> PolarsResult<BooleanChunked> {
+    Ok(match column.dtype() {
+        DataType::Datetime(..) => {
+            let ticks = column.to_physical_repr();
+            ticks.i64()?.iter().map(|tick| Some(tick == Some(i64::MAX))).collect()
+        }
+        _ => column.rechunk().iter().map(|value| Some(is_beyond(&value))).collect(),
+    })
+}
+
+/// Whether a value is, or holds, the last timestamp in nanoseconds.
+fn is_beyond(value: &AnyValue<'_>) -> bool {
+    match value {
+        AnyValue::Datetime(i64::MAX, ..) | AnyValue::DatetimeOwned(i64::MAX, ..) => true,
+        AnyValue::List(values) | AnyValue::Array(values, _) => values.iter().any(|value| is_beyond(&value)),
+        AnyValue::Struct(..) => value._iter_struct_av().any(|value| is_beyond(&value)),
+        AnyValue::StructOwned(parts) => parts.0.iter().any(is_beyond),
+        _ => false,
+    }
+}
+
+/// Refuses a column in which the engine has misread a timestamp of 96 bits. `shown`: what errors call the file or table.
+pub(crate) fn check_96_bits(column: &Series, shown: &str) -> Result<()> {
+    if !beyond_96_bits(column).during(shown)?.any() {
+        return Ok(());
+    }
+    let name = column.name();
+    Err(Error::cannot_run(format!(
+        "{shown}: column '{name}' holds a 96-bit timestamp before 1677 or after 2262, which is not read"
+    ))
+    .hint("let ingest read the file, which refuses such rows, or write timestamps of 64 bits"))
 }
 
 /// What cannot be read of a type, and how else to write it.

@@ -58,7 +58,7 @@ pub use errors::{PolarsResultExt, raised};
 pub use evidence::{CheckResult, Evidence, Input, Kind, Verdict};
 pub use fingerprint::{Fingerprint, fingerprint};
 pub use footer::{evidence_of, rows_of, sidecar, strip, write_sidecar};
-pub use foreign::{BytesOf, bytes_of, readable_copy, with_int96};
+pub use foreign::{BytesOf, beyond_96_bits, bytes_of, readable_copy, with_int96};
 pub use journal_lock::lock_journal;
 pub use lineage::{ColumnOf, Lineage, RowLink};
 pub use made_from::{KeyColumn, Layer, Purpose, Read, Reshape};

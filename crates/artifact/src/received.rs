@@ -59,7 +59,11 @@ pub fn read_received(bytes: &[u8], shown: &str, most_rows: usize, most_bytes: u6
             ))
             .hint("divide it into several"));
         }
-        ParquetReader::new(Cursor::new(bytes)).finish().during(shown)
+        let rows = ParquetReader::new(Cursor::new(bytes)).finish().during(shown)?;
+        for column in foreign::with_int96(&path)? {
+            foreign::check_96_bits(rows.column(&column).during(shown)?.as_materialized_series(), shown)?;
+        }
+        Ok(rows)
     };
     // The engine panics at some bytes that do not follow the format.
     let read = catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| Err(errors::damaged(shown)));

@@ -1,16 +1,17 @@
 //! Opens artifacts for reading.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use polars::io::HiveOptions;
 use polars::io::parquet::read::ParallelStrategy;
-use polars::prelude::{LazyFrame, PlRefPath, ScanArgsParquet, Schema};
+use polars::prelude::{Column, Expr, Field, LazyFrame, PlRefPath, ScanArgsParquet, Schema, col, map_multiple};
 use spec::{Error, Result, Root, did_you_mean};
 
 use crate::footer::evidence_shown;
-use crate::foreign::{Reads, unreadable_column};
+use crate::foreign::{Reads, check_96_bits, unreadable_column, with_int96};
 use crate::pages::{check_heads, check_sums};
-use crate::{Evidence, Input, Kind, PolarsResultExt, fingerprint, rows_of};
+use crate::{Evidence, Input, Kind, PolarsResultExt, fingerprint, raised, rows_of};
 
 /// An input of a stage, known by its footer alone.
 #[derive(Clone, Debug)]
@@ -79,7 +80,8 @@ fn opened(root: &Root, path: &Path, columns: Option<&[String]>, reads: Reads) ->
     Ok(Artifact { path: root.relative(&file).to_owned(), file, table, evidence })
 }
 
-/// A lazy scan of all artifacts of `table`. An unknown table is an error that names the nearest one.
+/// A lazy scan of all artifacts of `table`. An unknown table is an error that names the nearest one. A timestamp that the engine cannot
+/// read, in a file of another program, is an error once its batch is read.
 pub fn scan(artifacts: &[Artifact], table: &str) -> Result<LazyFrame> {
     let files: Vec<&Artifact> = artifacts.iter().filter(|a| a.is_table() && a.table == table).collect();
     if files.is_empty() {
@@ -89,7 +91,34 @@ pub fn scan(artifacts: &[Artifact], table: &str) -> Result<LazyFrame> {
         return Err(Error::cannot_run(format!("no table '{table}' among the inputs")).hint(did_you_mean(table, known)));
     }
     let paths: Vec<&Path> = files.iter().map(|artifact| artifact.file.as_path()).collect();
-    scan_files(&paths)
+    let plan = scan_files(&paths)?;
+    let (mut of_96, mut holding) = (BTreeSet::new(), Vec::new());
+    for file in files.iter().filter(|file| file.evidence.is_none()) {
+        let columns = with_int96(&file.file)?;
+        if !columns.is_empty() {
+            holding.push(file.path.display().to_string());
+        }
+        of_96.extend(columns);
+    }
+    let shown = match &holding[..] {
+        [] => return Ok(plan),
+        [one] => one.clone(),
+        [first, ..] => format!("one of {} ({first}, …)", spec::text::count(holding.len() as u64, "file")),
+    };
+    Ok(plan.with_columns(of_96.iter().map(|column| checked_96_bits(column, &shown)).collect::<Vec<Expr>>()))
+}
+
+/// A column with timestamps of 96 bits, or the error that one of them cannot be read.
+fn checked_96_bits(column: &str, shown: &str) -> Expr {
+    let shown = shown.to_owned();
+    map_multiple(
+        move |columns: &mut [Column]| {
+            check_96_bits(columns[0].as_materialized_series(), &shown).map_err(raised)?;
+            Ok(columns[0].clone())
+        },
+        [col(column)],
+        |_: &Schema, fields: &[Field]| Ok(fields[0].clone()),
+    )
 }
 
 /// A lazy scan of Parquet files of one schema.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use artifact::dtype;
 use chrono::{DateTime, NaiveDate, NaiveDateTime, TimeZone, Utc};
-use polars::prelude::{DataType, Expr, TimeUnit, lit};
+use polars::prelude::{AnyValue, DataType, Expr, Scalar as Cell, TimeUnit, lit};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use spec::{ColumnType, Error, Result, Scalar};
 
@@ -22,6 +22,24 @@ pub(crate) fn literal(value: &Scalar, of: &DataType) -> Result<Expr> {
         (DataType::Boolean, _) => Err(not("true or false")),
         // Beside a signed literal both would be compared as floats.
         (DataType::UInt64, Scalar::Int(number)) if *number >= 0 => Ok(lit(*number as u64)),
+        // Beside a float integers of more than 53 bits would be compared as floats, too.
+        (dtype, Scalar::Float(number)) if dtype.is_integer() && is_whole(*number, dtype) => match *number < 0.0 {
+            true => Ok(lit(*number as i64)),
+            false if *dtype == DataType::UInt64 => Ok(lit(*number as u64)),
+            false => Ok(lit(*number as i64)),
+        },
+        (DataType::Decimal(_, scale), _) => match value {
+            Scalar::Bool(_) => Err(not("a number")),
+            Scalar::Text(text) => decimal(text, *scale).ok_or_else(|| {
+                not(&format!("a number of up to {scale} decimals")).hint("write it as the column has it: '12.50'")
+            }),
+            // A float keeps 15 digits as they were written.
+            Scalar::Float(number) if digits(*number) > 15 && number.abs() < 1e38 => {
+                Err(Error::cannot_run(format!("{number} is perhaps not what was written: a number keeps 15 digits"))
+                    .hint("put all its digits in quotes"))
+            }
+            number => Ok(decimal(&number.to_string(), *scale).unwrap_or_else(|| as_float(number))),
+        },
         (dtype, Scalar::Int(number)) if dtype.is_numeric() => Ok(lit(*number)),
         (dtype, Scalar::Float(number)) if dtype.is_numeric() => Ok(lit(*number)),
         (dtype, _) if dtype.is_numeric() => Err(not("a number")),
@@ -41,6 +59,45 @@ pub(crate) fn literal(value: &Scalar, of: &DataType) -> Result<Expr> {
         }
         (DataType::Date | DataType::Datetime(..), _) => Err(not("a date or timestamp").hint("write it as 2024-12-31")),
         (other, _) => Err(not(&format!("comparable with {other}"))),
+    }
+}
+
+/// Whether a float is an integer that 64 bits hold, as the column does.
+fn is_whole(number: f64, of: &DataType) -> bool {
+    let least = if *of == DataType::UInt64 { 0.0 } else { i64::MIN as f64 };
+    let beyond = if *of == DataType::UInt64 { u64::MAX as f64 } else { i64::MAX as f64 };
+    number.fract() == 0.0 && number >= least && number < beyond
+}
+
+/// How many digits a number has, from the first to the last that is not zero.
+fn digits(number: f64) -> usize {
+    let text = number.abs().to_string();
+    let digits: String = text.chars().filter(char::is_ascii_digit).collect();
+    digits.trim_start_matches('0').trim_end_matches('0').len()
+}
+
+/// A decimal number to the digit; none if it has more decimals than `scale`, or more digits than a decimal holds.
+pub(crate) fn decimal(text: &str, scale: usize) -> Option<Expr> {
+    const MOST: usize = 38;
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let (sign, whole) = whole.strip_prefix('-').map_or((1, whole), |whole| (-1, whole));
+    let (whole, fraction) = (whole.trim_start_matches('0'), fraction.trim_end_matches('0'));
+    let all_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    let fits = fraction.len() <= scale && whole.len() + scale <= MOST;
+    if !(fits && all_digits(whole) && all_digits(fraction) && text.bytes().any(|byte| byte.is_ascii_digit())) {
+        return None;
+    }
+    let units = format!("{whole}{fraction:0<scale$}");
+    let units = if units.is_empty() { 0 } else { units.parse::<i128>().ok()? };
+    Some(lit(Cell::new(DataType::Decimal(MOST, scale), AnyValue::Decimal(sign * units, MOST, scale))))
+}
+
+/// A number beyond what a decimal of the column's scale holds.
+fn as_float(number: &Scalar) -> Expr {
+    match number {
+        Scalar::Int(number) => lit(*number),
+        Scalar::Float(number) => lit(*number),
+        _ => lit(f64::NAN),
     }
 }
 

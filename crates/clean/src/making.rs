@@ -79,7 +79,8 @@ pub fn given(
     known: Definitions,
     finished: &Finished<'_>,
 ) -> Result<Given> {
-    let changes = Changes { table: name.to_owned(), log: spec.logs_changes(), undone };
+    let repeated = spec.from.clean().next().is_some();
+    let changes = Changes { table: name.to_owned(), log: spec.logs_changes(), undone, repeated };
     let mut tables = BTreeMap::new();
     for other in others(spec) {
         let FinishedTable { mut frame, definitions, .. } = table(job, other, finished)?;

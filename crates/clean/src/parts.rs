@@ -37,6 +37,8 @@ struct Told {
     definitions: Option<Definitions>,
     /// Whether changes are logged.
     log: bool,
+    /// Whether several rows may have come from one.
+    repeated: bool,
     /// Changes that are undone, with their row.
     undone: Vec<(String, u64)>,
     beside: Vec<ToldTable>,
@@ -69,7 +71,7 @@ pub fn clean(
         return transform::clean(frame, &spec.steps, given);
     }
     let files = match spec.from.or(name).as_slice() {
-        [OtherTable::Raw(raw)] => Some(files_of(&job.artifacts, raw)),
+        [OtherTable::Raw(raw)] => files_of(&job.artifacts, raw)?,
         _ => None,
     };
     let Some(input) = carrier.input_of_files(frame.clone(), files, &format!("table '{name}'"))? else {
@@ -177,6 +179,7 @@ fn told(
         mappings,
         definitions: given.columns.clone(),
         log: given.changes.as_ref().is_some_and(|changes| changes.log),
+        repeated: given.changes.as_ref().is_some_and(|changes| changes.repeated),
         undone: undone.map(|(id, row)| (id.to_string(), row)).collect(),
         beside: beside.collect::<Result<_>>()?,
         columns: carrier.copy_of(&DataFrame::empty_with_schema(columns))?,
@@ -226,7 +229,7 @@ fn given(told: &Told) -> Result<Given> {
     });
     Ok(Given {
         mappings: mappings.collect::<Result<_>>()?,
-        changes: Some(Changes { table: told.table.clone(), log: told.log, undone }),
+        changes: Some(Changes { table: told.table.clone(), log: told.log, undone, repeated: told.repeated }),
         columns: told.definitions.clone(),
         tables: beside.collect::<Result<_>>()?,
         ..Given::default()

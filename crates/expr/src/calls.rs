@@ -8,6 +8,7 @@ use crate::cast::Sort;
 use crate::compile::{Compiler, equal, refused};
 use crate::dates;
 use crate::functions::{Function, Id};
+use crate::groups::PatternGroups;
 use crate::kernel::{OpenFn, Refusal, RowFn, columns, open_fn, open_rows, raised, row_fn, rows};
 use crate::node::{Arithmetic, Literal, Part};
 use crate::numbers::{self, Rounding};
@@ -364,7 +365,7 @@ impl Compiler<'_> {
                     Some(Some(Literal::Number(number))) => number.parse::<usize>().unwrap_or(usize::MAX),
                     Some(_) => usize::MAX,
                 };
-                let groups = texts::groups(&pattern);
+                let groups = PatternGroups::of(&pattern).count;
                 if group > groups {
                     return Err(Error::cannot_run(format!("the pattern '{pattern}' has no such group"))
                         .hint(format!("groups are counted from 1, and it has {groups}; 0 is the whole")));
@@ -391,7 +392,7 @@ impl Compiler<'_> {
                     return Err(Error::cannot_run(format!("{name} has no flags '{flags}'"))
                         .hint("'g' replaces every match, 'i' ignores case"));
                 }
-                let new = texts::replacement(&new, texts::groups(&pattern)).map_err(refused)?;
+                let new = texts::replacement(&new, PatternGroups::of(&pattern).count).map_err(refused)?;
                 let pattern = if flags.contains('i') { format!("(?i){pattern}") } else { pattern };
                 let all = flags.contains('g');
                 let expr = columns(vec![of], DataType::String, move |columns| {

@@ -168,7 +168,9 @@ impl Store {
         };
         let count = |count: u64| Some(Value::Int(i128::from(count)));
         match self.kept {
-            Kept::Counts(counts) | Kept::Distinct(Distinct { counts, .. }) => Ok(counts.into_iter().map(count).collect()),
+            Kept::Counts(counts) | Kept::Distinct(Distinct { counts, .. }) => {
+                Ok(counts.into_iter().map(count).collect())
+            }
             Kept::One(values) => {
                 for value in values.iter().flatten() {
                     if let (Id::Sum, Value::Int(wide)) = (self.id, value)

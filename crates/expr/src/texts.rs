@@ -289,34 +289,6 @@ fn small(letter: char) -> impl Iterator<Item = char> {
     letter.to_lowercase().map(|letter| if letter == 'ς' { 'σ' } else { letter })
 }
 
-/// How many groups a pattern has.
-pub(crate) fn groups(pattern: &str) -> usize {
-    let mut count = 0;
-    let mut in_class = false;
-    let mut letters = pattern.chars().peekable();
-    while let Some(letter) = letters.next() {
-        match letter {
-            '\\' => {
-                letters.next();
-            }
-            '[' => in_class = true,
-            ']' => in_class = false,
-            '(' if !in_class => {
-                let mut ahead = letters.clone();
-                let named = match (ahead.next(), ahead.next(), ahead.next()) {
-                    (Some('?'), Some('P'), Some('<')) => true,
-                    (Some('?'), Some('<'), _) => true,
-                    (Some('?'), ..) => false,
-                    _ => true,
-                };
-                count += usize::from(named);
-            }
-            _ => {}
-        }
-    }
-    count
-}
-
 /// A replacement of SQL, with `\1` for a group, in the spelling of the crate `regex`.
 pub(crate) fn replacement(new: &str, groups: usize) -> Result<String, Refusal> {
     let mut out = String::new();

@@ -46,7 +46,7 @@ pub struct OfEntities {
 pub fn build(job: &Job<Features>, carrier: &Carrier, spec: &FeaturesSpec) -> Result<FeatureSet> {
     let here = |why: &str| {
         tool::say(format!("features {}: on this machine: all features, for {why}", job.pipeline));
-        featurize::build(spec, &|table| job.scan(table), job.spec.today(job.stamp.time()))
+        featurize::build(spec, &|table| job.scan(table), job.spec.begun(job.stamp.time()))
     };
     match spec {
         FeaturesSpec::Cutoffs(_) => of_entities(job, carrier, spec),
@@ -82,8 +82,8 @@ pub fn opened<'a>(beside: &'a BTreeMap<String, PathBuf>) -> impl Fn(&str) -> Res
 fn of_entities(job: &Job<Features>, carrier: &Carrier, spec: &FeaturesSpec) -> Result<FeatureSet> {
     let whole = Whole::plan(spec, &|table| job.scan(table), job.spec.today(job.stamp.time()))?;
     let table = spec.table();
-    let files = files_of(&job.artifacts, table);
-    let input = carrier.input(job.scan(table)?, Some(files), &format!("table '{table}'"))?;
+    let files = files_of(&job.artifacts, table)?;
+    let input = carrier.input(job.scan(table)?, files, &format!("table '{table}'"))?;
     let file = job.root.spec(&job.pipeline, Tool::Features)?;
     let told = Told::Entities(OfEntities {
         yaml: spec::text_of(&job.root, &file)?,

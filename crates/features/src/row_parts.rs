@@ -50,9 +50,9 @@ pub fn build(job: &Job<Features>, carrier: &Carrier, spec: &RowSpec) -> Result<R
     let schedule = &whole.schedule;
     let table = spec.table.to_string();
     let columns = open(&table)?.collect_schema().during(format_args!("table '{table}'"))?;
-    let files = files_of(&job.artifacts, &table);
+    let files = files_of(&job.artifacts, &table)?;
     let rows = open(&table)?.select(schedule.needs());
-    let input = carrier.input(rows, Some(files), &format!("table '{table}'"))?;
+    let input = carrier.input(rows, files, &format!("table '{table}'"))?;
     let place = place(&input.order);
     let file = job.root.spec(&job.pipeline, Tool::Features)?;
     let told = OfRows {

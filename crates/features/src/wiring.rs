@@ -79,7 +79,7 @@ impl Stage for Features {
             ..
         } = match job.carrier()? {
             Some(carrier) => parts::build(job, carrier, &inheriting(job)?)?,
-            None => build(&inheriting(job)?, &|table| job.scan(table), spec.today(job.stamp.time()))?,
+            None => build(&inheriting(job)?, &|table| job.scan(table), spec.begun(job.stamp.time()))?,
         };
         let definitions = definitions(job)?;
         let lineage = lineage(&inheriting(job)?, &|table| job.scan(table))?;
@@ -143,7 +143,7 @@ impl Stage for Features {
             training,
             scoring,
             drawn,
-            job.spec.today(job.stamp.time()),
+            job.spec.begun(job.stamp.time()),
         )?;
         let from = match job.spec.says_when_known() {
             true => "what was known at their time",

@@ -68,10 +68,9 @@ pub use rows::{
     RowSpec, Score,
 };
 pub use series::{Series, SeriesFeature, SeriesFeatures, SeriesLabel, SeriesSpec};
-pub use shape::FeaturesSpec;
+pub use shape::{FeaturesSpec, Today};
 
 use ::spec::Result;
-use chrono::NaiveDate;
 use polars::prelude::LazyFrame;
 
 /// Features of rows, computed in parts.
@@ -81,14 +80,15 @@ pub mod row_parts {
 }
 
 /// Computes the features of `spec` from the tables that `open` opens by name. Rows dated after `today` do not move
-/// cutoffs where they lie alone.
+/// cutoffs where they lie alone; labels of series are known once their period is over.
 ///
 /// Errors: tables and columns that are unknown or of an unfit type (cannot run); no rows to learn from, or rows that
 /// cannot be right, such as places off the globe (refused).
-pub fn build(spec: &FeaturesSpec, open: Open, today: NaiveDate) -> Result<FeatureSet> {
+pub fn build(spec: &FeaturesSpec, open: Open, today: impl Into<Today>) -> Result<FeatureSet> {
+    let today = today.into();
     match spec {
-        FeaturesSpec::Cutoffs(spec) => cutoffs::table::build(spec, open, today),
-        FeaturesSpec::Rows(spec) => rows::build(spec, open, today),
+        FeaturesSpec::Cutoffs(spec) => cutoffs::table::build(spec, open, today.day),
+        FeaturesSpec::Rows(spec) => rows::build(spec, open, today.day),
         FeaturesSpec::Series(spec) => series::build(spec, open, today),
     }
 }
@@ -103,14 +103,15 @@ pub fn prove(
     published_training: LazyFrame,
     published_scoring: LazyFrame,
     (sample, seed): (usize, u64),
-    today: NaiveDate,
+    today: impl Into<Today>,
 ) -> Result<Proof> {
+    let today = today.into();
     match spec {
         FeaturesSpec::Cutoffs(spec) => {
-            cutoffs::proof::prove(spec, open, published_training, published_scoring, (sample, seed), today)
+            cutoffs::proof::prove(spec, open, published_training, published_scoring, (sample, seed), today.day)
         }
         FeaturesSpec::Rows(spec) => {
-            rows::prove(spec, open, published_training, published_scoring, (sample, seed), today)
+            rows::prove(spec, open, published_training, published_scoring, (sample, seed), today.day)
         }
         FeaturesSpec::Series(spec) => {
             series::prove(spec, open, published_training, published_scoring, (sample, seed), today)

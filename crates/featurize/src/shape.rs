@@ -26,6 +26,23 @@ pub enum FeaturesSpec {
     Series(Box<SeriesSpec>),
 }
 
+/// When a run begins.
+#[derive(Clone, Copy, Debug)]
+pub struct Today {
+    /// The day in the spec's zone; without one, in UTC.
+    pub day: NaiveDate,
+    /// Microseconds since 1970, UTC.
+    pub now: i64,
+}
+
+impl From<NaiveDate> for Today {
+    /// The end of a day, in UTC.
+    fn from(day: NaiveDate) -> Today {
+        let over = day.succ_opt().unwrap_or(day);
+        Today { day, now: over.and_time(chrono::NaiveTime::MIN).and_utc().timestamp_micros() }
+    }
+}
+
 impl FeaturesSpec {
     /// The table of the events, or of the rows.
     pub fn table(&self) -> &str {
@@ -49,6 +66,11 @@ impl FeaturesSpec {
     pub fn today(&self, now: DateTime<Utc>) -> NaiveDate {
         let shown = self.zone().and_then(|zone| zone.local(now.timestamp_micros()));
         shown.and_then(DateTime::from_timestamp_micros).unwrap_or(now).date_naive()
+    }
+
+    /// A run that begins at a time.
+    pub fn begun(&self, now: DateTime<Utc>) -> Today {
+        Today { day: self.today(now), now: now.timestamp_micros() }
     }
 
     /// The column that is to be predicted.

@@ -65,12 +65,12 @@ pub fn batch(
         prompt: task.prompt_hash().to_owned(),
     };
     let by_key = worklist.units.iter().enumerate().map(|(at, unit)| (unit.keys[0], at)).collect();
-    let api = Api::new(&model.provider, &settings.limits)?;
+    let apis = HashMap::from([(lot.provider.clone(), Api::new(&model.provider, &settings.limits)?)]);
     let mut run = Run {
         task,
         settings,
         ledger,
-        api,
+        apis,
         model,
         lot,
         by_key,
@@ -87,7 +87,8 @@ struct Run<'a> {
     task: &'a TaskFile,
     settings: &'a Settings,
     ledger: &'a Ledger,
-    api: Api,
+    /// The servers that have batches, by the names of their providers.
+    apis: HashMap<String, Api>,
     model: Model,
     lot: Lot,
     by_key: HashMap<Key, usize>,
@@ -100,7 +101,8 @@ impl Run<'_> {
     async fn all(&mut self, worklist: &mut Worklist, watch: &dyn Watch, wait: Duration) -> Result<Option<Stop>> {
         let begun = Instant::now();
         let mut stop = None;
-        self.find_intended().await?;
+        self.find_providers(worklist).await?;
+        self.find_intended(worklist).await?;
         for round in 0..ROUNDS {
             if round > 0 && (watch.cancelled() || stop.is_some()) {
                 break;
@@ -122,10 +124,64 @@ impl Run<'_> {
         Ok(stop.or_else(|| watch.cancelled().then_some(Stop::Cancelled)))
     }
 
+    /// The batches that are not collected: those of this task, and others in which inputs of this run wait.
+    fn open_batches(&self, worklist: &Worklist) -> Result<Vec<Batch>> {
+        let keys: Vec<Key> = worklist.open().into_iter().map(|unit| worklist.units[unit].keys[0]).collect();
+        self.ledger.open_batches(&self.lot, &keys, &self.owner)
+    }
+
+    /// Connects to the providers of all open batches. One whose name is gone from `llm.yaml` may have another name now: it is this
+    /// task's provider, if that has the batch.
+    async fn find_providers(&mut self, worklist: &Worklist) -> Result<()> {
+        for batch in self.open_batches(worklist)? {
+            let name = &batch.lot.provider;
+            if self.apis.contains_key(name) {
+                continue;
+            }
+            if let Some(provider) = self.settings.provider(name) {
+                self.apis.insert(name.clone(), Api::new(provider, &self.settings.limits)?);
+                continue;
+            }
+            let here = self.api(&self.lot.provider)?;
+            let found = match &batch.id {
+                Some(id) => here.has(id, &batch.token).await?,
+                None => here.find(&batch.token, &batch.time).await?.is_some(),
+            };
+            if !found {
+                return Err(self.lost_batch(
+                    &batch,
+                    format!(
+                        "waits at provider '{name}', which llm.yaml does not name any more, and provider '{}' does not \
+                         have it",
+                        self.lot.provider
+                    ),
+                    format!("write '{name}' back under providers until the batch is collected"),
+                ));
+            }
+            self.ledger.moved(&batch.token, &self.lot.provider)?;
+        }
+        Ok(())
+    }
+
+    /// The server of this provider.
+    fn api(&self, provider: &str) -> Result<&Api> {
+        self.apis.get(provider).ok_or_else(|| Error::cannot_run(format!("there is no provider '{provider}'")))
+    }
+
+    /// A batch whose answers cannot be had.
+    fn lost_batch(&self, batch: &Batch, why: String, way_out: String) -> Error {
+        let Batch { token, id, .. } = batch;
+        Error::cannot_run(format!("batch {} {why}", id.as_deref().unwrap_or(token))).hint(format!(
+            "{way_out}; or give the batch up, so that its inputs are asked, and paid, again: sqlite3 {} \"DELETE FROM batches WHERE \
+             token = '{token}'\"",
+            self.ledger.path().display()
+        ))
+    }
+
     /// A run that was killed between intention and record: the provider knows whether the batch exists.
-    async fn find_intended(&self) -> Result<()> {
-        for batch in self.ledger.open_batches(&self.lot, &self.owner)?.iter().filter(|batch| batch.id.is_none()) {
-            match self.api.find(&batch.token, &batch.time).await? {
+    async fn find_intended(&self, worklist: &Worklist) -> Result<()> {
+        for batch in self.open_batches(worklist)?.iter().filter(|batch| batch.id.is_none()) {
+            match self.api(&batch.lot.provider)?.find(&batch.token, &batch.time).await? {
                 Some(id) => self.ledger.submitted(&batch.token, &id)?,
                 None => self.ledger.abandon(&batch.token)?,
             }
@@ -138,42 +194,37 @@ impl Run<'_> {
         let mut open: Vec<usize> = worklist.open();
         let mut stop = None;
         while !open.is_empty() && stop.is_none() {
-            let (mut items, mut lines, mut bytes, mut planned) = (Vec::new(), Vec::new(), 0, Spend::default());
-            let day = self.ledger.spend_today()?;
+            let (mut items, mut lines, mut bytes) = (Vec::new(), Vec::new(), 0);
             while let Some(unit) = open.last().copied() {
                 let unit = &worklist.units[unit];
                 let messages = self.task.conversation(&unit.rendered);
-                let expected = self.expect(&messages);
-                let mut after = day;
-                after += planned;
-                after += expected;
-                stop = self.cap(after);
                 let line = json!({
                     "custom_id": hex(&unit.keys[0]), "method": "POST", "url": "/v1/chat/completions",
                     "body": client::body(self.task, &self.model, &messages, 1),
                 })
                 .to_string();
-                if stop.is_some() || lines.len() >= MOST_LINES || bytes + line.len() > MOST_BYTES {
+                if lines.len() >= MOST_LINES || bytes + line.len() > MOST_BYTES {
                     break;
                 }
                 open.pop();
-                planned += expected;
                 bytes += line.len() + 1;
-                items.push(Item { key: unit.keys[0], input: unit.input.clone() });
+                let item = Item { key: unit.keys[0], input: unit.input.clone() };
+                items.push((item, self.expect(&messages)));
                 lines.push(line);
             }
             if items.is_empty() {
                 break;
             }
             let token = token(&self.owner, &items);
-            let taken = self.ledger.intend(&self.lot, &token, &self.owner, &items)?;
+            let (taken, cap) = self.ledger.intend(&self.lot, &token, &self.owner, &items, &self.settings.daily)?;
+            stop = cap.map(Stop::cap);
             let lines: Vec<&str> =
                 lines.iter().zip(taken).filter(|(_, ours)| *ours).map(|(line, _)| line.as_str()).collect();
             if lines.is_empty() {
                 continue;
             }
             let time = ledger::now_text();
-            match self.api.submit(&token, &time, lines.join("\n") + "\n").await {
+            match self.api(&self.lot.provider)?.submit(&token, &time, lines.join("\n") + "\n").await {
                 Ok(id) => self.ledger.submitted(&token, &id)?,
                 Err(error) => {
                     self.ledger.let_go(&token)?;
@@ -195,14 +246,6 @@ impl Run<'_> {
         Spend { requests: 1, tokens: tokens_in + tokens_out, money }
     }
 
-    fn cap(&self, after: Spend) -> Option<Stop> {
-        let daily = &self.settings.daily;
-        let over = daily.requests.is_some_and(|most| after.requests > most)
-            || daily.tokens.is_some_and(|most| after.tokens > most)
-            || daily.money.is_some_and(|most| after.money > most);
-        over.then(|| Stop::Cap("the daily limit does not allow more (UTC day, all runs)".to_owned()))
-    }
-
     /// Looks at all open batches until they have ended, `wait` is over or the caller stops.
     async fn look_after(
         &mut self,
@@ -214,9 +257,16 @@ impl Run<'_> {
         let mut pause = FIRST_PAUSE;
         loop {
             let mut open = Vec::new();
-            for batch in self.ledger.open_batches(&self.lot, &self.owner)? {
-                let Some(id) = batch.id.clone() else { continue };
-                match self.api.look(&id).await? {
+            for batch in self.open_batches(worklist)? {
+                let (Some(id), Some(api)) = (batch.id.clone(), self.apis.get(&batch.lot.provider)) else { continue };
+                let Some(look) = api.look(&id).await? else {
+                    return Err(self.lost_batch(
+                        &batch,
+                        format!("is not known at provider '{}' any more", batch.lot.provider),
+                        "if the key belongs to another account, set the key with which it was submitted".to_owned(),
+                    ));
+                };
+                match look {
                     Look::GoesOn(status) => {
                         self.ledger.batch_status(&batch.token, &status)?;
                         open.push(batch);
@@ -248,12 +298,13 @@ impl Run<'_> {
         let items: HashMap<Key, Item> =
             self.ledger.batch_items(&batch.token)?.into_iter().map(|item| (item.key, item)).collect();
         let (mut answers, mut failed, mut spend) = (Vec::new(), Vec::new(), Spend::default());
+        let api = self.api(&batch.lot.provider)?;
         for file in [&ended.output_file, &ended.error_file].into_iter().flatten() {
-            for line in self.api.content(file).await?.lines() {
+            for line in api.content(file).await?.lines() {
                 let Ok(line) = serde_json::from_str::<Value>(line) else { continue };
                 let item = line["custom_id"].as_str().and_then(unhex).and_then(|key| items.get(&key));
                 let Some(item) = item else { continue };
-                match self.read(item, &line, &mut spend) {
+                match self.read(&batch.lot, item, &line, &mut spend) {
                     Some(Ok(entry)) => answers.push(entry),
                     Some(Err(reason)) => failed.push((item.key, self.settings.redact(&reason))),
                     None => {}
@@ -274,8 +325,9 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// One line of an output or error file: an answer, a failure, or nothing if it was never tried.
-    fn read(&self, item: &Item, line: &Value, spend: &mut Spend) -> Option<Result<Entry, String>> {
+    /// One line of an output or error file: an answer, a failure, or nothing if it was never tried, or if its schema is not known:
+    /// that of a task that has changed since.
+    fn read(&self, lot: &Lot, item: &Item, line: &Value, spend: &mut Spend) -> Option<Result<Entry, String>> {
         let response = &line["response"];
         if !response.is_object() {
             let (code, message) = (line["error"]["code"].as_str(), line["error"]["message"].as_str());
@@ -297,6 +349,9 @@ impl Run<'_> {
         let (tokens_in, tokens_out) = reply.tokens.unwrap_or_default();
         let cost = self.model.price.map(|price| price.of(tokens_in, tokens_out) * price.batch);
         *spend += Spend { requests: 0, tokens: tokens_in + tokens_out, money: cost.unwrap_or_default() };
+        if lot.prompt != self.lot.prompt && !self.by_key.contains_key(&item.key) {
+            return None;
+        }
         if let Some(words) = reply.refusal {
             return Some(Err(format!("the model refuses: {words}")));
         }
@@ -310,10 +365,10 @@ impl Run<'_> {
         Some(Ok(Entry {
             key: item.key,
             time: ledger::now(),
-            task: self.lot.task.clone(),
-            model: self.lot.model.clone(),
-            provider: self.lot.provider.clone(),
-            prompt: self.lot.prompt.clone(),
+            task: lot.task.clone(),
+            model: lot.model.clone(),
+            provider: lot.provider.clone(),
+            prompt: lot.prompt.clone(),
             input: item.input.clone(),
             answer: canonical::text(&Value::Object(values)),
             tokens_in,
@@ -343,11 +398,11 @@ impl Run<'_> {
 }
 
 /// A name for a batch that no other has.
-fn token(owner: &str, items: &[Item]) -> String {
+fn token(owner: &str, items: &[(Item, Spend)]) -> String {
     let mut hasher = blake3::Hasher::new();
     hasher.update(owner.as_bytes());
     hasher.update(ledger::now_text().as_bytes());
-    for item in items {
+    for (item, _) in items {
         hasher.update(&item.key);
     }
     hasher.finalize().to_hex()[..32].to_owned()

@@ -8,7 +8,7 @@ use async_openai::config::OpenAIConfig;
 use async_openai::error::OpenAIError;
 use async_openai::middleware::ReqwestService;
 use async_openai::traits::RequestOptionsBuilder;
-use async_openai::types::batches::{BatchCompletionWindow, BatchEndpoint, BatchRequest, BatchStatus};
+use async_openai::types::batches::{Batch, BatchCompletionWindow, BatchEndpoint, BatchRequest, BatchStatus};
 use async_openai::types::files::{CreateFileRequest, FileInput, FilePurpose};
 use serde_json::Value;
 use spec::{Error, Result};
@@ -98,10 +98,7 @@ impl Api {
                     self.client.batches().query(&query)?.list().await
                 })
                 .await?;
-            let is_it = |metadata: Option<Value>| metadata.is_some_and(|data| data[TOKEN] == token);
-            let found =
-                page.data.iter().find(|b| is_it(b.metadata.as_ref().and_then(|m| serde_json::to_value(m).ok())));
-            if let Some(batch) = found {
+            if let Some(batch) = page.data.iter().find(|batch| is_under(batch, token)) {
                 return Ok(Some(batch.id.clone()));
             }
             // Newest first: beyond an hour before the intention (clocks differ) it cannot be.
@@ -113,14 +110,28 @@ impl Api {
         }
     }
 
-    /// Looks at a batch.
-    pub async fn look(&self, id: &str) -> Result<Look> {
-        let batch = self
-            .repeat("look at a batch", self.limits.timeout, || async { self.client.batches().retrieve(id).await })
-            .await?;
+    /// Whether the provider has the batch of this `id`, made under our `token`.
+    pub async fn has(&self, id: &str, token: &str) -> Result<bool> {
+        Ok(self.retrieve(id).await?.is_some_and(|batch| is_under(&batch, token)))
+    }
+
+    /// The batch of this `id`, if the provider has it.
+    async fn retrieve(&self, id: &str) -> Result<Option<Batch>> {
+        let retrieve = || async {
+            match self.client.batches().retrieve(id).await {
+                Err(OpenAIError::ApiError(error)) if error.status_code.as_u16() == 404 => Ok(None),
+                found => found.map(Some),
+            }
+        };
+        self.repeat("look at a batch", self.limits.timeout, retrieve).await
+    }
+
+    /// Looks at a batch. None if the provider does not have it.
+    pub async fn look(&self, id: &str) -> Result<Option<Look>> {
+        let Some(batch) = self.retrieve(id).await? else { return Ok(None) };
         let status = serde_json::to_value(&batch.status).ok();
         let status = status.and_then(|status| status.as_str().map(str::to_owned)).unwrap_or_default();
-        Ok(match batch.status {
+        Ok(Some(match batch.status {
             BatchStatus::Validating | BatchStatus::InProgress | BatchStatus::Finalizing | BatchStatus::Cancelling => {
                 Look::GoesOn(status)
             }
@@ -135,7 +146,7 @@ impl Api {
                     failed,
                 })
             }
-        })
+        }))
     }
 
     /// A file's text.
@@ -201,6 +212,11 @@ impl Api {
             other => Failed::Final(Error::cannot_run(format!("provider '{}': {other}", self.provider.name))),
         }
     }
+}
+
+fn is_under(batch: &Batch, token: &str) -> bool {
+    let metadata = batch.metadata.as_ref().and_then(|metadata| serde_json::to_value(metadata).ok());
+    metadata.is_some_and(|metadata| metadata[TOKEN] == token)
 }
 
 enum Failed {

@@ -1,7 +1,7 @@
 //! The ledger: every answer that was paid for, every call, and what each day cost.
 //!
 //! One SQLite file in WAL mode, shared by all pipelines and safe with several processes. Look into it with `sqlite3`:
-//! the tables are `answers`, `calls`, `spend`, `claims`, `batches` and `batch_items` (see [`SCHEMA`]).
+//! the tables are `answers`, `calls`, `spend`, `reservations`, `claims`, `batches` and `batch_items` (see [`SCHEMA`]).
 //! Answers are committed as they arrive; failures are never kept as answers. A claim says that a living process is
 //! asking for an input now, so that others wait for its answer instead of paying for it again.
 //!
@@ -21,6 +21,7 @@ use spec::{Error, Result};
 mod batches;
 mod checkpoint;
 mod process;
+mod reserved;
 mod writer;
 
 use checkpoint::{Checkpoints, Commits};
@@ -73,6 +74,13 @@ CREATE TABLE IF NOT EXISTS spend (
     tokens INTEGER NOT NULL,
     money REAL NOT NULL
 );
+CREATE TABLE IF NOT EXISTS reservations (
+    holder TEXT PRIMARY KEY,       -- a run, or the token of a batch
+    requests INTEGER NOT NULL,     -- what it is expected to add to `spend`
+    tokens INTEGER NOT NULL,
+    money REAL NOT NULL,
+    expires INTEGER NOT NULL       -- seconds since 1970
+);
 CREATE TABLE IF NOT EXISTS claims (
     key BLOB PRIMARY KEY,
     process TEXT NOT NULL,
@@ -100,6 +108,10 @@ CREATE TABLE IF NOT EXISTS batch_items (
     PRIMARY KEY (token, key)
 );
 CREATE INDEX IF NOT EXISTS batch_items_by_key ON batch_items (key) WHERE state = 'open';
+CREATE TRIGGER IF NOT EXISTS batch_given_up AFTER DELETE ON batches BEGIN
+    DELETE FROM batch_items WHERE token = OLD.token;
+    DELETE FROM reservations WHERE holder = OLD.token;
+END;
 ";
 
 /// What one day cost so far.
@@ -122,7 +134,8 @@ impl std::ops::SubAssign for Spend {
     fn sub_assign(&mut self, other: Spend) {
         self.requests = self.requests.saturating_sub(other.requests);
         self.tokens = self.tokens.saturating_sub(other.tokens);
-        self.money = (self.money - other.money).max(0.0);
+        // Without requests there is no money; what rounding leaves is none.
+        self.money = if self.requests == 0 { 0.0 } else { (self.money - other.money).max(0.0) };
     }
 }
 

@@ -133,6 +133,13 @@ pub enum Stop {
     InBatch(String),
 }
 
+impl Stop {
+    /// A daily cap is reached: of so many requests, tokens, or so much money.
+    pub(crate) fn cap(cap: String) -> Stop {
+        Stop::Cap(format!("the daily limit of {cap} is reached (UTC day, all runs)"))
+    }
+}
+
 impl std::fmt::Display for Stop {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {

@@ -259,10 +259,12 @@ impl State {
                 Claim::Held => self.held.push(unit),
                 Claim::Answered(at, known) => self.settled.push((unit, Settled::Known(at, known))),
                 Claim::InBatch(token) => {
-                    let reason = format!("waits in batch {token}");
+                    let reason = format!("waits in batch {token}, which a step with `batch: true` collects");
                     let outcome = Outcome::failed(FailureKind::Unasked, reason);
                     self.settled.push((unit, Settled::Now(outcome)));
-                    self.in_batch = Some(Stop::InBatch(format!("some wait in batch {token}")));
+                    self.in_batch = Some(Stop::InBatch(format!(
+                        "some wait in batch {token}, which a step with `batch: true` collects"
+                    )));
                 }
             }
         }

@@ -218,6 +218,11 @@ impl Settings {
         })
     }
 
+    /// The provider of this name, if the file names one.
+    pub(crate) fn provider(&self, name: &str) -> Option<&Provider> {
+        self.providers.iter().find(|provider| provider.name == name)
+    }
+
     /// Whom a task asks that names this model, in words that differ where another model or other parameters are sent. Parameters are
     /// hashed.
     pub fn asked(&self, name: &str) -> String {

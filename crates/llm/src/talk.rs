@@ -10,11 +10,12 @@ use spec::{Error, Result};
 use crate::answer;
 use crate::breaker::{Breaker, Gate};
 use crate::client::{self, Client, Fault, Reply};
+use crate::job::heard;
 use crate::ledger::{Call, Record, Spend, Writer};
 use crate::limits::{Concurrency, Pace};
 use crate::outcome::{FailureKind, Stop};
 use crate::prompt::{Message, Role};
-use crate::settings::{Model, Settings};
+use crate::settings::{Daily, Model, Settings};
 use crate::task::TaskFile;
 use crate::tokens;
 
@@ -166,7 +167,7 @@ impl Shared<'_> {
                 }
             }
             self.pace.leave(expected.tokens).await;
-            if let Some(stop) = self.reserve(expected) {
+            if let Some(stop) = self.reserve(expected).await? {
                 candidate.breaker.borrow_mut().withdrawn();
                 return Ok(Sent::Stopped(stop));
             }
@@ -238,25 +239,14 @@ impl Shared<'_> {
     }
 
     /// Sets the request's cost aside, or says which cap forbids it.
-    fn reserve(&self, expected: Spend) -> Option<Stop> {
-        let daily = &self.settings.daily;
-        let mut reached = None;
-        self.writer.reserve(expected, |tally| {
-            let mut after = tally.day;
-            after += tally.reserved;
-            after += expected;
-            reached = if daily.requests.is_some_and(|most| after.requests > most) {
-                Some(spec::text::count(daily.requests.unwrap_or_default(), "request"))
-            } else if daily.tokens.is_some_and(|most| after.tokens > most) {
-                Some(format!("{} tokens", daily.tokens.unwrap_or_default()))
-            } else if daily.money.is_some_and(|most| after.money > most) {
-                Some(format!("{} (money)", daily.money.unwrap_or_default()))
-            } else {
-                None
-            };
-            reached.is_none()
-        });
-        reached.map(|cap| Stop::Cap(format!("the daily limit of {cap} is reached (UTC day, all runs)")))
+    async fn reserve(&self, expected: Spend) -> Result<Option<Stop>> {
+        let daily = self.settings.daily;
+        let reserved = self.writer.reserve(expected, daily);
+        if daily == Daily::default() {
+            // Nothing forbids it: there is no reply to wait for.
+            return Ok(None);
+        }
+        Ok(heard(reserved).await?.map(Stop::cap))
     }
 
     fn account(

@@ -2,11 +2,13 @@
 
 mod common;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use common::{Bench, inputs, task};
-use llm::{FailureKind, Stop, ask, batch};
+use common::{Bench, KEY, QUICK, inputs, task};
+use llm::{FailureKind, Settings, Stop, ask, batch};
 use serde_json::json;
+use spec::Environment;
 use testkit::llm_server::BatchPlan;
 
 const WAIT: Duration = Duration::from_secs(20);
@@ -135,4 +137,108 @@ fn a_kill_before_submission_leaves_nothing_behind() {
     let left: i64 =
         connection.query_row("SELECT count(*) FROM batches WHERE token = 'never-sent'", [], |row| row.get(0)).unwrap();
     assert_eq!(left, 0);
+}
+
+/// What the settings call the server, `test`, gets this name.
+fn renamed(bench: &Bench, name: &str, more: &str) -> Settings {
+    let text = format!(
+        "providers:\n  {name}: {{base_url: {}, key: \"${{TEST_API_KEY:-}}\"}}\n{}{QUICK}{more}",
+        bench.server.base_url(),
+        "models:\n  small: {price: {input: 1, output: 2}}\n",
+    );
+    let variables = BTreeMap::from([("TEST_API_KEY".to_owned(), KEY.to_owned())]);
+    Settings::parse(&text, &Environment::new(variables)).unwrap()
+}
+
+#[test]
+fn a_batch_is_collected_though_its_provider_or_its_task_was_renamed() {
+    let bench = Bench::new();
+    bench.server.plan_batches(vec![BatchPlan::Completes(2), BatchPlan::Completes(2)]);
+    let first = task(json!({}));
+    let open = batch(&first, &inputs(4), &bench.settings(""), &bench.ledger, &(), Duration::ZERO).unwrap();
+    assert!(matches!(open.stopped, Some(Stop::InBatch(_))));
+    let settings = renamed(&bench, "other", "");
+    let asked = batch(&first, &inputs(4), &settings, &bench.ledger, &(), WAIT).unwrap();
+    assert_eq!((asked.totals.answered, bench.server.stats().batches), (4, 1));
+
+    // The same questions of a task of another name.
+    let open = batch(&first, &inputs(6), &settings, &bench.ledger, &(), Duration::ZERO).unwrap();
+    assert!(matches!(open.stopped, Some(Stop::InBatch(_))));
+    let second = task(json!({"task_name": "clean_again"}));
+    let asked = batch(&second, &inputs(6), &settings, &bench.ledger, &(), WAIT).unwrap();
+    assert_eq!((asked.totals.answered, bench.server.stats().batches), (2, 2));
+    assert_eq!(bench.server.stats().most_per_prompt(), 1);
+}
+
+#[test]
+fn answers_for_a_prompt_that_has_changed_are_kept_for_the_same_questions_only() {
+    let bench = Bench::new();
+    bench.server.plan_batches(vec![BatchPlan::Completes(2)]);
+    let before = task(json!({"prompt": "{{ text }}{% if text == 'row-1-end' %}!{% endif %}"}));
+    batch(&before, &inputs(2), &bench.settings(""), &bench.ledger, &(), Duration::ZERO).unwrap();
+    let asked = batch(&task(json!({})), &inputs(1), &bench.settings(""), &bench.ledger, &(), WAIT).unwrap();
+    assert_eq!((asked.totals.answered, bench.ledger.answers().unwrap(), bench.server.stats().batches), (1, 1, 1));
+}
+
+#[test]
+fn a_batch_at_a_provider_that_is_gone_is_named_with_the_way_out() {
+    let bench = Bench::new();
+    bench.server.plan_batches(vec![BatchPlan::Completes(9)]);
+    let (task, settings) = (task(json!({})), bench.settings(""));
+    batch(&task, &inputs(2), &settings, &bench.ledger, &(), Duration::ZERO).unwrap();
+    let elsewhere = Bench::new();
+    let error = batch(&task, &inputs(2), &renamed(&elsewhere, "other", ""), &bench.ledger, &(), WAIT).unwrap_err();
+    let connection = rusqlite::Connection::open(bench.ledger_path()).unwrap();
+    let token: String = connection.query_row("SELECT token FROM batches", [], |row| row.get(0)).unwrap();
+    let give_up = format!("DELETE FROM batches WHERE token = '{token}'");
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "batch batch_1 waits at provider 'test', which llm.yaml does not name any more, and provider 'other' does not have it; \
+             write 'test' back under providers until the batch is collected; or give the batch up, so that its inputs are asked, and \
+             paid, again: sqlite3 {} \"{give_up}\"",
+            bench.ledger_path().display()
+        )
+    );
+    let direct = ask(&task, &inputs(2), &settings, &bench.ledger, &()).unwrap();
+    assert_eq!(
+        direct.stopped.unwrap().to_string(),
+        format!("some wait in batch {token}, which a step with `batch: true` collects")
+    );
+    connection.execute(&give_up, []).unwrap();
+    let asked = batch(&task, &inputs(2), &renamed(&elsewhere, "other", ""), &bench.ledger, &(), WAIT).unwrap();
+    assert_eq!((asked.totals.answered, elsewhere.server.stats().batches), (2, 1));
+}
+
+#[test]
+fn a_batch_that_its_provider_does_not_know_is_named_with_the_way_out() {
+    let bench = Bench::new();
+    bench.server.plan_batches(vec![BatchPlan::Completes(9)]);
+    let (task, settings) = (task(json!({})), bench.settings(""));
+    batch(&task, &inputs(2), &settings, &bench.ledger, &(), Duration::ZERO).unwrap();
+    let elsewhere = Bench::new();
+    let error = batch(&task, &inputs(2), &elsewhere.settings(""), &bench.ledger, &(), WAIT).unwrap_err();
+    let text = error.to_string();
+    let expected = "batch batch_1 is not known at provider 'test' any more; if the key belongs to another account, set the key with \
+                    which it was submitted; or give the batch up, so that its inputs are asked, and paid, again: sqlite3 ";
+    assert!(text.starts_with(expected), "{text}");
+}
+
+#[test]
+fn an_open_batch_counts_for_the_caps_of_the_day() {
+    let bench = Bench::new();
+    bench.server.plan_batches(vec![BatchPlan::Completes(9)]);
+    let settings = bench.settings("daily: {money: 0.0005}\n");
+    let task = task(json!({"max_tokens": 100}));
+    let first = batch(&task, &inputs(40), &settings, &bench.ledger, &(), Duration::ZERO).unwrap();
+    assert!(matches!(first.stopped, Some(Stop::InBatch(_))), "{:?}", first.stopped);
+    let submitted = bench.ledger.spend_today().unwrap().requests;
+    assert!((1..10).contains(&submitted), "{submitted}");
+    // Nothing is paid yet, but what waits leaves no room.
+    let more: Vec<_> = inputs(60).split_off(50);
+    let direct = ask(&task, &more, &settings, &bench.ledger, &()).unwrap();
+    assert_eq!(
+        (direct.stopped.unwrap().to_string().as_str(), bench.server.stats().requests),
+        ("the daily limit of 0.0005 (money) is reached (UTC day, all runs)", 0)
+    );
 }

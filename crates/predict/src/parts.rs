@@ -37,7 +37,7 @@ pub fn scored(
     let table = job.spec.table.clone();
     let place = format!("table '{table}'");
     let plan = job.scan(&table)?;
-    let input = carrier.input(plan.clone(), Some(files_of(&job.artifacts, &table)), &place)?;
+    let input = carrier.input(plan.clone(), files_of(&job.artifacts, &table)?, &place)?;
     let models = std::path::absolute(&models).map_err(|error| Error::io("find", &models, &error))?;
     let version = version.to_string();
     let told = Told { table, models, version, carried, reasons: job.spec.reasons, scored_at };

@@ -192,8 +192,9 @@ fn beginnings(path: &str) -> impl Iterator<Item = String> {
     path.match_indices('.').map(|(dot, _)| path[..dot].to_owned()).chain([path.to_owned()])
 }
 
+/// All rows: of those that the engine misreads each is refused by itself.
 fn scan(file: &Artifact) -> Result<LazyFrame> {
-    artifact::scan(std::slice::from_ref(file), &file.table)
+    artifact::scan_files(&[&file.file])
 }
 
 impl Parquet {
@@ -385,13 +386,7 @@ fn spelled(column: &Series, bytes: BytesOf, at: usize, unconvertible: &mut Uncon
 /// A column of timestamps of 96 bits, or of values that hold some. Rows with one that does not fit into nanoseconds, for which the
 /// engine reads the last that does, go to `unconvertible`.
 fn within_nanoseconds(column: &Series, at: usize, unconvertible: &mut Unconvertible) -> PolarsResult<Series> {
-    let is_within: BooleanChunked = match column.dtype() {
-        DataType::Datetime(..) => {
-            let ticks = column.to_physical_repr();
-            ticks.i64()?.iter().map(|tick| Some(tick != Some(i64::MAX))).collect()
-        }
-        _ => column.rechunk().iter().map(|value| Some(!is_beyond(&value))).collect(),
-    };
+    let is_within = !artifact::beyond_96_bits(column)?;
     if is_within.all() {
         return Ok(column.clone());
     }
@@ -401,17 +396,6 @@ fn within_nanoseconds(column: &Series, at: usize, unconvertible: &mut Unconverti
         }
     }
     column.zip_with(&is_within, &Series::full_null(column.name().clone(), column.len(), column.dtype()))
-}
-
-/// Whether a value is, or holds, the last timestamp in nanoseconds.
-fn is_beyond(value: &AnyValue<'_>) -> bool {
-    match value {
-        AnyValue::Datetime(i64::MAX, ..) | AnyValue::DatetimeOwned(i64::MAX, ..) => true,
-        AnyValue::List(values) | AnyValue::Array(values, _) => values.iter().any(|value| is_beyond(&value)),
-        AnyValue::Struct(..) => value._iter_struct_av().any(|value| is_beyond(&value)),
-        AnyValue::StructOwned(parts) => parts.0.iter().any(is_beyond),
-        _ => false,
-    }
 }
 
 impl Iterator for Parquet {

@@ -75,7 +75,7 @@ fn again(
         return cannot(format!("what they are computed from changed: {}", changed.join("; ")));
     }
     // As of the day on which the file was made.
-    build(spec, &|table| artifact::scan(&sources, table), spec.today(evidence.time))
+    build(spec, &|table| artifact::scan(&sources, table), spec.begun(evidence.time))
 }
 
 /// Of all rows those of the test part, which must be about the same examples as the trial's.

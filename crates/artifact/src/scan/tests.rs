@@ -95,7 +95,7 @@ fn damaged_files_are_errors() {
     assert_eq!(read_whole(&root, &file).unwrap(), 300);
     let whole = std::fs::read(&file).unwrap();
     // Words of the engine, or without a way out.
-    let mut raw_texts = std::collections::BTreeSet::new();
+    let mut raw_texts = BTreeSet::new();
     for Round { seed, mut random } in Rounds::of(200) {
         let mut random = |below: usize| random.below(below as u64) as usize;
         let mut bytes = whole.clone();
@@ -268,4 +268,58 @@ fn a_page_that_does_not_match_its_checksum_is_found() {
         found += 1;
     }
     assert_eq!(found, 6);
+}
+
+/// Spark's files of one column `at`: a day of each row, counted from 1970-01-01, at midnight.
+fn of_96_bits(file: &Path, days: &[i32]) {
+    use parquet::data_type::{Int96, Int96Type};
+    let values: Vec<Int96> = days
+        .iter()
+        .map(|day| {
+            let mut value = Int96::new();
+            value.set_data(0, 0, (day + 2_440_588) as u32);
+            value
+        })
+        .collect();
+    let schema = parquet::schema::parser::parse_message_type("message m { required int96 at; }").unwrap();
+    let created = std::fs::File::create(file).unwrap();
+    let mut writer =
+        parquet::file::writer::SerializedFileWriter::new(created, schema.into(), Default::default()).unwrap();
+    let mut group = writer.next_row_group().unwrap();
+    let mut leaf = group.next_column().unwrap().unwrap();
+    leaf.typed::<Int96Type>().write_batch(&values, None, None).unwrap();
+    leaf.close().unwrap();
+    group.close().unwrap();
+    writer.close().unwrap();
+}
+
+#[test]
+fn timestamps_of_96_bits_that_no_nanoseconds_hold_are_never_read_as_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = Root::at(folder.path());
+    let read = |days: &[i32]| {
+        let file = folder.path().join("visits.parquet");
+        of_96_bits(&file, days);
+        let new = open(&root, Path::new("visits.parquet")).unwrap_err().to_string();
+        assert!(
+            new.starts_with("visits.parquet: column 'at' names an order that is read from a copy only; let ingest"),
+            "{new}"
+        );
+        let mut older = std::fs::File::options().read(true).write(true).open(&file).unwrap();
+        crate::foreign::without_new_orders(&mut older, 1).unwrap();
+        let artifact = open(&root, Path::new("visits.parquet")).unwrap();
+        crate::collect(scan(&[artifact], "visits").unwrap(), "test").map_err(|error| error.to_string())
+    };
+    assert_eq!(read(&[0, 19_753]).unwrap().column("at").unwrap().get(1).unwrap().to_string(), "2024-01-31 00:00:00");
+    // 9999-12-31 and 0001-01-01.
+    for beyond in [2_932_896, -719_162] {
+        assert_eq!(
+            read(&[0, beyond]).unwrap_err(),
+            "visits.parquet: column 'at' holds a 96-bit timestamp before 1677 or after 2262, which is not read; let ingest read the \
+             file, which refuses such rows, or write timestamps of 64 bits"
+        );
+    }
+    let bytes = std::fs::read(folder.path().join("visits.parquet")).unwrap();
+    let error = crate::read_received(&bytes, "the body", 10, 1 << 20).unwrap_err().to_string();
+    assert!(error.starts_with("the body: column 'at' holds a 96-bit timestamp"), "{error}");
 }

@@ -9,7 +9,7 @@ use spec::{Result, Scalar, Severity};
 use super::{described, is_text, joined, shown};
 use crate::Share;
 use crate::check::{Columns, Lookup, RowCheck, RowTest};
-use crate::scalar::literal;
+use crate::scalar::{decimal, literal};
 
 /// Values that reasons list before they only count them.
 const LISTED: usize = 10;
@@ -61,9 +61,13 @@ impl AcceptedValues {
                 return Err(table.error(format!("value for '{}': {value} is not a whole number", self.column)));
             }
             let literal = literal(value, of).map_err(fits)?.strict_cast(of.clone()).alias("values");
-            let one = DataFrame::empty().lazy().select([literal]).collect().map_err(|_| {
+            let no_fit = || {
                 table.error(format!("value for '{}': {value} does not fit {}", self.column, artifact::type_name(of)))
-            })?;
+            };
+            if matches!(of, DataType::Decimal(_, scale) if decimal(&value.to_string(), *scale).is_none()) {
+                return Err(no_fit());
+            }
+            let one = DataFrame::empty().lazy().select([literal]).collect().map_err(|_| no_fit())?;
             all.append(one.columns()[0].as_materialized_series()).during(&table.place)?;
         }
         Ok(all)
@@ -125,9 +129,28 @@ mod tests {
     }
 
     #[test]
+    fn decimals_are_compared_to_the_digit() {
+        let texts = Series::new("d".into(), ["0.10", "12345678901234567.89", "12345678901234567.88", "-1.50"]);
+        let table = DataFrame::new_infer_height(vec![texts.cast(&DataType::Decimal(20, 2)).unwrap().into()]).unwrap();
+        let found =
+            split("accepted_values: {column: d, values: [0.1, '12345678901234567.89', -1.5], max_share: 1}", &table);
+        assert_eq!(
+            found.reasons,
+            ["check 'accepted_values': d = 12345678901234567.88 is not one of 0.1, 12345678901234567.89, -1.5"]
+        );
+    }
+
+    #[test]
     fn a_value_that_the_column_cannot_hold_is_refused() {
-        let table = df!("n" => [1i8], "s" => ["a"]).unwrap();
+        let mut table = df!("n" => [1i8], "s" => ["a"], "d" => [1i64]).unwrap();
+        table.apply("d", |d| d.cast(&DataType::Decimal(10, 2)).unwrap()).unwrap();
         for (check, error) in [
+            ("{column: d, values: [0.005]}", "value for 'd': 0.005 does not fit decimal[10,2]"),
+            (
+                "{column: d, values: ['0.005']}",
+                "value for 'd': 0.005 is not a number of up to 2 decimals; write it as the column has it: '12.50'",
+            ),
+            ("{column: d, values: [123456789]}", "value for 'd': 123456789 does not fit decimal[10,2]"),
             ("{column: n, values: [300]}", "value for 'n': 300 does not fit int8"),
             ("{column: n, values: [1.5]}", "value for 'n': 1.5 is not a whole number"),
             ("{column: s, values: [1]}", "value for 's': 1 is not text; put it in quotes: \"1\""),

@@ -64,7 +64,7 @@ impl TableCheck for Freshness {
         let as_of = self.as_of(published);
         let shown = |time: DateTime<Utc>| match of {
             DataType::Date => time.format("%Y-%m-%d").to_string(),
-            _ => time.format("%Y-%m-%d %H:%M:%S").to_string(),
+            _ => time.format(TO_THE_DIGIT).to_string(),
         };
         let number = |at: usize| values.get(at).and_then(|value| value.extract::<i64>());
         let (newest, late) = match values.is_empty() {
@@ -86,16 +86,14 @@ impl TableCheck for Freshness {
             return Ok(Finding::Failed(format!("'{}' holds no value{until}{late}", self.column)));
         };
         let passed = goes_stale(newest, self.max_age).is_none_or(|stale| stale >= as_of);
-        let age = in_words(as_of - newest);
-        Ok(Finding::of(
-            passed,
-            format!(
-                "newest is {}, {age} before {}; at most {} allowed{late}",
-                shown(newest),
-                shown(as_of),
-                self.max_age
-            ),
-        ))
+        let (rounded, mut age) = in_words(as_of - newest);
+        let mut until = shown(as_of);
+        // Rounded down, the age of what has just become too old may be one that is allowed.
+        if !passed && goes_stale(as_of - rounded, self.max_age).is_none_or(|stale| stale >= as_of) {
+            (age, until) = (exactly(as_of - newest), as_of.format(TO_THE_DIGIT).to_string());
+        }
+        let text = format!("newest is {}, {age} before {until}; at most {} allowed{late}", shown(newest), self.max_age);
+        Ok(Finding::of(passed, text))
     }
 }
 
@@ -149,12 +147,29 @@ fn goes_stale(newest: DateTime<Utc>, max_age: Span) -> Option<DateTime<Utc>> {
     }
 }
 
-fn in_words(age: Duration) -> String {
+/// A timestamp with all its digits.
+const TO_THE_DIGIT: &str = "%Y-%m-%d %H:%M:%S%.f";
+
+/// The age in whole days, hours or minutes, and in words.
+fn in_words(age: Duration) -> (Duration, String) {
     match (age.num_days(), age.num_hours()) {
-        (days, _) if days.abs() >= 2 => format!("{days} days"),
-        (_, hours) if hours.abs() >= 2 => format!("{hours} hours"),
-        _ => format!("{} minutes", age.num_minutes()),
+        (days, _) if days.abs() >= 2 => (Duration::days(days), format!("{days} days")),
+        (_, hours) if hours.abs() >= 2 => (Duration::hours(hours), format!("{hours} hours")),
+        _ => (Duration::minutes(age.num_minutes()), format!("{} minutes", age.num_minutes())),
     }
+}
+
+/// `7 days 1 second`
+fn exactly(age: Duration) -> String {
+    let counts = [
+        (age.num_days(), "day"),
+        (age.num_hours() % 24, "hour"),
+        (age.num_minutes() % 60, "minute"),
+        (age.num_seconds() % 60, "second"),
+        (i64::from(age.subsec_nanos()), "nanosecond"),
+    ];
+    let counts = counts.into_iter().filter(|(count, _)| *count > 0);
+    counts.map(|(count, unit)| spec::text::count(count as u64, unit)).collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
@@ -196,6 +211,46 @@ mod tests {
                 )
             );
         }
+    }
+
+    #[test]
+    fn an_age_just_above_the_one_allowed_is_told_exactly() {
+        let age = |newest: i64, check: &str| {
+            let time = Series::new("day".into(), [newest]).cast(&DataType::Datetime(TimeUnit::Nanoseconds, None));
+            judged(
+                &format!("freshness: {{column: day, {check}}}"),
+                &DataFrame::new_infer_height(vec![time.unwrap().into()]).unwrap(),
+            )
+        };
+        // 2024-01-01 00:00:00, in nanoseconds.
+        const NEWEST: i64 = 1_704_067_200_000_000_000;
+        assert_eq!(
+            age(NEWEST, "max_age: 7d, as_of: 2024-01-08 00:00:01"),
+            Failed(
+                "newest is 2024-01-01 00:00:00, 7 days 1 second before 2024-01-08 00:00:01; at most 7d allowed".into()
+            )
+        );
+        assert_eq!(
+            age(NEWEST - 500_000_000, "max_age: 24h, as_of: 2024-01-02"),
+            Failed(
+                "newest is 2023-12-31 23:59:59.500, 1 day 500000000 nanoseconds before 2024-01-02 00:00:00; at most 24h \
+                 allowed"
+                    .into()
+            )
+        );
+        assert_eq!(
+            age(NEWEST, "max_age: 90min, as_of: 2024-01-01 01:30:10"),
+            Failed(
+                "newest is 2024-01-01 00:00:00, 1 hour 30 minutes 10 seconds before 2024-01-01 01:30:10; at most 90min \
+                 allowed"
+                    .into()
+            )
+        );
+        // A day has begun at its midnight.
+        assert_eq!(
+            judged("freshness: {column: day, max_age: 9d}", &days()),
+            Failed("newest is 2024-01-01, 9 days 12 hours before 2024-01-10 12:00:00; at most 9d allowed".into())
+        );
     }
 
     #[test]

@@ -154,6 +154,39 @@ mod tests {
     }
 
     #[test]
+    fn numbers_are_compared_to_the_digit() {
+        let decimals = Series::new("d".into(), ["12345678901234567.89", "12345678901234567.88", "0.10", "-0.01"]);
+        let mut table = df!(
+            "i" => [(1i64 << 53) + 1, 1 << 53, i64::MAX, i64::MIN],
+            "u" => [(1u64 << 63) + 1, 1 << 63, u64::MAX, 0],
+        )
+        .unwrap();
+        table.with_column(decimals.cast(&DataType::Decimal(20, 2)).unwrap().into()).unwrap();
+        for (check, rows) in [
+            ("i, max: 9007199254740992", 2),
+            ("i, max: 9007199254740992.0", 2),
+            ("i, min: 9007199254740993.0", 3),
+            ("i, max: 1e300", 4),
+            ("u, max: 9223372036854775808.0", 2),
+            ("u, min: -1.0", 4),
+            ("d, max: '12345678901234567.88'", 3),
+            ("d, min: 0.1", 3),
+            ("d, min: -0.005", 3),
+            ("d, max: 0.1", 2),
+            ("d, max: 1e300", 4),
+            ("d, min: 1", 2),
+        ] {
+            let found = split(&format!("in_range: {{column: {check}, max_share: 1}}"), &table);
+            assert_eq!(found.rows.height(), rows, "{check}");
+        }
+        assert_eq!(
+            failure("in_range: {column: d, max: 12345678901234567.88}", &table).to_string(),
+            "table 'orders': check 1 'in_range': bound of 'd': 12345678901234568 is perhaps not what was written: a number keeps 15 \
+             digits; put all its digits in quotes"
+        );
+    }
+
+    #[test]
     fn days_and_timestamps_have_bounds_too() {
         let days = Series::new("day".into(), [19_722i32, 19_723, 19_724]).cast(&DataType::Date).unwrap();
         let table = DataFrame::new_infer_height(vec![days.clone().into()]).unwrap();

@@ -13,6 +13,7 @@ use super::plan::{Level, Plan, Source};
 use super::rows::{coded, labels, numbered, origin, refuse_alone, rename, series_of};
 use crate::eval::{evaluated, holds};
 use crate::rows::compute::times_of;
+use crate::shape::Today;
 use values::form::{numbers, refuse_infinite};
 
 /// No row.
@@ -53,7 +54,7 @@ pub struct Panel {
 /// What is asked of a panel besides the spec.
 #[derive(Clone, Copy, Debug)]
 pub struct Asked {
-    pub today: NaiveDate,
+    pub today: Today,
     /// Another newest cutoff than the spec's, by its period's number: then nothing is refused of later periods.
     pub newest: Option<i64>,
     /// Gaps before this period are filled, though they lie after the newest cutoff. Default: those before the cutoff.

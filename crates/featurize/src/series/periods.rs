@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use chrono::{Datelike, Days, NaiveDate};
+use chrono::{DateTime, Datelike, Days, NaiveDate};
 use spec::{Error, Result, Span, Unit};
 
 use super::holidays::Closed;
 use super::spec::Dated;
 use crate::clock::Clock;
+use crate::shape::Today;
 
 /// The periods of a table. The number of a period counts from an arbitrary one.
 #[derive(Clone, Debug, PartialEq)]
@@ -203,9 +204,26 @@ impl Periods {
         }
     }
 
-    /// Whether a period is over on a day.
-    pub fn is_over(&self, number: i64, today: NaiveDate) -> bool {
-        self.over_on(number).is_some_and(|day| day <= today)
+    /// Whether a period is over when a run begins: by the day; one of minutes or hours by the clock.
+    pub fn is_over(&self, number: i64, today: Today) -> bool {
+        if !self.every.is_of_clock() {
+            return self.over_on(number).is_some_and(|day| day <= today.day);
+        }
+        let over = match self.dated {
+            Dated::Start => self.time(number + 1),
+            Dated::End => self.time(number),
+        };
+        // In ticks of both clocks.
+        let now = i128::from(today.now) * i128::from(self.clock.per_day());
+        over.is_some_and(|over| i128::from(over) * 86_400_000_000 <= now)
+    }
+
+    /// When a run begins, as [`Periods::is_over`] compares it: `on 2024-01-31`, or `at 2024-01-31 10:20:30 UTC`.
+    pub fn shown_now(&self, today: Today) -> String {
+        match DateTime::from_timestamp_micros(today.now).filter(|_| self.every.is_of_clock()) {
+            Some(now) => now.format("at %Y-%m-%d %H:%M:%S UTC").to_string(),
+            None => format!("on {}", today.day),
+        }
     }
 
     /// How many periods a span is.
@@ -279,10 +297,10 @@ mod tests {
         assert_eq!(weeks.shown(last + 1), "2012-11-02");
         let (first, end) = weeks.days(last).unwrap();
         assert_eq!((first.to_string(), end.to_string()), ("2012-10-20".to_owned(), "2012-10-26".to_owned()));
-        assert!(weeks.is_over(last, end) && !weeks.is_over(last, end.pred_opt().unwrap()));
+        assert!(weeks.is_over(last, end.into()) && !weeks.is_over(last, end.pred_opt().unwrap().into()));
         let begins = among(&["2024-01-01"], "1w", Dated::Start);
         let first = begins.number(day("2024-01-01")).unwrap();
-        let today = |text: &str| text.parse::<NaiveDate>().unwrap();
+        let today = |text: &str| text.parse::<NaiveDate>().unwrap().into();
         assert!(begins.is_over(first, today("2024-01-08")) && !begins.is_over(first, today("2024-01-07")));
     }
 
@@ -351,6 +369,39 @@ mod tests {
         );
     }
 
+    /// Of random periods and moments, in whole seconds: the period begins by a multiple of its length after the first time.
+    #[test]
+    fn periods_of_hours_and_minutes_are_over_by_the_clock() {
+        const SECOND: i64 = 1_000_000;
+        let mut drawn = 20_261_127u64;
+        let mut below = |most: u64| {
+            drawn = ::spec::random::mix(drawn.wrapping_add(1));
+            (drawn % most) as i64
+        };
+        for _ in 0..2_000 {
+            let minutes = [1, 5, 15, 30, 60, 120, 360, 720, 1_440][below(9) as usize];
+            let every = if minutes % 60 == 0 { format!("{}h", minutes / 60) } else { format!("{minutes}min") };
+            let (length, per_day) = (minutes * 60, [1_000, SECOND][below(2) as usize] * 86_400);
+            let ticks = per_day / 86_400;
+            // 2024-02-28 and on.
+            let first = 1_709_078_400 + below(200_000);
+            let dated = if below(2) == 0 { Dated::Start } else { Dated::End };
+            let clock = Clock::new(Count::Ticks(ticks), None);
+            let periods = Periods::among(&[first * ticks], every.parse().unwrap(), clock, dated).unwrap();
+            let time = first + length * below(100);
+            // Mostly near the end of the period.
+            let over = if matches!(dated, Dated::Start) { time + length } else { time };
+            let now = over + [0, -1, 1, below(2 * 86_400) - 86_400][below(4) as usize];
+            let today = Today { day: DateTime::from_timestamp(now, 0).unwrap().date_naive(), now: now * SECOND };
+            let number = periods.number(time * ticks).unwrap();
+            assert_eq!(
+                periods.is_over(number, today),
+                over <= now,
+                "{every} of {time} at {now}, {per_day} ticks a day"
+            );
+        }
+    }
+
     #[test]
     fn closed_days_are_no_periods() {
         let closed = |yaml: &str| serde_yaml::from_str::<Closed>(yaml).unwrap();
@@ -370,7 +421,7 @@ mod tests {
         assert_eq!((periods.number(day("2024-12-21")), periods.first_on("2024-12-21".parse().unwrap())), (None, None));
         assert!(periods.is_closed(day("2024-12-24")) && !periods.is_closed(day("2024-12-23")));
         let on = |text: &str| text.parse::<NaiveDate>().unwrap();
-        assert!(periods.is_over(friday, on("2024-12-21")) && !periods.is_over(friday, on("2024-12-20")));
+        assert!(periods.is_over(friday, on("2024-12-21").into()) && !periods.is_over(friday, on("2024-12-20").into()));
         assert_eq!(periods.days(friday), Some((on("2024-12-20"), on("2024-12-20"))));
         assert_eq!(periods.count("5d".parse().unwrap(), "window").unwrap(), 5);
         assert_eq!(

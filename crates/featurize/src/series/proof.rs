@@ -27,6 +27,7 @@ use crate::eval::evaluated;
 use crate::falsify::falsified_where;
 use crate::reference::{Answer, Value, cells, equal};
 use crate::rows::Open;
+use crate::shape::Today;
 use values::form::plain;
 
 /// At how many training cutoffs rows are sampled: each costs some runs over all rows.
@@ -48,12 +49,12 @@ pub fn prove(
     published_training: LazyFrame,
     published_scoring: LazyFrame,
     (sample, seed): (usize, u64),
-    today: NaiveDate,
+    today: Today,
 ) -> Result<Proof> {
     let ready = Ready::new(spec, open, today)?;
     let plan = &ready.plan;
     let (table, others) = (read(plan, open)?, others(plan, open)?);
-    let facts = Facts::new(plan, &table, i128::from(today.to_epoch_days()))?;
+    let facts = Facts::new(plan, &table, today)?;
     let newest = ready.world.panel.first as i128 + ready.world.panel.newest as i128;
     if facts.newest != newest_of(&facts, &ready.world.panel)? {
         return Err(Error::refused("the newest cutoff is not that of the last known label").hint(
@@ -355,7 +356,7 @@ impl Cutoff<'_> {
         let newest = self.world.panel.first + self.cutoff as i64;
         // What fills a gap says nothing but what is known in advance.
         let until = self.world.panel.first + self.world.panel.newest as i64;
-        let asked = Asked { today: NaiveDate::MAX, newest: Some(newest), filled_until: Some(until) };
+        let asked = Asked { today: NaiveDate::MAX.into(), newest: Some(newest), filled_until: Some(until) };
         let panel = Panel::new(&other, &rows, asked)?;
         let cutoff = panel.newest;
         // A model that was fitted to equal values before need not be fitted again.

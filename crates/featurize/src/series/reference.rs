@@ -18,6 +18,7 @@ use super::spec::{CountedFrom, Dated, Filling, Gaps, Negative, Renamed, Unfinish
 use crate::almanac::{Almanac, DAY};
 use crate::eval::{evaluated, holds};
 use crate::reference::{Answer, Ask, Seen, Value, answer, cells, keys};
+use crate::shape::Today;
 use values::form::plain;
 
 /// A series by its key.
@@ -47,8 +48,9 @@ pub struct Past<'a> {
 }
 
 impl<'a> Facts<'a> {
-    pub fn new(plan: &'a Plan, table: &DataFrame, today: i128) -> Result<Facts<'a>> {
+    pub fn new(plan: &'a Plan, table: &DataFrame, today: Today) -> Result<Facts<'a>> {
         let almanac = Almanac::of(plan.clock);
+        let (day, now) = (i128::from(today.day.to_epoch_days()), i128::from(today.now) * 1_000);
         let mut times = Vec::new();
         let (mut places, mut series) = (Vec::new(), Vec::new());
         let shown = plan.by.iter().map(|name| cells(table, name)).collect::<Result<Vec<_>>>()?;
@@ -75,9 +77,11 @@ impl<'a> Facts<'a> {
         for (row, label) in cells(&column, "label")?.iter().enumerate() {
             let label = label.number().filter(|label| label.is_finite());
             let is_over = match plan.rules().dated {
-                Dated::Start if grid.has_closed() => almanac.day(times[row]) < today,
-                Dated::Start if !plan.every.is_of_clock() => almanac.day(grid.next(times[row], 1)) <= today,
-                _ => almanac.day(times[row]) <= today,
+                Dated::Start if grid.has_closed() => almanac.day(times[row]) < day,
+                Dated::Start if plan.every.is_of_clock() => grid.next(times[row], 1) <= now,
+                Dated::Start => almanac.day(grid.next(times[row], 1)) <= day,
+                Dated::End if plan.every.is_of_clock() => times[row] <= now,
+                Dated::End => almanac.day(times[row]) <= day,
             };
             let is_known = is_over || plan.rules().unfinished == Unfinished::Refuse;
             let label = label.filter(|_| is_known);

@@ -284,10 +284,10 @@ pub fn labels(
                 continue;
             }
             return Err(Error::refused(format!(
-                "table '{}': {} has a label, but its period is not over on {}",
+                "table '{}': {} has a label, but its period is not over {}",
                 plan.table,
                 row_named(row),
-                asked.today
+                periods.shown_now(asked.today)
             ))
             .hint("remove such rows in clean.yaml, or write `unfinished: drop` under 'series'"));
         }

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use artifact::{Batch, Books, Fate};
-use chrono::NaiveDate;
 use spec::{Error, Result, ResultExt};
 
 use super::examples::{World, others, read};
@@ -13,6 +12,7 @@ use super::spec::SeriesSpec;
 use crate::cutoffs::spec::Cutoffs;
 use crate::cutoffs::table::FeatureSet;
 use crate::rows::Open;
+use crate::shape::Today;
 
 /// Rows per batch, about.
 const BATCH: usize = 1 << 16;
@@ -27,7 +27,7 @@ pub struct Ready {
 }
 
 impl Ready {
-    pub fn new(spec: &SeriesSpec, open: Open, today: NaiveDate) -> Result<Ready> {
+    pub fn new(spec: &SeriesSpec, open: Open, today: Today) -> Result<Ready> {
         let plan = Plan::new(spec, open)?;
         let frame = read(&plan, open)?;
         let panel = Panel::new(&plan, &frame, Asked { today, newest: None, filled_until: None })?;
@@ -82,7 +82,7 @@ fn training(plan: &Plan, panel: &Panel, warnings: &mut Vec<String>) -> Result<Ve
 }
 
 /// Computes both tables.
-pub fn build(spec: &SeriesSpec, open: Open, today: NaiveDate) -> Result<FeatureSet> {
+pub fn build(spec: &SeriesSpec, open: Open, today: Today) -> Result<FeatureSet> {
     let Ready { plan, world, training, rows, warnings } = Ready::new(spec, open, today)?;
     let newest = world.panel.newest;
     let counts: Vec<usize> = training.iter().map(|cutoff| world.count(&plan, *cutoff, true)).collect();

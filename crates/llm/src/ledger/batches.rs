@@ -3,14 +3,18 @@
 //! The intention is written first, with a token that goes along as the batch's metadata. So a run that finds an
 //! intention without an id can ask the provider whether the batch exists, and nothing is submitted twice.
 
+use std::collections::HashSet;
+
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 use spec::Result;
 
+use super::reserved::{self, BATCH_SECONDS};
 use super::writer::{add_spend, insert_answer};
 use super::{Entry, Key, Ledger, Spend, now_text, process, today};
+use crate::settings::Daily;
 
 /// Whose batches: those of one task as it is now, at one model.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Lot {
     pub task: String,
     pub model: String,
@@ -22,6 +26,8 @@ pub(crate) struct Lot {
 #[derive(Clone, Debug)]
 pub(crate) struct Batch {
     pub token: String,
+    /// As of when it was meant to be submitted.
+    pub lot: Lot,
     /// The provider's id; none if it was only meant to be submitted.
     pub id: Option<String>,
     /// When it was meant to be submitted, UTC.
@@ -37,28 +43,45 @@ pub(crate) struct Item {
 }
 
 impl Ledger {
-    /// Writes down that `items` are to be submitted under `token`. Says which of them may be: not those that are
-    /// answered, wait in another batch, or are being asked by a living process.
-    pub(crate) fn intend(&self, lot: &Lot, token: &str, owner: &str, items: &[Item]) -> Result<Vec<bool>> {
+    /// Writes down that `items` are to be submitted under `token`, and sets aside what each is expected to take. Says which of them may
+    /// be: not those that are answered, wait in another batch, or are being asked by a living process; and none from the first on that
+    /// a cap of the day forbids. Says which cap.
+    pub(crate) fn intend(
+        &self,
+        lot: &Lot,
+        token: &str,
+        owner: &str,
+        items: &[(Item, Spend)],
+        daily: &Daily,
+    ) -> Result<(Vec<bool>, Option<String>)> {
         self.write(|connection| {
-            let mut taken = Vec::with_capacity(items.len());
+            let (mut taken, mut planned, mut cap) = (vec![false; items.len()], Spend::default(), None);
+            let day = reserved::day_with_others(connection, token)?;
             let mut insert = connection.prepare("INSERT INTO batch_items VALUES (?1, ?2, ?3, 'open', NULL)")?;
-            for item in items {
-                let free = is_free(connection, &item.key)?;
-                if free {
-                    insert.execute(params![token, item.key.as_slice(), item.input])?;
+            for (taken, (item, expected)) in taken.iter_mut().zip(items) {
+                if !is_free(connection, &item.key)? {
+                    continue;
                 }
-                taken.push(free);
+                let mut after = day;
+                after += planned;
+                after += *expected;
+                cap = reserved::cap(daily, after);
+                if cap.is_some() {
+                    break;
+                }
+                planned += *expected;
+                *taken = true;
+                insert.execute(params![token, item.key.as_slice(), item.input])?;
             }
-            let count = taken.iter().filter(|taken| **taken).count() as u64;
-            if count > 0 {
+            if taken.contains(&true) {
                 connection.execute(
                     "INSERT INTO batches (token, time, task, model, provider, prompt, process, state) \
                      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'intended')",
                     params![token, now_text(), lot.task, lot.model, lot.provider, lot.prompt, owner],
                 )?;
+                reserved::set(connection, token, planned, chrono::Utc::now().timestamp() + BATCH_SECONDS)?;
             }
-            Ok(taken)
+            Ok((taken, cap))
         })
     }
 
@@ -70,6 +93,7 @@ impl Ledger {
                 let sql = "SELECT count(*) FROM batch_items WHERE token = ?1";
                 let requests: i64 = connection.query_row(sql, [token], |row| row.get(0))?;
                 add_spend(connection, &today(), Spend { requests: requests as u64, ..Spend::default() })?;
+                connection.execute("UPDATE reservations SET requests = 0 WHERE holder = ?1", [token])?;
             }
             Ok(())
         })
@@ -77,11 +101,13 @@ impl Ledger {
 
     /// It was never submitted: its items are free again.
     pub(crate) fn abandon(&self, token: &str) -> Result<()> {
-        self.write(|connection| {
-            connection.execute("DELETE FROM batch_items WHERE token = ?1", [token])?;
-            connection.execute("DELETE FROM batches WHERE token = ?1", [token])?;
-            Ok(())
-        })
+        self.write(|connection| connection.execute("DELETE FROM batches WHERE token = ?1", [token]).map(|_| ()))
+    }
+
+    /// Its provider has this name now.
+    pub(crate) fn moved(&self, token: &str, provider: &str) -> Result<()> {
+        let sql = "UPDATE batches SET provider = ?2 WHERE token = ?1";
+        self.write(|connection| connection.execute(sql, [token, provider]).map(|_| ()))
     }
 
     /// Whoever comes next may find out what became of it.
@@ -90,22 +116,34 @@ impl Ledger {
         self.write(|connection| connection.execute(sql, [token]).map(|_| ()))
     }
 
-    /// Batches of `lot` that are not collected; not those that another living process is about to submit.
-    pub(crate) fn open_batches(&self, lot: &Lot, owner: &str) -> Result<Vec<Batch>> {
+    /// Batches that are not collected: those of `lot`, and others in which one of `keys` waits, such as those of a task or provider
+    /// that had another name. Not those that another living process is about to submit.
+    pub(crate) fn open_batches(&self, lot: &Lot, keys: &[Key], owner: &str) -> Result<Vec<Batch>> {
         let connection = self.lock();
-        let read = || -> rusqlite::Result<Vec<(Batch, String)>> {
+        let read = || -> rusqlite::Result<(Vec<(Batch, String)>, HashSet<String>)> {
             let mut statement = connection.prepare(
-                "SELECT token, id, time, process FROM batches WHERE state <> 'collected' AND task = ?1 AND model = ?2 \
-                 AND provider = ?3 AND prompt = ?4 ORDER BY time, token",
+                "SELECT token, id, time, process, task, model, provider, prompt FROM batches \
+                 WHERE state <> 'collected' ORDER BY time, token",
             )?;
-            let rows = statement.query_map([&lot.task, &lot.model, &lot.provider, &lot.prompt], |row| {
-                Ok((Batch { token: row.get(0)?, id: row.get(1)?, time: row.get(2)? }, row.get(3)?))
+            let rows = statement.query_map([], |row| {
+                let lot = Lot { task: row.get(4)?, model: row.get(5)?, provider: row.get(6)?, prompt: row.get(7)? };
+                Ok((Batch { token: row.get(0)?, lot, id: row.get(1)?, time: row.get(2)? }, row.get(3)?))
             })?;
-            rows.collect()
+            let batches: Vec<(Batch, String)> = rows.collect::<rusqlite::Result<_>>()?;
+            let mut waiting = HashSet::new();
+            if batches.iter().any(|(batch, _)| batch.lot != *lot) {
+                let mut statement = connection.prepare_cached(WAITS_IN)?;
+                for key in keys {
+                    waiting.extend(statement.query_row([key.as_slice()], |row| row.get(0)).optional()?);
+                }
+            }
+            Ok((batches, waiting))
         };
-        let batches = read().map_err(|error| self.fault("read", &error))?;
-        let is_ours =
-            |batch: &Batch, who: &str| batch.id.is_some() || who.is_empty() || who == owner || process::is_gone(who);
+        let (batches, waiting) = read().map_err(|error| self.fault("read", &error))?;
+        let is_ours = |batch: &Batch, who: &str| {
+            let concerns = batch.lot == *lot || waiting.contains(&batch.token);
+            concerns && (batch.id.is_some() || who.is_empty() || who == owner || process::is_gone(who))
+        };
         Ok(batches.into_iter().filter(|(batch, who)| is_ours(batch, who)).map(|(batch, _)| batch).collect())
     }
 
@@ -153,6 +191,7 @@ impl Ledger {
                 update.execute(params![token, key.as_slice(), "failed", reason])?;
             }
             connection.execute("UPDATE batch_items SET state = 'lost' WHERE token = ?1 AND state = 'open'", [token])?;
+            reserved::set(connection, token, Spend::default(), 0)?;
             connection.execute(
                 "INSERT INTO calls (time, task, model, provider, rows, retries, status, tokens_in, tokens_out, cost, \
                  latency_ms, request_id) SELECT ?2, task, model, provider, ?3, 0, 200, ?4, ?5, ?6, 0, id FROM batches \
@@ -181,6 +220,9 @@ impl Ledger {
         run().map_err(|error| self.fault("write to", &error))
     }
 }
+
+/// The batch in which an input waits.
+pub(crate) const WAITS_IN: &str = "SELECT token FROM batch_items WHERE key = ?1 AND state = 'open'";
 
 fn is_free(connection: &Connection, key: &Key) -> rusqlite::Result<bool> {
     let mut known = connection.prepare_cached(

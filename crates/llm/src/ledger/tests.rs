@@ -2,6 +2,7 @@ use futures::executor::block_on;
 use serde_json::json;
 
 use super::*;
+use crate::settings::Daily;
 
 fn entry(key: u8) -> Entry {
     Entry {
@@ -48,7 +49,6 @@ fn answers_are_found_by_key_and_counted_by_day() {
     assert_eq!(found[0].as_ref().unwrap().answer, *json!({"a": 1}).as_object().unwrap());
     assert!(found[1].is_none());
     assert_eq!(ledger.spend_today().unwrap(), spend);
-    assert_eq!(writer.tally().day, spend);
     assert_eq!(ledger.mean_tokens_out("t", "m").unwrap(), Some(2.0));
 }
 
@@ -100,17 +100,85 @@ fn claims_of_the_dead_and_the_expired_are_taken_over() {
     assert_eq!(kinds(&claims), ["ours", "ours", "held"]);
 }
 
+/// The cap that forbids one more request.
+fn reserve(writer: &Writer, spend: Spend, daily: Daily) -> Option<String> {
+    block_on(writer.reserve(spend, daily)).unwrap().unwrap()
+}
+
+const ONE: Spend = Spend { requests: 1, tokens: 10, money: 1.0 };
+
 #[test]
 fn requests_that_were_never_heard_of_again_still_count() {
+    for daily in [Daily::default(), Daily { requests: Some(2), ..Daily::default() }] {
+        let (_folder, ledger) = open();
+        let writer = Writer::start(&ledger).unwrap();
+        assert_eq!(reserve(&writer, ONE, daily), None);
+        assert_eq!(reserve(&writer, ONE, daily), None);
+        block_on(writer.keep(Record { reserved: ONE, spend: ONE, ..Record::default() })).unwrap().unwrap();
+        drop(writer);
+        assert_eq!(ledger.spend_today().unwrap(), Spend { requests: 2, tokens: 10, money: 1.0 });
+    }
+}
+
+#[test]
+fn each_cap_counts_what_other_runs_have_in_flight() {
+    let caps = [
+        (Daily { requests: Some(3), ..Daily::default() }, "3 requests"),
+        (Daily { tokens: Some(39), ..Daily::default() }, "39 tokens"),
+        (Daily { money: Some(3.5), ..Daily::default() }, "3.5 (money)"),
+    ];
+    for (daily, name) in caps {
+        let (_folder, ledger) = open();
+        let (first, second) = (Writer::start(&ledger).unwrap(), Writer::start(&ledger).unwrap());
+        assert_eq!(reserve(&first, ONE, daily), None);
+        assert_eq!(reserve(&second, ONE, daily), None);
+        assert_eq!(reserve(&first, ONE, daily), None);
+        assert_eq!(reserve(&second, ONE, daily).as_deref(), Some(name));
+        // What costs less than expected makes room; what is answered counts as it was.
+        let less = Spend { tokens: 1, money: 0.1, ..ONE };
+        block_on(first.keep(Record { reserved: ONE, spend: less, ..Record::default() })).unwrap().unwrap();
+        assert_eq!(reserve(&second, ONE, daily).is_none(), name != "3 requests");
+        assert_eq!(reserve(&second, ONE, daily).as_deref(), Some(name));
+    }
+}
+
+#[test]
+fn what_the_dead_had_in_flight_counts_as_requests_only() {
     let (_folder, ledger) = open();
     let writer = Writer::start(&ledger).unwrap();
-    let one = Spend { requests: 1, tokens: 10, money: 1.0 };
-    assert!(writer.reserve(one, |_| true));
-    assert!(writer.reserve(one, |tally| tally.reserved.requests == 1));
-    assert!(!writer.reserve(one, |tally| tally.reserved.requests < 2));
-    block_on(writer.keep(Record { reserved: one, spend: one, ..Record::default() })).unwrap().unwrap();
-    drop(writer);
-    assert_eq!(ledger.spend_today().unwrap(), Spend { requests: 2, tokens: 10, money: 1.0 });
+    let (far, alive) = (Utc::now().timestamp() + 1000, owner());
+    let parts: Vec<&str> = alive.rsplitn(3, '/').collect();
+    let dead = format!("{}/1/{}", parts[2], parts[0]);
+    let sql = "INSERT INTO reservations VALUES (?1, 4, 40, 4.0, ?2)";
+    for (who, expires) in [(dead.as_str(), far), ("another machine's", 5), (alive.as_str(), far)] {
+        ledger.lock().execute(sql, params![who, expires]).unwrap();
+    }
+    let daily = Daily { money: Some(5.0), ..Daily::default() };
+    assert_eq!(reserve(&writer, ONE, daily), None);
+    assert_eq!(reserve(&writer, ONE, daily).as_deref(), Some("5 (money)"));
+    assert_eq!(ledger.spend_today().unwrap(), Spend { requests: 8, ..Spend::default() });
+}
+
+#[test]
+fn an_open_batch_counts_with_what_it_is_expected_to_take() {
+    let (_folder, ledger) = open();
+    let writer = Writer::start(&ledger).unwrap();
+    let lot = Lot { task: "t".to_owned(), model: "m".to_owned(), provider: "p".to_owned(), prompt: "h".to_owned() };
+    let daily = Daily { money: Some(3.0), ..Daily::default() };
+    let items = |keys: [u8; 4]| keys.map(|key| (Item { key: [key; 32], input: "{}".to_owned() }, ONE));
+    let (taken, cap) = ledger.intend(&lot, "a", "", &items([1, 2, 3, 4]), &daily).unwrap();
+    assert_eq!((taken, cap.as_deref()), (vec![true, true, true, false], Some("3 (money)")));
+    ledger.submitted("a", "batch_1").unwrap();
+    assert_eq!(reserve(&writer, ONE, daily).as_deref(), Some("3 (money)"));
+    let (taken, cap) = ledger.intend(&lot, "b", "", &items([5, 6, 7, 8]), &daily).unwrap();
+    assert_eq!((taken, cap.as_deref()), (vec![false; 4], Some("3 (money)")));
+    let spend = Spend { requests: 0, tokens: 30, money: 0.5 };
+    ledger.collect("a", "completed", &[entry(1)], &[], spend).unwrap();
+    assert_eq!(ledger.spend_today().unwrap(), Spend { requests: 3, ..spend });
+    let (taken, cap) = ledger.intend(&lot, "b", "", &items([1, 5, 6, 7]), &daily).unwrap();
+    assert_eq!((taken, cap.as_deref()), (vec![false, true, true, false], Some("3 (money)")));
+    ledger.abandon("b").unwrap();
+    assert_eq!(reserve(&writer, ONE, daily), None);
 }
 
 #[cfg(unix)]

@@ -1,7 +1,6 @@
 //! The thread that writes to the ledger: what arrives while it commits goes into the next commit together.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -9,8 +8,10 @@ use futures::channel::oneshot;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 use spec::{Error, Result};
 
+use super::batches::WAITS_IN;
 use super::checkpoint::Commits;
-use super::{Call, Entry, Key, Known, LOOK_UP, Ledger, Spend, connect, fault, known, process, spend_of, today};
+use super::{Call, Entry, Key, Known, LOOK_UP, Ledger, Spend, connect, fault, known, process, reserved, today};
+use crate::settings::Daily;
 
 /// Most orders in one commit.
 const GROUP: usize = 2000;
@@ -46,7 +47,7 @@ pub(crate) struct Record {
     pub call: Option<Call>,
     /// What the call adds to the day.
     pub spend: Spend,
-    /// What had been set aside for it in [`Tally::reserved`].
+    /// What had been set aside for it, by [`Writer::reserve`].
     pub reserved: Spend,
     /// Claims that end with it.
     pub released: Vec<Key>,
@@ -54,18 +55,12 @@ pub(crate) struct Record {
     pub answered: Vec<Key>,
 }
 
-/// The day's spend as last committed by any process, and what this run has in flight.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Tally {
-    pub day: Spend,
-    pub reserved: Spend,
-}
-
 /// Told when an order is committed.
 pub(crate) type Done<T> = oneshot::Receiver<Result<T>>;
 
 enum Order {
     Claim(Vec<Claimed>, oneshot::Sender<Result<Vec<Claim>>>),
+    Reserve(Spend, Daily, oneshot::Sender<Result<Option<String>>>),
     Keep(Box<Record>, Option<oneshot::Sender<Result<()>>>),
 }
 
@@ -73,21 +68,19 @@ enum Order {
 pub(crate) struct Writer {
     orders: Option<Sender<Order>>,
     thread: Option<JoinHandle<()>>,
-    tally: Arc<Mutex<Tally>>,
 }
 
 impl Writer {
     pub fn start(ledger: &Ledger) -> Result<Writer> {
         let connection = connect(ledger.path())?;
-        let day = spend_of(&connection, &today()).map_err(|error| ledger.fault("read", &error))?;
-        let tally = Arc::new(Mutex::new(Tally { day, reserved: Spend::default() }));
         let (orders, received) = channel();
         let commits = ledger.commits()?;
         let mut thread = Thread {
             connection,
             path: ledger.path().to_owned(),
             owner: process::owner(),
-            tally: Arc::clone(&tally),
+            reserved: Spend::default(),
+            capped: false,
             commits,
             answered: Vec::new(),
             ended: Instant::now(),
@@ -95,7 +88,7 @@ impl Writer {
         };
         let spawned = std::thread::Builder::new().name("ledger".to_owned()).spawn(move || thread.run(&received));
         let thread = spawned.map_err(|error| Error::cannot_run(format!("cannot start a thread: {error}")))?;
-        Ok(Writer { orders: Some(orders), thread: Some(thread), tally })
+        Ok(Writer { orders: Some(orders), thread: Some(thread) })
     }
 
     /// Claims inputs, or says who has them.
@@ -117,19 +110,12 @@ impl Writer {
         self.send(Order::Keep(Box::new(record), None));
     }
 
-    #[cfg(test)]
-    pub fn tally(&self) -> Tally {
-        *self.tally.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Sets `spend` aside for a request that goes out now, unless `fits` refuses the tally.
-    pub fn reserve(&self, spend: Spend, fits: impl FnOnce(&Tally) -> bool) -> bool {
-        let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
-        let fits = fits(&tally);
-        if fits {
-            tally.reserved += spend;
-        }
-        fits
+    /// Sets `spend` aside for a request that goes out now, unless a cap of the day forbids it, with all that this run and others have
+    /// spent and set aside. Says which cap.
+    pub fn reserve(&self, spend: Spend, daily: Daily) -> Done<Option<String>> {
+        let (told, done) = oneshot::channel();
+        self.send(Order::Reserve(spend, daily, told));
+        done
     }
 
     /// A thread that has ended drops its channel, which wakes all that wait.
@@ -149,11 +135,20 @@ impl Drop for Writer {
     }
 }
 
+/// What to reply to the orders of a commit that ask something, in their order.
+#[derive(Default)]
+struct Replies {
+    claims: Vec<Vec<Claim>>,
+    caps: Vec<Option<String>>,
+}
+
 struct Thread {
     connection: Connection,
     path: std::path::PathBuf,
     owner: String,
-    tally: Arc<Mutex<Tally>>,
+    /// What this run has in flight, and whether a cap makes others ask for it.
+    reserved: Spend,
+    capped: bool,
     commits: Commits,
     /// Claims of answered inputs that are still to end, and when such claims last ended.
     answered: Vec<Key>,
@@ -182,24 +177,19 @@ impl Thread {
             }
         }
         // What was sent and never heard of again may have been paid.
-        let lost = self.tally.lock().unwrap_or_else(PoisonError::into_inner).reserved.requests;
-        let _ = self.leave(Spend { requests: lost, ..Spend::default() });
+        let _ = self.leave(Spend { requests: self.reserved.requests, ..Spend::default() });
     }
 
     fn commit(&mut self, group: Vec<Order>) {
-        let mut reserved = Spend::default();
-        match self.write(&group, &mut reserved) {
-            Ok((day, claims)) => {
+        match self.write(&group) {
+            Ok((replies, in_flight)) => {
                 self.commits.count_one();
-                {
-                    let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
-                    tally.day = day;
-                    tally.reserved -= reserved;
-                }
-                let mut claims = claims.into_iter();
+                self.reserved = in_flight;
+                let (mut claims, mut caps) = (replies.claims.into_iter(), replies.caps.into_iter());
                 for order in group {
                     match order {
                         Order::Claim(_, told) => drop(told.send(Ok(claims.next().unwrap_or_default()))),
+                        Order::Reserve(.., told) => drop(told.send(Ok(caps.next().flatten()))),
                         Order::Keep(_, Some(told)) => drop(told.send(Ok(()))),
                         Order::Keep(_, None) => {}
                     }
@@ -210,6 +200,7 @@ impl Thread {
                     let error = fault(&self.path, "write to", &error);
                     match order {
                         Order::Claim(_, told) => drop(told.send(Err(error))),
+                        Order::Reserve(.., told) => drop(told.send(Err(error))),
                         Order::Keep(_, Some(told)) => drop(told.send(Err(error))),
                         Order::Keep(_, None) => {}
                     }
@@ -218,23 +209,46 @@ impl Thread {
         }
     }
 
-    fn write(&mut self, group: &[Order], reserved: &mut Spend) -> rusqlite::Result<(Spend, Vec<Vec<Claim>>)> {
+    /// Carries out the orders in one commit. Says what to reply, and what this run has in flight then.
+    fn write(&mut self, group: &[Order]) -> rusqlite::Result<(Replies, Spend)> {
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let (mut spend, mut claims) = (Spend::default(), Vec::new());
+        let (mut replies, mut in_flight, mut spend) = (Replies::default(), self.reserved, Spend::default());
+        // The day as the others leave it, once somebody asks.
+        let mut others = None;
         let seconds = chrono::Utc::now().timestamp();
         for order in group {
             match order {
-                Order::Claim(wanted, _) => claims.push(claim(&transaction, wanted, &self.owner, seconds)?),
+                Order::Claim(wanted, _) => {
+                    replies.claims.push(claim(&transaction, wanted, &self.owner, seconds)?);
+                }
+                Order::Reserve(wanted, daily, _) => {
+                    let mut cap = None;
+                    if *daily != Daily::default() {
+                        self.capped = true;
+                        let mut after = match others {
+                            Some(others) => others,
+                            None => *others.insert(reserved::day_with_others(&transaction, &self.owner)?),
+                        };
+                        after += spend;
+                        after += in_flight;
+                        after += *wanted;
+                        cap = reserved::cap(daily, after);
+                    }
+                    if cap.is_none() {
+                        in_flight += *wanted;
+                    }
+                    replies.caps.push(cap);
+                }
                 Order::Keep(record, _) => {
                     keep(&transaction, record, &self.owner)?;
                     spend += record.spend;
-                    *reserved += record.reserved;
+                    in_flight -= record.reserved;
                 }
             }
         }
         let answered = group.iter().filter_map(|order| match order {
             Order::Keep(record, _) => Some(&record.answered),
-            Order::Claim(..) => None,
+            Order::Claim(..) | Order::Reserve(..) => None,
         });
         self.answered.extend(answered.flatten());
         if self.answered.len() >= ENDING || self.ended.elapsed() > ENDING_AFTER {
@@ -242,18 +256,23 @@ impl Thread {
             self.answered.clear();
             self.ended = Instant::now();
         }
-        let day = today();
         if spend != Spend::default() {
-            add_spend(&transaction, &day, spend)?;
+            add_spend(&transaction, &today(), spend)?;
         }
-        let day = spend_of(&transaction, &day)?;
+        if self.capped && in_flight != self.reserved {
+            reserved::set(&transaction, &self.owner, in_flight, seconds + CLAIM.as_secs() as i64)?;
+        }
         transaction.commit()?;
-        Ok((day, claims))
+        Ok((replies, in_flight))
     }
 
     fn renew(&mut self) -> rusqlite::Result<()> {
         let expires = chrono::Utc::now().timestamp() + CLAIM.as_secs() as i64;
         self.connection.execute("UPDATE claims SET expires = ?1 WHERE process = ?2", params![expires, self.owner])?;
+        if self.capped {
+            let sql = "UPDATE reservations SET expires = ?1 WHERE holder = ?2";
+            self.connection.execute(sql, params![expires, self.owner])?;
+        }
         Ok(())
     }
 
@@ -262,6 +281,7 @@ impl Thread {
         if lost != Spend::default() {
             add_spend(&transaction, &today(), lost)?;
         }
+        reserved::set(&transaction, &self.owner, Spend::default(), 0)?;
         transaction.execute("DELETE FROM claims WHERE process = ?1", [&self.owner])?;
         transaction.commit()
     }
@@ -269,7 +289,7 @@ impl Thread {
 
 fn claim(connection: &Connection, wanted: &[Claimed], owner: &str, now: i64) -> rusqlite::Result<Vec<Claim>> {
     let mut answered = connection.prepare_cached(LOOK_UP)?;
-    let mut in_batch = connection.prepare_cached("SELECT token FROM batch_items WHERE key = ?1 AND state = 'open'")?;
+    let mut in_batch = connection.prepare_cached(WAITS_IN)?;
     let mut holder = connection.prepare_cached("SELECT process, expires FROM claims WHERE key = ?1")?;
     let mut take = connection
         .prepare_cached("INSERT OR REPLACE INTO claims (key, process, started, expires) VALUES (?1, ?2, ?3, ?4)")?;

@@ -156,8 +156,8 @@ impl Default for BreakerSpec {
     }
 }
 
-/// Caps of one day (UTC), over all runs that share a ledger. Default: none. Other processes may overshoot by what
-/// they have in flight.
+/// Caps of one day (UTC), over all runs that share a ledger. Default: none. Requests in flight and open batches count with
+/// what they are expected to take: tokens as counted, answers with `max_tokens` or, without it, their mean so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Daily {

@@ -370,10 +370,16 @@ pub fn books_of(answers: &[Answer]) -> Vec<Removed> {
     kernel::summed(taken.map(|taken| Removed { rule: taken.rule.clone(), fate: taken.fate, rows: taken.rows }))
 }
 
-/// Where the rows of a table among `artifacts` are.
-pub fn files_of(artifacts: &[Artifact], table: &str) -> Vec<PathBuf> {
-    let files = artifacts.iter().filter(|artifact| artifact.is_table() && artifact.table == table);
-    files.map(|artifact| artifact.file.clone()).collect()
+/// Where the rows of a table among `artifacts` are. None if kernels cannot read them as they are, for timestamps of 96 bits are to be
+/// checked.
+pub fn files_of(artifacts: &[Artifact], table: &str) -> Result<Option<Vec<PathBuf>>> {
+    let files: Vec<&Artifact> = artifacts.iter().filter(|file| file.is_table() && file.table == table).collect();
+    for file in files.iter().filter(|file| file.evidence.is_none()) {
+        if !artifact::with_int96(&file.file)?.is_empty() {
+            return Ok(None);
+        }
+    }
+    Ok(Some(files.into_iter().map(|file| file.file.clone()).collect()))
 }
 
 fn names(answer: &Answer) -> Vec<&Path> {

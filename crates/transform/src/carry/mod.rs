@@ -19,7 +19,7 @@ use spec::{Error, Result};
 
 use self::ask::Found;
 pub(crate) use self::whole::{answer_of_parts, is_of_column};
-use crate::changes::{By, Tracker};
+use crate::changes::{By, COPY, Tracker};
 use crate::given::Given;
 use crate::joining::Matcher;
 use crate::plan::{Action, Ask, Log, POSITION, Plan, Problem, RULE, Rule, Value};
@@ -192,6 +192,10 @@ impl Carried {
         if self.with_position {
             rows = rows.with_row_index(POSITION, None);
             self.helpers.push(POSITION.to_owned());
+        }
+        if let Some(copies) = self.tracker.as_ref().and_then(Tracker::copies) {
+            rows = rows.with_column(copies.during("clean")?);
+            self.helpers.push(COPY.to_owned());
         }
         self.frame = rows.with_column(mark(0).alias(RULE));
         self.refresh()

@@ -4,7 +4,7 @@ use artifact::{FILE, ROW};
 use polars::prelude::*;
 
 use super::track::Logged;
-use super::{Before, By, Place, Tracker, as_text};
+use super::{Before, By, COPY, Place, Tracker, as_text};
 
 /// Position of the row in its batch, while the changes of a batch are put in order.
 const AT: &str = "_at";
@@ -69,8 +69,17 @@ impl Log {
             None => (0..count).for_each(|_| ids.append_null()),
             Some(maker) => {
                 let (files, rows) = (as_text(&file)?, row.cast(&DataType::UInt64)?);
-                for ((file, row), before) in files.iter().zip(rows.u64()?.iter()).zip(before.iter()) {
-                    let place = Place { file, row: row.unwrap_or_default() };
+                let copies = frame.get_column_index(COPY).map(|_| kept(COPY)).transpose()?;
+                let copies = copies.as_ref().map(Column::u32).transpose()?;
+                let cells = files.iter().zip(rows.u64()?.iter()).zip(before.iter());
+                for (at, ((file, row), before)) in cells.enumerate() {
+                    let Some(row) = row else {
+                        // Nothing says which row this is, and so nothing can be undone.
+                        ids.append_null();
+                        continue;
+                    };
+                    let copy = copies.and_then(|copies| copies.get(at)).unwrap_or_default();
+                    let place = Place { file, row, copy };
                     let before = if logged.hidden { Before::Hidden } else { Before::Known(before) };
                     ids.append_value(maker.of(place, before).to_string());
                 }

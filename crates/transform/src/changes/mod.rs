@@ -5,7 +5,7 @@
 //!
 //! Each change has an id that stays the same from run to run: a hash of the table, the row's provenance, the column,
 //! the step's name and settings, and the value before. A step that is added, removed or moved elsewhere in the list
-//! leaves it alone. The settings of a step are those that the YAML gives, in the order of
+//! leaves it alone. Rows of the same provenance, such as those that `unpivot` makes of one row, are numbered in their order ([`COPY`]). The settings of a step are those that the YAML gives, in the order of
 //! their keys; [`Undone::without_effect`] names the ids that met no cell.
 
 mod decisions;
@@ -36,7 +36,12 @@ pub struct Changes {
     pub log: bool,
     /// Changes that are undone.
     pub undone: Undone,
+    /// Whether several rows may have come from one row before the first step, as those of a clean table may.
+    pub repeated: bool,
 }
+
+/// The number of a row among those with the same `_file` and `_row`, from 0; only there where rows may have the same ones.
+pub(crate) const COPY: &str = "_step_copy";
 
 /// Names one change of one cell: 16 hexadecimal digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -109,9 +114,12 @@ impl Undone {
         missed
     }
 
-    /// True for the cells of the columns `[file, row, before]` whose change is undone.
+    /// True for the cells of the columns `[file, row, before]`, and perhaps [`COPY`], whose change is undone.
     fn covers(&self, ids: &Ids, columns: &[Column]) -> PolarsResult<Column> {
-        let [file, row, before] = columns else { polars_bail!(ComputeError: "three columns were expected") };
+        let [file, row, before, copies @ ..] = columns else {
+            polars_bail!(ComputeError: "three columns were expected")
+        };
+        let copies = copies.first().map(Column::u32).transpose()?;
         let rows = row.cast(&DataType::UInt64)?;
         let mut covered = vec![false; rows.len()];
         let mut texts = None;
@@ -122,7 +130,8 @@ impl Undone {
                 texts = Some((as_text(file)?, as_text(before)?));
             }
             let Some((files, values)) = &texts else { continue };
-            let place = Place { file: files.get(at), row: row.unwrap_or_default() };
+            let copy = copies.and_then(|copies| copies.get(at)).unwrap_or_default();
+            let place = Place { file: files.get(at), row: row.unwrap_or_default(), copy };
             // A change of a column that a later step masks has an id that does not know the value.
             let candidates = [ids.of(place, Before::Known(values.get(at))), ids.of(place, Before::Hidden)];
             for id in known.iter().filter(|id| candidates.contains(id)) {
@@ -139,6 +148,8 @@ impl Undone {
 struct Place<'a> {
     file: Option<&'a str>,
     row: u64,
+    /// See [`COPY`].
+    copy: u32,
 }
 
 /// The value that a step found.
@@ -173,6 +184,9 @@ impl Ids {
             }
             Before::Known(None) => words.push(0),
             Before::Hidden => words.push(2),
+        }
+        if place.copy > 0 {
+            words.extend(place.copy.to_le_bytes());
         }
         let hash = blake3::keyed_hash(&self.key, &words);
         let first: [u8; 8] = std::array::from_fn(|at| hash.as_bytes()[at]);

@@ -7,13 +7,14 @@ use proptest::prelude::*;
 
 use super::{ChangeId, Changes, Undone};
 use crate::Given;
+use crate::steps::join::tests::given_with;
 use crate::steps::tests::{Done, STEPS, failure_given, lists, run, run_given, table};
 
 /// One row of a log: id, row, column, before, after, by.
 type Entry = (Option<String>, u64, String, Option<String>, Option<String>, String);
 
 fn given(undone: Undone) -> Given {
-    Given { changes: Some(Changes { table: "t".to_owned(), log: true, undone }), ..Given::default() }
+    Given { changes: Some(Changes { table: "t".to_owned(), log: true, undone, repeated: false }), ..Given::default() }
 }
 
 fn logged(table: &DataFrame, steps: &str) -> Done {
@@ -32,7 +33,7 @@ fn entries(done: &Done) -> Vec<Entry> {
         ["id", "_row", "column", "before", "after", "by"].map(|name| texts(log, name));
     (0..log.height())
         .map(|at| {
-            let row = row[at].as_ref().unwrap().parse().unwrap();
+            let row = row[at].as_ref().map_or(0, |row| row.parse().unwrap());
             let (column, by) = (column[at].clone().unwrap(), by[at].clone().unwrap());
             (id[at].clone(), row, column, before[at].clone(), after[at].clone(), by)
         })
@@ -219,6 +220,63 @@ fn another_file_with_the_same_row_is_another_cell() {
     let done = logged(&table, "- trim");
     let kept = run_given(&table, "- trim", &given(undone(&done, &[1])));
     assert_eq!(texts(&kept.rows, "a"), [Some("x".to_owned()), Some(" x".to_owned())]);
+}
+
+/// Every change can be undone by itself: its id is that of one cell.
+fn each_is_undone_alone(table: &DataFrame, steps: &str, given: impl Fn(Undone) -> Given, changes: usize) {
+    let done = run_given(table, steps, &given(Undone::default()));
+    let all = ids(&done);
+    assert_eq!((all.len(), all.iter().flatten().collect::<BTreeSet<_>>().len()), (changes, changes), "{all:?}");
+    for at in 0..changes {
+        let undone = undone(&done, &[at]);
+        let kept = run_given(table, steps, &given(undone.clone()));
+        let (was, is) = (texts(&done.rows, "v"), texts(&kept.rows, "v"));
+        assert_eq!(was.iter().zip(&is).filter(|(was, is)| was != is).count(), 1, "change {at}: {was:?}, {is:?}");
+        assert!(!ids(&kept).contains(&all[at]) && undone.without_effect().is_empty(), "change {at}");
+    }
+}
+
+#[test]
+fn rows_that_come_from_one_row_have_changes_of_their_own() {
+    let wide =
+        df!("a" => [" x", " x"], "b" => [" x", "y"], "c" => [" x", " x"], "_file" => ["f"; 2], "_row" => [2u32, 3]);
+    let long = "- unpivot: {columns: [a, b, c], name: which, value: v}\n- trim: {columns: [v]}";
+    each_is_undone_alone(&wide.unwrap(), long, given, 5);
+
+    let orders =
+        df!("k" => [1i64, 2, 1], "v" => [" x", "y", " x"], "_file" => ["f"; 3], "_row" => [2u32, 3, 4]).unwrap();
+    let items = df!("k" => [1i64, 1, 3], "item" => ["a", "a", "c"]).unwrap();
+    let beside = |undone| Given { changes: given(undone).changes, ..given_with("items", &items) };
+    let joined =
+        "- join: {with: items, on: k, expect: many}\n- filter: item IS NULL OR item <> 'b'\n- trim: {columns: [v]}";
+    each_is_undone_alone(&orders, joined, beside, 4);
+
+    // A table that is made from one in which that has happened.
+    let repeated = |undone| {
+        let changes = given(undone).changes.map(|changes| Changes { repeated: true, ..changes });
+        Given { changes, ..Given::default() }
+    };
+    let table = df!("v" => [" x", " x", "y", " x"], "_file" => ["f"; 4], "_row" => [2u32, 2, 2, 3]).unwrap();
+    each_is_undone_alone(&table, "- trim: {columns: [v]}", repeated, 3);
+}
+
+#[test]
+fn a_row_that_is_alone_has_the_ids_of_before() {
+    let table = df!("a" => [" x"], "_file" => ["f"], "_row" => [2u32]).unwrap();
+    let items = df!("a" => [" x"], "item" => ["a"]).unwrap();
+    let beside = Given { changes: given(Undone::default()).changes, ..given_with("items", &items) };
+    let joined = run_given(&table, "- join: {with: items, on: a, expect: many}\n- trim: {columns: [a]}", &beside);
+    assert_eq!(ids(&joined), ids(&logged(&table, "- trim: {columns: [a]}")));
+}
+
+#[test]
+fn changes_of_rows_that_come_from_no_row_cannot_be_undone() {
+    let orders = df!("k" => [" 1"], "_file" => ["f"], "_row" => [2u32]).unwrap();
+    let items = df!("k" => [" 2", " 3"]).unwrap();
+    let beside = Given { changes: given(Undone::default()).changes, ..given_with("items", &items) };
+    let done = run_given(&orders, "- join: {with: items, on: k, how: full}\n- trim: {columns: [k]}", &beside);
+    let can_be_undone: Vec<bool> = ids(&done).iter().map(Option::is_some).collect();
+    assert_eq!(can_be_undone, [true, false, false]);
 }
 
 #[test]

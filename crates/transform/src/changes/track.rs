@@ -5,11 +5,13 @@ use std::collections::HashMap;
 use artifact::{FILE, ROW};
 use polars::prelude::*;
 
-use super::{Changes, Ids};
+use super::{COPY, Changes, Ids};
 
 /// Follows the columns of a plan.
 pub(crate) struct Tracker {
     changes: Changes,
+    /// Whether the rows are numbered in the column [`COPY`].
+    numbered: bool,
     /// The step at work.
     step: Step,
     /// How many steps of the same name and settings there were.
@@ -71,12 +73,25 @@ pub(super) struct Logged {
 
 impl Tracker {
     pub(crate) fn new(changes: Changes) -> Tracker {
-        Tracker { changes, step: Step::default(), alike: HashMap::new(), columns: Vec::new(), replacements: Vec::new() }
+        Tracker {
+            numbered: changes.repeated,
+            changes,
+            step: Step::default(),
+            alike: HashMap::new(),
+            columns: Vec::new(),
+            replacements: Vec::new(),
+        }
     }
 
-    /// A tracker of the next pass: of steps that are alike it knows how many there were.
+    /// A tracker of the next pass: of steps that are alike it knows how many there were. A table step may have made several rows of one.
     pub(crate) fn next_pass(&self) -> Tracker {
-        Tracker { alike: self.alike.clone(), ..Tracker::new(self.changes.clone()) }
+        Tracker { alike: self.alike.clone(), numbered: true, ..Tracker::new(self.changes.clone()) }
+    }
+
+    /// The column that numbers rows of the same provenance, if there may be such rows.
+    pub(crate) fn copies(&self) -> Option<PolarsResult<Expr>> {
+        let number = int_range(lit(0u32), len(), 1, DataType::UInt32);
+        self.numbered.then(|| Ok(number.over([col(FILE), col(ROW)])?.alias(COPY)))
     }
 
     /// Says which step replaces columns from here on; `settings` is all that distinguishes it from others of its name.
@@ -123,9 +138,10 @@ impl Tracker {
         }
         let before = if is_first { col(name) } else { col(last.before.as_str()) };
         let undone = self.changes.undone.clone();
+        let copy = self.numbered.then(|| col(COPY));
         let covered = map_multiple(
             move |columns: &mut [Column]| undone.covers(&ids, columns),
-            [col(FILE), col(ROW), before.clone()],
+            [col(FILE), col(ROW), before.clone()].into_iter().chain(copy).collect::<Vec<Expr>>(),
             |_, fields: &[Field]| Ok(Field::new(fields[2].name().clone(), DataType::Boolean)),
         );
         when(covered).then(before).otherwise(new).alias(name)

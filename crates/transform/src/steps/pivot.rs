@@ -12,15 +12,16 @@
 use std::sync::Arc;
 
 use expr::SqlExpr;
+use polars::prelude::{DataType, Scalar as Cell};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use spec::Result;
+use spec::{Result, Scalar};
 
 use super::Apply;
 use super::aggregate::group_keys;
 use super::pairs::{Names, Pairs};
 use super::scalar::as_cell;
-use crate::plan::Plan;
+use crate::plan::{Plan, whole_cell};
 use crate::reshape::{Others, Pivoting};
 
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -53,18 +54,7 @@ impl Apply for Pivot {
         let measured = self.measure.grouped(plan.schema(), &keys, plan.place())?.dtype().clone();
         let (mut schema, mut values, mut made) = (keys.clone(), Vec::new(), Vec::new());
         for (value, name) in self.values.iter() {
-            let written: spec::Scalar = match dtype.is_primitive_numeric() || dtype.is_decimal() {
-                true => value
-                    .parse::<i64>()
-                    .map(spec::Scalar::Int)
-                    .or_else(|_| value.parse().map(spec::Scalar::Float))
-                    .unwrap_or_else(|_| spec::Scalar::Text(value.to_owned())),
-                false if dtype.is_bool() => {
-                    value.parse().map_or_else(|_| spec::Scalar::Text(value.to_owned()), spec::Scalar::Bool)
-                }
-                false => spec::Scalar::Text(value.to_owned()),
-            };
-            let cell = as_cell(&written, &dtype).ok_or_else(|| {
+            let cell = cell_of(value, &dtype).ok_or_else(|| {
                 let found = artifact::type_name(&dtype);
                 plan.error(format!("'{value}' is not a value of column '{}', which is {found}", self.column))
                     .hint("write values as the column has them")
@@ -107,6 +97,26 @@ impl Apply for Pivot {
     }
 }
 
+/// A value as written, as a cell of the column: to the digit, or none.
+fn cell_of(value: &str, dtype: &DataType) -> Option<Cell> {
+    let text = || Scalar::Text(value.to_owned());
+    if dtype.is_integer()
+        && let Ok(whole) = value.parse::<i128>()
+    {
+        return whole_cell(whole, dtype);
+    }
+    let written = match dtype {
+        dtype if dtype.is_primitive_numeric() => match value.parse() {
+            Ok(whole) => Scalar::Int(whole),
+            Err(_) => value.parse().map_or_else(|_| text(), Scalar::Float),
+        },
+        DataType::Boolean => value.parse().map_or_else(|_| text(), Scalar::Bool),
+        // A float would not hold all digits of a decimal.
+        _ => text(),
+    };
+    as_cell(&written, dtype)
+}
+
 #[cfg(test)]
 mod tests {
     use polars::prelude::*;
@@ -134,6 +144,33 @@ mod tests {
             df!("o" => [1i64, 2], "card" => [2i64, 0], "voucher" => [1i64, 0], "cash" => [0i64, 1]).unwrap()
         );
         assert_eq!(reasons(&refused), ["step 1 'pivot': t: an empty cell is none of the values that become columns"]);
+    }
+
+    #[test]
+    fn values_are_those_written_to_the_digit() {
+        let table = df!(
+            "o" => [1i64; 3],
+            "big" => [u64::MAX, (1 << 63) + 1, 7],
+            "exact" => ["12345678901234567.89", "12345678901234568.00", "0.50"],
+        );
+        let table = table.unwrap().lazy().with_column(col("exact").cast(DataType::Decimal(20, 2))).collect().unwrap();
+        for (column, values) in [
+            ("big", ["18446744073709551615", "9223372036854775809", "7"]),
+            ("exact", ["12345678901234567.89", "12345678901234568", "0.5"]),
+        ] {
+            let values: Vec<String> =
+                values.iter().zip(["a", "b", "c"]).map(|(value, name)| format!("'{value}': {name}")).collect();
+            let step =
+                format!("- pivot: {{by: o, column: {column}, values: {{{}}}, measure: COUNT(*)}}", values.join(", "));
+            let expected = df!("o" => [1i64], "a" => [1i64], "b" => [1i64], "c" => [1i64]).unwrap();
+            assert_eq!(rows(&table, &step), expected, "{column}");
+        }
+        let too_large = "- pivot: {by: o, column: big, values: {'18446744073709551616': a}, measure: COUNT(*)}";
+        assert_eq!(
+            failure(&table, too_large),
+            "step 1 'pivot': '18446744073709551616' is not a value of column 'big', which is uint64; write values as the column has \
+             them"
+        );
     }
 
     #[test]

@@ -1,20 +1,13 @@
 //! The text that takes the place of what a regular expression finds: `$1`, `$name`, `${1}`, `${name}`, `$$`.
 
+use expr::PatternGroups;
 use spec::{Error, Result};
-
-/// The groups of a regular expression, as a replacement may refer to them.
-#[derive(Debug, Default, PartialEq)]
-struct Groups {
-    /// Groups with a number, named ones among them; the whole match, which is 0, does not count.
-    count: usize,
-    names: Vec<String>,
-}
 
 /// A replacement as the engine understands it. `$1` ends with its last digit and `$name` with its last letter, digit or
 /// `_`, so that `$1_$2` is two groups with `_` between them; braces do the same on purpose. `$$` is a `$`, and so is one
 /// that begins no reference. A group that `pattern` does not have is an error.
 pub fn replacement(with: &str, pattern: &str) -> Result<String> {
-    let groups = Groups::of(pattern);
+    let groups = PatternGroups::of(pattern);
     let mut out = String::with_capacity(with.len() + 8);
     let mut rest = with;
     while let Some(at) = rest.find('$') {
@@ -36,7 +29,7 @@ pub fn replacement(with: &str, pattern: &str) -> Result<String> {
             out.push_str("$$");
             continue;
         }
-        groups.check(name, with)?;
+        check(&groups, name, with)?;
         out.push_str(&format!("${{{name}}}"));
         rest = after;
     }
@@ -53,70 +46,23 @@ fn bare(text: &str) -> usize {
     }
 }
 
-impl Groups {
-    /// Those of a pattern that compiles. Left out are escapes, classes (which nest), flags, and comments in `(?x)`.
-    fn of(pattern: &str) -> Groups {
-        let mut groups = Groups::default();
-        let mut has_comments = false;
-        let mut depth = 0;
-        let mut chars = pattern.char_indices().peekable();
-        while let Some((at, c)) = chars.next() {
-            match c {
-                '\\' => drop(chars.next()),
-                '[' => {
-                    depth += 1;
-                    // A ']' in the first place is one of the characters.
-                    if chars.peek().is_some_and(|(_, c)| *c == '^') {
-                        chars.next();
-                    }
-                    if chars.peek().is_some_and(|(_, c)| *c == ']') {
-                        chars.next();
-                    }
-                }
-                ']' if depth > 0 => depth -= 1,
-                '#' if has_comments && depth == 0 => drop(chars.find(|(_, c)| *c == '\n')),
-                '(' if depth == 0 => {
-                    let rest = &pattern[at + 1..];
-                    let name = rest.strip_prefix("?P<").or_else(|| rest.strip_prefix("?<"));
-                    match name.and_then(|rest| rest.split_once('>')) {
-                        Some((name, _)) => {
-                            groups.count += 1;
-                            groups.names.push(name.to_owned());
-                        }
-                        None if rest.starts_with('?') => {
-                            let flags = rest[1..].split([':', ')']).next().unwrap_or_default();
-                            has_comments |= flags.split('-').next().is_some_and(|on| on.contains('x'));
-                        }
-                        None => groups.count += 1,
-                    }
-                }
-                _ => {}
-            }
-        }
-        groups
+fn check(groups: &PatternGroups, name: &str, with: &str) -> Result<()> {
+    let is_known = match name.parse::<usize>() {
+        Ok(number) => number <= groups.count,
+        Err(_) => groups.names.iter().any(|known| known == name),
+    };
+    if is_known {
+        return Ok(());
     }
-
-    fn check(&self, name: &str, with: &str) -> Result<()> {
-        let is_known = match name.parse::<usize>() {
-            Ok(number) => number <= self.count,
-            Err(_) => self.names.iter().any(|known| known == name),
-        };
-        if is_known {
-            return Ok(());
-        }
-        let mut known: Vec<String> = (0..=self.count).map(|number| format!("${{{number}}}")).collect();
-        known.extend(self.names.iter().map(|name| format!("${name}")));
-        // `${name}` in YAML would be an environment variable.
-        let braces = match self.names.first() {
-            Some(name) => format!("; before letters write '$${{{name}}}' in YAML"),
-            None => String::new(),
-        };
-        Err(Error::cannot_run(format!("'{with}' refers to a group '{name}' that the regular expression does not have"))
-            .hint(format!(
-                "there are: {} (0 is the whole match){braces}; '$$' stands for a plain '$'",
-                known.join(", ")
-            )))
-    }
+    let mut known: Vec<String> = (0..=groups.count).map(|number| format!("${{{number}}}")).collect();
+    known.extend(groups.names.iter().map(|name| format!("${name}")));
+    // `${name}` in YAML would be an environment variable.
+    let braces = match groups.names.first() {
+        Some(name) => format!("; before letters write '$${{{name}}}' in YAML"),
+        None => String::new(),
+    };
+    Err(Error::cannot_run(format!("'{with}' refers to a group '{name}' that the regular expression does not have"))
+        .hint(format!("there are: {} (0 is the whole match){braces}; '$$' stands for a plain '$'", known.join(", "))))
 }
 
 #[cfg(test)]
@@ -151,17 +97,5 @@ mod tests {
             assert!(failure(with).contains("refers to a group"), "{with}");
         }
         assert_eq!(failure("${1"), "'${' without '}' in '${1'; close it, or write '$$' for a plain '$'");
-    }
-
-    #[test]
-    fn only_what_opens_a_group_counts() {
-        let groups = |pattern: &str| {
-            let Groups { count, names } = Groups::of(pattern);
-            (count, names.join(" "))
-        };
-        assert_eq!(groups(r"\((\d)\)[(](?:x)(?i)(?i:y)[]()](z)"), (2, String::new()));
-        assert_eq!(groups(r"[[:alpha:](]+(?<a>x)((?P<b>y))[^](]"), (3, "a b".to_owned()));
-        assert_eq!(groups("(?x) (a) # not (this)\n (b)"), (2, String::new()));
-        assert_eq!(groups(r"\\(a)\["), (1, String::new()));
     }
 }

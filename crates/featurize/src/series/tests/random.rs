@@ -2,7 +2,9 @@
 
 use polars::prelude::*;
 
-use super::{Tables, built, proved, read, spec_of, text};
+use super::{Tables, built, open, proved, read, spec_of, text};
+use crate::tests::drawn;
+use crate::{Today, build, prove};
 
 /// Stores of two regions with products, with gaps, late beginnings, early ends and planned prices.
 pub fn panel(seed: u64, series: u64, weeks: i64) -> Tables {
@@ -216,9 +218,8 @@ fn minutes_are_periods_of_timestamps() {
     assert_eq!(first, "0 0 2024-04-03 04:05:00 2024-04-03 04:05:00 1 48 42 41 0");
 }
 
-#[test]
-fn hours_are_periods_of_timestamps() {
-    // 2024-03-30 00:00, two meters, four days; one hour is missing.
+/// From 2024-03-30 00:00 on, two meters, four days; one hour is missing.
+fn meters() -> DataFrame {
     let (mut meter, mut hour, mut load) = (Vec::new(), Vec::new(), Vec::new());
     for one in 0..2i64 {
         for at in (0..96i64).filter(|at| (one, *at) != (1, 50)) {
@@ -230,6 +231,42 @@ fn hours_are_periods_of_timestamps() {
     let mut table = df!("meter" => meter, "load" => load).unwrap();
     let hour = Series::new("hour".into(), hour).cast(&DataType::Datetime(TimeUnit::Milliseconds, None)).unwrap();
     table.with_column(hour.into()).unwrap();
+    table
+}
+
+#[test]
+fn an_hour_has_its_label_once_it_is_over() {
+    let tables = vec![("sales", meters())];
+    // The last row is of 23:00.
+    let half_past = |text: &str| {
+        let now = text.parse::<chrono::NaiveDateTime>().unwrap().and_utc();
+        Today { day: now.date_naive(), now: now.timestamp_micros() }
+    };
+    let spec = |unfinished: &str| {
+        let rules = format!("{{by: meter, every: 1h, horizon: 2, gaps: keep, unfinished: {unfinished}}}");
+        let features = ["before: {lag: {of: load, periods: 2, counted_from: target}}"];
+        read(&text(&rules, "{name: load, is: {sql: load}}", &features).replace("time: week", "time: hour")).unwrap()
+    };
+    let at = |unfinished: &str, now: &str| build(&spec(unfinished), &open(&tables), half_past(now)).map(drawn);
+    let error = at("refuse", "2024-04-02T23:30:00").map(|_| ()).unwrap_err().to_string();
+    assert!(
+        error.contains("2024-04-02 23:00) has a label, but its period is not over at 2024-04-02 23:30:00 UTC; "),
+        "{error}"
+    );
+    for (now, newest) in
+        [("2024-04-02T23:30:00", "2024-04-02 23:00:00"), ("2024-04-03T00:00:00", "2024-04-03 00:00:00")]
+    {
+        let drawn = at("drop", now).unwrap();
+        let first = &super::lines(&drawn.scoring)[0];
+        assert!(first.starts_with(&format!("false false {newest} {newest} 1 ")), "{now}: {first}");
+        let (training, scoring) = (drawn.training.lazy(), drawn.scoring.lazy());
+        prove(&spec("drop"), &open(&tables), training, scoring, (1_000, 7), half_past(now)).unwrap();
+    }
+}
+
+#[test]
+fn hours_are_periods_of_timestamps() {
+    let table = meters();
     let features = [
         "horizon: {sql: horizon}",
         "day_before: {lag: {of: load, periods: 24, counted_from: target}}",
