@@ -23,7 +23,7 @@ const SAID_OF_COUNTS: &str = "said_of_counts";
 /// The task of a kernel.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Told {
+struct Settings {
     table: String,
     /// clean.yaml as written; its variables are read where the kernel runs.
     yaml: String,
@@ -41,14 +41,14 @@ struct Told {
     repeated: bool,
     /// Changes that are undone, with their row.
     undone: Vec<(String, u64)>,
-    beside: Vec<ToldTable>,
+    beside: Vec<TableBeside>,
     /// The columns of the table before its first step: a Parquet file without rows.
     columns: PathBuf,
 }
 
 /// A table that steps read beside their own.
 #[derive(Serialize, Deserialize)]
-struct ToldTable {
+struct TableBeside {
     table: OtherTable,
     path: PathBuf,
     definitions: Option<Definitions>,
@@ -81,13 +81,13 @@ pub fn clean(
     if let Some(why) = rounds.why_rest() {
         say(&format!("the steps from there on, for {why}"));
     }
-    let mut told = told(job, carrier, name, spec, given, &columns)?;
+    let mut settings = settings(job, carrier, name, spec, given, &columns)?;
     // The rows that the next round begins with.
     let mut state = input.clone();
     let mut known = Vec::new();
     for round in 0..rounds.count() {
-        told.round = round;
-        let answers = carrier.round(&state, &rounds.key(round), &told)?;
+        settings.round = round;
+        let answers = carrier.round(&state, &rounds.key(round), &settings)?;
         if let Some(changes) = &given.changes {
             let ids = answers.iter().flat_map(|answer| answer.notes.as_array().into_iter().flatten());
             changes.undone.meet(ids.filter_map(|id| ChangeId::from_str(id.as_str()?).ok()));
@@ -99,7 +99,7 @@ pub fn clean(
             End::Question => {
                 let in_order = input.merged(&answers, SAID, false)?;
                 let answer = rounds.answer(round, in_order.chain(in_any_order(&answers, SAID_OF_COUNTS)))?;
-                told.answers.push(carrier.copy_of(&answer)?);
+                settings.answers.push(carrier.copy_of(&answer)?);
                 known.push(answer);
                 rounds = rounds.with_answers(known.clone());
             }
@@ -154,23 +154,23 @@ fn empty(cleaned: &Cleaned) -> impl Fn() -> Batch + Send + use<> {
     move || Batch { changes: no_changes.clone(), ..Batch::from(none.clone()) }
 }
 
-fn told(
+fn settings(
     job: &Job<Clean>,
     carrier: &Carrier,
     name: &str,
     spec: &TableSpec,
     given: &Given,
     columns: &Schema,
-) -> Result<Told> {
+) -> Result<Settings> {
     let file = job.root.spec(&job.pipeline, Tool::Clean)?;
     let text = |path: &str| Ok((path.to_owned(), spec::text_of(&job.root, Path::new(path))?));
     let mappings = spec.steps.iter().filter_map(|step| step.mapping_file()).map(text).collect::<Result<_>>()?;
     let beside = given.tables.iter().map(|(table, beside)| {
         let (path, _) = carrier.copy(beside.frame.clone(), &beside.schema)?;
-        Ok(ToldTable { table: table.clone(), path, definitions: beside.definitions.clone() })
+        Ok(TableBeside { table: table.clone(), path, definitions: beside.definitions.clone() })
     });
     let undone = given.changes.iter().flat_map(|changes| changes.undone.all());
-    Ok(Told {
+    Ok(Settings {
         table: name.to_owned(),
         yaml: spec::text_of(&job.root, &file)?,
         file,
@@ -188,22 +188,23 @@ fn told(
 
 /// A kernel: one round over one part.
 pub fn kernel(task: Task) -> Result<PartsMade> {
-    let told: Told = task.told()?;
-    let body = read_spec::<Clean>(&told.yaml, &told.file, &task.env)?.body;
-    let spec = body.tables.get(&told.table).ok_or_else(|| {
-        Error::cannot_run(format!("{}: no table '{}'", told.file.display(), told.table)).hint("please report it")
+    let settings: Settings = task.settings()?;
+    let body = read_spec::<Clean>(&settings.yaml, &settings.file, &task.env)?.body;
+    let spec = body.tables.get(&settings.table).ok_or_else(|| {
+        Error::cannot_run(format!("{}: no table '{}'", settings.file.display(), settings.table))
+            .hint("please report it")
     })?;
     // The driver says which table it is.
-    carried(&told, spec, task.rows)
+    carried(&settings, spec, task.rows)
 }
 
-fn carried(told: &Told, spec: &TableSpec, rows: DataFrame) -> Result<PartsMade> {
-    let given = given(told)?;
-    let columns = artifact::scan_files(&[&told.columns])?.collect_schema().during("clean")?;
-    let answers = told.answers.iter().map(|path| artifact::collect(artifact::scan_files(&[path])?, "answers"));
+fn carried(settings: &Settings, spec: &TableSpec, rows: DataFrame) -> Result<PartsMade> {
+    let given = given(settings)?;
+    let columns = artifact::scan_files(&[&settings.columns])?.collect_schema().during("clean")?;
+    let answers = settings.answers.iter().map(|path| artifact::collect(artifact::scan_files(&[path])?, "answers"));
     let rounds = Rounds::plan(&columns, &spec.steps, &given)?.with_answers(answers.collect::<Result<_>>()?);
     let of = |name, rows| PartsMade { tables: vec![(name, rows)], ..PartsMade::default() };
-    let mut made = match rounds.carry(told.round, rows)? {
+    let mut made = match rounds.carry(settings.round, rows)? {
         Made::State { rows, aside } => {
             let none = rows.slice(0, 0);
             let aside = aside.into_iter().map(move |batch| Ok(Batch { rows: none.clone(), ..batch }));
@@ -218,19 +219,25 @@ fn carried(told: &Told, spec: &TableSpec, rows: DataFrame) -> Result<PartsMade> 
     Ok(made)
 }
 
-fn given(told: &Told) -> Result<Given> {
-    let mappings = told.mappings.iter().map(|(path, text)| Ok((path.clone(), Mapping::read(text, Path::new(path))?)));
-    let undone = told.undone.iter().map(|(id, row)| Ok((ChangeId::from_str(id)?, *row)));
+fn given(settings: &Settings) -> Result<Given> {
+    let mappings =
+        settings.mappings.iter().map(|(path, text)| Ok((path.clone(), Mapping::read(text, Path::new(path))?)));
+    let undone = settings.undone.iter().map(|(id, row)| Ok((ChangeId::from_str(id)?, *row)));
     let undone = Undone::new(undone.collect::<Result<Vec<_>>>()?);
-    let beside = told.beside.iter().map(|ToldTable { table, path, definitions }| {
+    let beside = settings.beside.iter().map(|TableBeside { table, path, definitions }| {
         let mut frame = artifact::scan_files(&[path])?;
         let schema = frame.collect_schema().during(format_args!("table '{table}'"))?.as_ref().clone();
         Ok((table.clone(), Beside { frame, schema, definitions: definitions.clone() }))
     });
     Ok(Given {
         mappings: mappings.collect::<Result<_>>()?,
-        changes: Some(Changes { table: told.table.clone(), log: told.log, undone, repeated: told.repeated }),
-        columns: told.definitions.clone(),
+        changes: Some(Changes {
+            table: settings.table.clone(),
+            log: settings.log,
+            undone,
+            repeated: settings.repeated,
+        }),
+        columns: settings.definitions.clone(),
         tables: beside.collect::<Result<_>>()?,
         ..Given::default()
     })

@@ -20,15 +20,15 @@ const TRAINING: &str = "training";
 const SCORING: &str = "scoring";
 const ENTITIES: &str = "entities";
 
-/// What a kernel is told, in each shape.
+/// What a kernel is settings, in each shape.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Told {
+pub enum Settings {
     Entities(OfEntities),
     Rows(row_parts::OfRows),
 }
 
-/// What a kernel of entities is told.
+/// The settings of a kernel of entities.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OfEntities {
@@ -85,14 +85,14 @@ fn of_entities(job: &Job<Features>, carrier: &Carrier, spec: &FeaturesSpec) -> R
     let files = files_of(&job.artifacts, table)?;
     let input = carrier.input(job.scan(table)?, files, &format!("table '{table}'"))?;
     let file = job.root.spec(&job.pipeline, Tool::Features)?;
-    let told = Told::Entities(OfEntities {
+    let settings = Settings::Entities(OfEntities {
         yaml: spec::text_of(&job.root, &file)?,
         file,
         made: definitions_of(&job.artifacts, table)?.unwrap_or_default(),
         settled: whole.settled(),
         beside: beside(job, carrier, whole.others())?,
     });
-    let answers = carrier.round(&input, &[whole.entity().to_owned()], &told)?;
+    let answers = carrier.round(&input, &[whole.entity().to_owned()], &settings)?;
     let counted = answers.iter().map(|answer| serde_json::from_value(answer.notes.clone()));
     let counted: Vec<Counted> = counted
         .collect::<Result<_, _>>()
@@ -121,20 +121,21 @@ fn keys(answers: &[Answer]) -> Result<Series> {
 
 /// A kernel: the features of its entities or rows.
 pub fn kernel(task: Task) -> Result<PartsMade> {
-    let told: Told = task.told()?;
-    match told {
-        Told::Entities(told) => kernel_of_entities(told, task),
-        Told::Rows(told) => row_parts::kernel(told, task),
+    let settings: Settings = task.settings()?;
+    match settings {
+        Settings::Entities(settings) => kernel_of_entities(settings, task),
+        Settings::Rows(settings) => row_parts::kernel(settings, task),
     }
 }
 
-fn kernel_of_entities(told: OfEntities, task: Task) -> Result<PartsMade> {
-    let spec = read_spec::<Features>(&told.yaml, &told.file, &task.env)?.body.inheriting(&told.made);
+fn kernel_of_entities(settings: OfEntities, task: Task) -> Result<PartsMade> {
+    let spec = read_spec::<Features>(&settings.yaml, &settings.file, &task.env)?.body.inheriting(&settings.made);
     let rows = match task.rows.column(PLACE) {
         Ok(_) => task.rows.drop(PLACE).during("features")?,
         Err(_) => task.rows,
     };
-    let Part { training, scoring, entities, counted } = part(&spec, rows, &opened(&told.beside), &told.settled)?;
+    let Part { training, scoring, entities, counted } =
+        part(&spec, rows, &opened(&settings.beside), &settings.settled)?;
     let notes = serde_json::to_value(counted).map_err(|error| Error::cannot_run(error.to_string()))?;
     let tables = vec![(TRAINING, training), (SCORING, scoring), (ENTITIES, entities)];
     Ok(PartsMade { tables, removed: Vec::new(), notes })

@@ -12,7 +12,7 @@ use spec::{Error, Result, Tool};
 use stage::engine::{Answer, Carrier, Order, Ordered, PLACE, PartsMade, Task, files_of, parts};
 use stage::{Job, read_spec};
 
-use crate::parts::{Told, beside, opened};
+use crate::parts::{Settings, beside, opened};
 use crate::wiring::Features;
 
 const STATE: &str = "state";
@@ -22,7 +22,7 @@ const SCORING: &str = "scoring";
 /// Rows per batch, as of one machine.
 const BATCH: usize = 1 << 17;
 
-/// What a kernel of rows is told.
+/// The settings of a kernel of rows.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OfRows {
@@ -55,7 +55,7 @@ pub fn build(job: &Job<Features>, carrier: &Carrier, spec: &RowSpec) -> Result<R
     let input = carrier.input(rows, files, &format!("table '{table}'"))?;
     let place = place(&input.order);
     let file = job.root.spec(&job.pipeline, Tool::Features)?;
-    let told = OfRows {
+    let settings = OfRows {
         yaml: spec::text_of(&job.root, &file)?,
         file,
         made: definitions_of(&job.artifacts, &table)?.unwrap_or_default(),
@@ -76,7 +76,7 @@ pub fn build(job: &Job<Features>, carrier: &Carrier, spec: &RowSpec) -> Result<R
             let columns = schedule.columns(round, &input.columns, &none, place)?;
             state = Ordered { inputs: parts(&answers, STATE), columns, rows, ..state };
         }
-        let task = Told::Rows(OfRows { round, ..told.clone() });
+        let task = Settings::Rows(OfRows { round, ..settings.clone() });
         answers = carrier.round(&state, &schedule.key(round), &task)?;
     }
     let counted: Vec<Counted> = notes(&answers)?;
@@ -135,18 +135,18 @@ impl Iterator for Batched {
 }
 
 /// A kernel: one round over its rows.
-pub fn kernel(told: OfRows, task: Task) -> Result<PartsMade> {
-    let spec = read_spec::<Features>(&told.yaml, &told.file, &task.env)?.body.inheriting(&told.made);
+pub fn kernel(settings: OfRows, task: Task) -> Result<PartsMade> {
+    let spec = read_spec::<Features>(&settings.yaml, &settings.file, &task.env)?.body.inheriting(&settings.made);
     let FeaturesSpec::Rows(spec) = &spec else {
-        return Err(Error::cannot_run(format!("{}: not features of rows", told.file.display())));
+        return Err(Error::cannot_run(format!("{}: not features of rows", settings.file.display())));
     };
-    let others = opened(&told.beside);
+    let others = opened(&settings.beside);
     let open = |table: &str| match table == spec.table.as_str() {
-        true => scan_files(&[&told.columns]),
+        true => scan_files(&[&settings.columns]),
         false => others(table),
     };
     let schedule = Schedule::new(spec, &open)?.map_err(Error::cannot_run)?;
-    Ok(match schedule.carry(told.round, task.rows, &open, place(&task.order), told.settled)? {
+    Ok(match schedule.carry(settings.round, task.rows, &open, place(&task.order), settings.settled)? {
         Made::State(state, untimed) => {
             PartsMade { tables: vec![(STATE, state)], notes: untimed.into(), ..PartsMade::default() }
         }

@@ -15,7 +15,7 @@ use crate::wiring::{Predict, SCORES};
 /// The task of a kernel.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Told {
+struct Settings {
     table: String,
     /// The folder of the models.
     models: PathBuf,
@@ -40,8 +40,8 @@ pub fn scored(
     let input = carrier.input(plan.clone(), files_of(&job.artifacts, &table)?, &place)?;
     let models = std::path::absolute(&models).map_err(|error| Error::io("find", &models, &error))?;
     let version = version.to_string();
-    let told = Told { table, models, version, carried, reasons: job.spec.reasons, scored_at };
-    let answers = carrier.round(&input, &[], &told)?;
+    let settings = Settings { table, models, version, carried, reasons: job.spec.reasons, scored_at };
+    let answers = carrier.round(&input, &[], &settings)?;
     let places = Box::new(|rows: &DataFrame| Order::Place.places(rows));
     let mut scores = Merged::new(&parts(&answers, SCORES), places, false, &input.begins)?;
     let rows = stream(plan, place)?;
@@ -62,12 +62,12 @@ pub fn scored(
 
 /// A kernel: the scores of its rows.
 pub fn kernel(task: Task) -> Result<PartsMade> {
-    let told: Told = task.told()?;
-    let loaded = Registry::at(told.models).load(told.version.parse()?)?;
+    let settings: Settings = task.settings()?;
+    let loaded = Registry::at(settings.models).load(settings.version.parse()?)?;
     let places = task.order.places(&task.rows)?;
-    let scorer = Scorer::new(loaded, task.rows.schema(), &told.carried, told.reasons);
-    let scorer = scorer.context(format!("table '{}'", told.table))?;
-    let mut table = scorer.score(&task.rows, told.scored_at)?.table;
+    let scorer = Scorer::new(loaded, task.rows.schema(), &settings.carried, settings.reasons);
+    let scorer = scorer.context(format!("table '{}'", settings.table))?;
+    let mut table = scorer.score(&task.rows, settings.scored_at)?.table;
     table.with_column(Column::new(PLACE.into(), places)).during("scores")?;
     Ok(PartsMade { tables: vec![(SCORES, table)], ..PartsMade::default() })
 }

@@ -40,7 +40,7 @@ impl Deed {
 }
 
 /// Who decides, why, and on what.
-pub struct Asked {
+pub struct DecisionRequest {
     pub pipeline: Name,
     pub deed: Deed,
     pub why: String,
@@ -65,7 +65,7 @@ const LONGEST: usize = 2000;
 ///
 /// Errors: 404 for a version that does not exist; 409 if the registry refuses, or production is no longer what the decision
 /// was made on; 422 without a reason; 503 if the project's store cannot be reached.
-pub async fn decide(app: &App, asked: Asked) -> Result<Decided, Refusal> {
+pub async fn decide(app: &App, asked: DecisionRequest) -> Result<Decided, Refusal> {
     let about = json!({"version": asked.deed.version().map(|version| version.to_string()), "why": spec::text::cut(&asked.why, LONGEST)});
     let act = Act {
         who: asked.who.clone(),
@@ -90,7 +90,7 @@ pub async fn decide(app: &App, asked: Asked) -> Result<Decided, Refusal> {
     Ok(decided)
 }
 
-fn decided(root: &spec::Root, asked: &Asked, host: &Arc<dyn Host>) -> Result<Decided, Refusal> {
+fn decided(root: &spec::Root, asked: &DecisionRequest, host: &Arc<dyn Host>) -> Result<Decided, Refusal> {
     let why = asked.why.trim();
     if why.is_empty() || why.chars().count() > LONGEST {
         return Err(Refusal::wrong("no_reason", "why", format!("the reason has 1 to {LONGEST} characters")));

@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 
 use crate::app::App;
 use crate::pipeline::{Current, Pipeline};
-use crate::predictions::{self, Answer, Asked, Context};
+use crate::predictions::{self, Answer, Context, PredictionRequest};
 use crate::problems::ROWS;
 use crate::refusal::{Refusal, panicked};
 use crate::results::Format;
@@ -203,7 +203,15 @@ async fn answer(
                 has_rows: pipeline.has_rows(),
                 no_rows: if raw.is_none() { pipeline.problems.of(ROWS) } else { None },
             };
-            let asked = Asked { sent, accepted, body: &body, most_bytes, parameters: &parameters, id: &id, received };
+            let asked = PredictionRequest {
+                sent,
+                accepted,
+                body: &body,
+                most_bytes,
+                parameters: &parameters,
+                id: &id,
+                received,
+            };
             match large || asked.is_small() {
                 true => predictions::answer(&context, &asked, large, log),
                 false => Ok(None),

@@ -42,7 +42,7 @@ pub struct Context<'a> {
 }
 
 /// A request for predictions as received.
-pub struct Asked<'a> {
+pub struct PredictionRequest<'a> {
     /// The format of the body.
     pub sent: Format,
     /// The format that the answer shall have.
@@ -56,7 +56,7 @@ pub struct Asked<'a> {
     pub received: Instant,
 }
 
-impl Asked<'_> {
+impl PredictionRequest<'_> {
     /// Whether the request is so small that handing it to another thread would cost more than answering it. A list of many keys
     /// is short, too, but would be read here for nothing.
     pub fn is_small(&self) -> bool {
@@ -118,12 +118,12 @@ pub struct Part<'a> {
 /// Errors: see [`Refusal`].
 pub fn answer(
     context: &Context<'_>,
-    asked: &Asked<'_>,
+    asked: &PredictionRequest<'_>,
     large: bool,
     log: &mut dyn FnMut(Vec<u8>),
 ) -> Result<Option<Answer>, Refusal> {
     let Context { spec, deployment, .. } = context;
-    let Asked { body, id, received, .. } = *asked;
+    let PredictionRequest { body, id, received, .. } = *asked;
     let table;
     let request = match asked.sent {
         Format::Json => {
@@ -474,7 +474,7 @@ mod tests {
     #[test]
     fn many_keys_are_not_read_where_they_are_not_answered() {
         let is_small = |body: &str| {
-            let asked = Asked {
+            let asked = PredictionRequest {
                 sent: Format::Json,
                 accepted: Format::Json,
                 body: body.as_bytes(),

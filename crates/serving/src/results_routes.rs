@@ -17,7 +17,7 @@ use crate::tokens::Role;
 
 type Shared = State<Arc<App>>;
 type Parameters = Vec<(String, String)>;
-type Asked = Result<Query<Parameters>, QueryRejection>;
+type QueryParameters = Result<Query<Parameters>, QueryRejection>;
 
 /// Most rows of a page in a format for programs, which read whole tables.
 const MOST_ROWS_OF_A_FILE: usize = 10_000_000;
@@ -36,7 +36,7 @@ fn pipeline_of<'a>(app: &'a App, parameters: &Parameters) -> Result<&'a Arc<Pipe
     }
 }
 
-fn parameters(asked: Asked) -> Result<Parameters, Refusal> {
+fn parameters(asked: QueryParameters) -> Result<Parameters, Refusal> {
     asked
         .map(|Query(parameters)| parameters)
         .map_err(|_| Refusal::malformed("the parameters of the address cannot be read"))
@@ -97,7 +97,7 @@ pub async fn computed<T: Send + 'static>(
 }
 
 /// `GET /api/v1/results`: a page of the newest results.
-pub async fn list(State(app): Shared, asked: Asked, headers: HeaderMap) -> Result<Response, Refusal> {
+pub async fn list(State(app): Shared, asked: QueryParameters, headers: HeaderMap) -> Result<Response, Refusal> {
     app.tokens.check(&headers, Role::Viewer)?;
     let parameters = parameters(asked)?;
     let pipeline = pipeline_of(&app, &parameters)?.clone();
@@ -162,7 +162,7 @@ fn only(parameters: &Parameters, known: &[&str]) -> Result<(), Refusal> {
 pub async fn one(
     State(app): Shared,
     Path(key): Path<String>,
-    asked: Asked,
+    asked: QueryParameters,
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
     app.tokens.check(&headers, Role::Viewer)?;
@@ -213,7 +213,7 @@ pub async fn one(
 pub async fn history(
     State(app): Shared,
     Path(key): Path<String>,
-    asked: Asked,
+    asked: QueryParameters,
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
     app.tokens.check(&headers, Role::Viewer)?;

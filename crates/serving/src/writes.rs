@@ -16,7 +16,7 @@ use spec::{Name, Tool};
 
 use crate::app::App;
 use crate::audit::Act;
-use crate::decisions::{self, Asked, Deed};
+use crate::decisions::{self, DecisionRequest, Deed};
 use crate::predict_routes::body_of;
 use crate::refusal::Refusal;
 use crate::results::Format;
@@ -193,7 +193,7 @@ async fn decide(
     let pipeline = named(app, pipeline)?;
     let deed = deed()?;
     let DecisionBody { why, on } = read(app, headers, body, DECISION).await?;
-    let decided = decisions::decide(app, Asked { pipeline, deed, why, who, role, way: "api", on }).await?;
+    let decided = decisions::decide(app, DecisionRequest { pipeline, deed, why, who, role, way: "api", on }).await?;
     Ok(axum::Json(decided.described()).into_response())
 }
 

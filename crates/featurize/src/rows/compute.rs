@@ -61,7 +61,7 @@ impl Tables {
 }
 
 /// The rows that ask, with the features so far.
-pub struct Asked<'a> {
+pub struct RowQuery<'a> {
     pub rows: &'a DataFrame,
     /// As the plan's clock counts them.
     pub times: &'a [i64],
@@ -100,7 +100,7 @@ impl Ready {
     }
 
     /// The feature's column `name` for rows that ask.
-    pub fn ask(&self, asked: &Asked, name: &str, place: &str) -> Result<Series> {
+    pub fn ask(&self, asked: &RowQuery, name: &str, place: &str) -> Result<Series> {
         let column = match self {
             Ready::Sql(sql) => evaluated(asked.rows, sql, name, place)?,
             Ready::Earlier(of) => of.ask(asked, place)?,
@@ -119,7 +119,7 @@ pub fn compute(plan: &Plan, tables: &Tables) -> Result<DataFrame> {
     for (name, how) in &plan.features {
         let place = format!("feature '{name}'");
         let ready = Ready::new(plan, tables, (&frame, &times), how, &mut groupings, true, &place)?;
-        let column = ready.ask(&Asked { rows: &frame, times: &times, are_all: true }, name, &place)?;
+        let column = ready.ask(&RowQuery { rows: &frame, times: &times, are_all: true }, name, &place)?;
         frame.with_column(column.into()).during(&place)?;
     }
     Ok(frame)
@@ -164,7 +164,7 @@ impl ByKeyReady {
         Ok(ByKeyReady { keys, known, values: table.column(&of.take).during(place)?.as_materialized_series().clone() })
     }
 
-    fn ask(&self, asked: &Asked, place: &str) -> Result<Series> {
+    fn ask(&self, asked: &RowQuery, place: &str) -> Result<Series> {
         let codes = self.keys.find(asked.rows, place)?;
         let found: Vec<u32> = codes.iter().zip(asked.times).map(|(code, time)| self.known.at(*code, *time)).collect();
         take(&self.values, &found)

@@ -7,7 +7,7 @@ use spec::{Error, Result};
 use values::form::{Form, Kind, floats, numbers};
 
 use super::bag::{Distinct, Ranked};
-use super::compute::{Asked, Tables};
+use super::compute::{RowQuery, Tables};
 use super::fold::{Ends, Extremes, Moments, Total};
 use super::grouping::{Grouping, Groupings};
 use super::late::Late;
@@ -120,7 +120,7 @@ impl Ready {
     }
 
     /// The aggregate for rows that ask: for all rows of the own table, or for others alone.
-    pub fn ask(&self, asked: &Asked, place: &str) -> Result<Series> {
+    pub fn ask(&self, asked: &RowQuery, place: &str) -> Result<Series> {
         let codes;
         let asking = match asked.are_all {
             true => Asking::All(self.grouping.asking.as_ref().unwrap_or(&self.grouping.seen)),

@@ -13,7 +13,7 @@ use polars::prelude::{
 use serde::{Deserialize, Serialize};
 use spec::{Error, Result};
 
-use super::compute::{Asked, Ready, Tables, times_of};
+use super::compute::{Ready, RowQuery, Tables, times_of};
 use super::dictionary;
 use super::grouping::Groupings;
 use super::plan::{How, Open, Plan};
@@ -146,7 +146,7 @@ impl Schedule {
         for (name, how) in now.features.iter().map(|feature| &plan.features[*feature]) {
             let place = format!("feature '{name}'");
             let ready = Ready::new(plan, &tables, (&frame, &times), how, &mut groupings, true, &place)?;
-            let column = ready.ask(&Asked { rows: &frame, times: &times, are_all: true }, name, &place)?;
+            let column = ready.ask(&RowQuery { rows: &frame, times: &times, are_all: true }, name, &place)?;
             computed.push(column.clone().with_name(format!("{FEATURE}{name}").into()).into());
             frame.with_column(column.into()).during(&place)?;
         }

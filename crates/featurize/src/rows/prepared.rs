@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use polars::prelude::{Column, DataFrame, DataType, Schema, SchemaRef, Series};
 use spec::{Error, Result, did_you_mean};
 
-use super::compute::{Asked, Ready, Tables, counted, times_of};
+use super::compute::{Ready, RowQuery, Tables, counted, times_of};
 use super::grouping::Groupings;
 use super::plan::{How, Open, Plan};
 use super::spec::RowSpec;
@@ -37,7 +37,7 @@ impl Prepared {
             let ready = Ready::new(&plan, &tables, (&own, &times), how, &mut groupings, false, &place)?;
             // Aggregates of later rows read what is made of the row itself, and nothing that is made of earlier rows.
             if !matches!(how, How::Earlier(_) | How::Sql { late: true, .. }) {
-                let asked = Asked { rows: &own, times: &times, are_all: false };
+                let asked = RowQuery { rows: &own, times: &times, are_all: false };
                 let column = ready.ask(&asked, name, &place)?;
                 own.with_column(column.into()).during(&place)?;
             }
@@ -67,7 +67,7 @@ impl Prepared {
         let times = times_of(&frame, &self.plan.time, self.plan.clock)?;
         for (name, ready) in &self.features {
             let place = format!("feature '{name}'");
-            let asked = Asked { rows: &frame, times: &times, are_all: false };
+            let asked = RowQuery { rows: &frame, times: &times, are_all: false };
             let column = ready.ask(&asked, name, &place)?;
             frame.with_column(column.into()).during(&place)?;
         }

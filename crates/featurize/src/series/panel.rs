@@ -53,7 +53,7 @@ pub struct Panel {
 
 /// What is asked of a panel besides the spec.
 #[derive(Clone, Copy, Debug)]
-pub struct Asked {
+pub struct PanelOptions {
     pub today: Today,
     /// Another newest cutoff than the spec's, by its period's number: then nothing is refused of later periods.
     pub newest: Option<i64>,
@@ -66,7 +66,7 @@ impl Panel {
     ///
     /// Errors (refused): a period twice, between two others, missing or not over, where the spec does not say what it
     /// means; a row years away from all others; labels below 0; a level that changes within a series; no rows.
-    pub fn new(plan: &Plan, rows: &DataFrame, asked: Asked) -> Result<Panel> {
+    pub fn new(plan: &Plan, rows: &DataFrame, asked: PanelOptions) -> Result<Panel> {
         let doing = format!("table '{}'", plan.table);
         let has_all = |mask: BooleanChunked, name: &String| -> Result<BooleanChunked> {
             Ok(mask & rows.column(name).during(&doing)?.is_not_null())

@@ -16,7 +16,7 @@ use polars::prelude::{DataFrame, IdxCa, LazyFrame, NewChunkedArray, Series, col}
 use spec::{Error, Result};
 
 use super::examples::{Others, World, others, read};
-use super::panel::{Asked, Panel, bounds};
+use super::panel::{Panel, PanelOptions, bounds};
 use super::plan::{HORIZON, How, Level, Plan};
 use super::reference::{Facts, Key, Past, looked_up, text_of};
 use super::spec::{Gaps, Missing, SeriesSpec};
@@ -356,7 +356,7 @@ impl Cutoff<'_> {
         let newest = self.world.panel.first + self.cutoff as i64;
         // What fills a gap says nothing but what is known in advance.
         let until = self.world.panel.first + self.world.panel.newest as i64;
-        let asked = Asked { today: NaiveDate::MAX.into(), newest: Some(newest), filled_until: Some(until) };
+        let asked = PanelOptions { today: NaiveDate::MAX.into(), newest: Some(newest), filled_until: Some(until) };
         let panel = Panel::new(&other, &rows, asked)?;
         let cutoff = panel.newest;
         // A model that was fitted to equal values before need not be fitted again.

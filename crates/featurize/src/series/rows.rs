@@ -7,7 +7,7 @@ use chrono::NaiveDate;
 use polars::prelude::{DataFrame, DataType, IdxCa, NewChunkedArray, Series, StringChunked};
 use spec::{Error, Result};
 
-use super::panel::{Asked, NONE};
+use super::panel::{NONE, PanelOptions};
 use super::periods::Periods;
 use super::plan::Plan;
 use super::spec::{Negative, Renamed, Unfinished};
@@ -259,7 +259,7 @@ pub fn labels(
     periods_of: &[i64],
     (names, series): (&[String], &[u32]),
     periods: &Periods,
-    asked: Asked,
+    asked: PanelOptions,
 ) -> Result<(Vec<f64>, Option<NaiveDate>)> {
     let place = format!("label '{}'", plan.label);
     let column = evaluated(frame, &plan.label_sql, &plan.label, &place)?;

@@ -6,7 +6,7 @@ use artifact::{Batch, Books, Fate};
 use spec::{Error, Result, ResultExt};
 
 use super::examples::{World, others, read};
-use super::panel::{Asked, Panel, cutoff_number};
+use super::panel::{Panel, PanelOptions, cutoff_number};
 use super::plan::Plan;
 use super::spec::SeriesSpec;
 use crate::cutoffs::spec::Cutoffs;
@@ -30,7 +30,7 @@ impl Ready {
     pub fn new(spec: &SeriesSpec, open: Open, today: Today) -> Result<Ready> {
         let plan = Plan::new(spec, open)?;
         let frame = read(&plan, open)?;
-        let panel = Panel::new(&plan, &frame, Asked { today, newest: None, filled_until: None })?;
+        let panel = Panel::new(&plan, &frame, PanelOptions { today, newest: None, filled_until: None })?;
         let mut warnings = panel.warnings.clone();
         let world = World::new(&plan, panel, &others(&plan, open)?)?;
         let training = training(&plan, &world.panel, &mut warnings)?;

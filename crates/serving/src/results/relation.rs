@@ -203,7 +203,7 @@ impl Relation {
     }
 
     /// Queries within one snapshot of the database, so that a count and its rows belong together.
-    async fn ask(&self, question: Asked<'_>) -> std::result::Result<Answer, Refusal> {
+    async fn ask(&self, question: Question<'_>) -> std::result::Result<Answer, Refusal> {
         let mut client = self.client().await?;
         let answered = self.asked(&mut client, question).await;
         // After an error of the connection another one is made; any other error leaves it usable.
@@ -213,7 +213,7 @@ impl Relation {
         answered
     }
 
-    async fn asked(&self, client: &mut Client, question: Asked<'_>) -> std::result::Result<Answer, Refusal> {
+    async fn asked(&self, client: &mut Client, question: Question<'_>) -> std::result::Result<Answer, Refusal> {
         let failed = |error: tokio_postgres::Error| self.failed(&error);
         let begun = client.build_transaction().isolation_level(IsolationLevel::RepeatableRead).read_only(true);
         let transaction = begun.start().await.map_err(failed)?;
@@ -224,8 +224,8 @@ impl Relation {
             None => fields.first().map(|field| field.name.clone()).unwrap_or_default(),
         };
         let query = match question {
-            Asked::Page(parameters, most) => Query::read(parameters, &schema, most)?,
-            Asked::Key(key) => Query::of_key(&entity, key, &schema)?,
+            Question::Page(parameters, most) => Query::read(parameters, &schema, most)?,
+            Question::Key(key) => Query::of_key(&entity, key, &schema)?,
         };
         let unordered = |name: &str| fields.iter().any(|field| field.name == name && field.kind == Kind::Other);
         if let Some((name, _)) = query.sort.as_ref().filter(|(name, _)| unordered(name)) {
@@ -268,16 +268,16 @@ impl Relation {
 
     /// The page that these parameters ask for.
     pub async fn page(&self, parameters: &[(String, String)], most: usize) -> std::result::Result<Answer, Refusal> {
-        self.ask(Asked::Page(parameters, most)).await
+        self.ask(Question::Page(parameters, most)).await
     }
 
     /// The rows of a key; none if it has none.
     pub async fn of_key(&self, key: &str) -> std::result::Result<Answer, Refusal> {
-        self.ask(Asked::Key(key)).await
+        self.ask(Question::Key(key)).await
     }
 }
 
-enum Asked<'a> {
+enum Question<'a> {
     Page(&'a [(String, String)], usize),
     Key(&'a str),
 }

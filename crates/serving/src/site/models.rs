@@ -13,7 +13,7 @@ use super::overview::main_metric;
 use super::visit::{Visit, Visitor, Written, Wrong};
 use super::{login, shown};
 use crate::app::App;
-use crate::decisions::{self, Asked, Deed};
+use crate::decisions::{self, DecisionRequest, Deed};
 use crate::refusal::Refusal;
 use crate::results_routes::computed;
 use crate::tokens::Role;
@@ -210,7 +210,7 @@ pub async fn decide(
         "rollback" => Deed::Rollback,
         _ => return Err(Refusal::malformed("the form does not say what to do").into()),
     };
-    let asked = Asked {
+    let asked = DecisionRequest {
         pipeline: pipeline.clone(),
         deed,
         why: written.field("why").to_owned(),

@@ -32,7 +32,7 @@ pub struct Task {
 
 impl Task {
     /// What the driver says, in the stage's own words.
-    pub fn told<T: serde::de::DeserializeOwned>(&self) -> Result<T> {
+    pub fn settings<T: serde::de::DeserializeOwned>(&self) -> Result<T> {
         serde_json::from_value(self.task.clone())
             .map_err(|error| Error::cannot_run(format!("not what a stage tells its kernels: {error}")))
     }

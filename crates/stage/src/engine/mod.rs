@@ -91,7 +91,7 @@ pub struct Carrier {
 }
 
 /// A round, as an engine sees it.
-pub(crate) struct Asked<'a> {
+pub(crate) struct RoundRequest<'a> {
     pub program: &'a Path,
     pub arguments: &'a [String],
     pub environment: &'a [(String, String)],
@@ -102,7 +102,7 @@ pub(crate) struct Asked<'a> {
 }
 
 /// The last output of a kernel.
-pub(crate) struct Said {
+pub(crate) struct KernelOutput {
     pub exit: i32,
     pub stdout: String,
     pub stderr: String,
@@ -264,7 +264,7 @@ impl Carrier {
         if self.engine == Engine::Processes && std::env::var_os("MILLRACE_THREADS").is_none() {
             environment.push(("MILLRACE_THREADS".to_owned(), cores.div_ceil(partitions).to_string()));
         }
-        let asked = Asked {
+        let asked = RoundRequest {
             program: &self.program,
             arguments: &arguments,
             environment: &environment,
@@ -273,11 +273,11 @@ impl Carrier {
             key,
             rows: input.rows,
         };
-        let said = match &self.spark {
+        let outputs = match &self.spark {
             Some(spark) => spark.run(&asked, self.partitions)?,
             None => processes::run(&asked, partitions)?,
         };
-        let mut answers = said.iter().map(answer).collect::<Result<Vec<Answer>>>()?;
+        let mut answers = outputs.iter().map(answer).collect::<Result<Vec<Answer>>>()?;
         if let Some(error) = worst(&answers) {
             return Err(error);
         }
@@ -386,13 +386,13 @@ fn names(answer: &Answer) -> Vec<&Path> {
     answer.parts.iter().map(|part| part.path.as_path()).collect()
 }
 
-fn answer(said: &Said) -> Result<Answer> {
-    let line = said.stdout.lines().last().unwrap_or_default();
+fn answer(outputs: &KernelOutput) -> Result<Answer> {
+    let line = outputs.stdout.lines().last().unwrap_or_default();
     match serde_json::from_str::<Answer>(line) {
-        Ok(answer) if answer.kernel == VERSION && i32::from(answer.exit) == said.exit => Ok(answer),
+        Ok(answer) if answer.kernel == VERSION && i32::from(answer.exit) == outputs.exit => Ok(answer),
         _ => {
-            let last = said.stderr.lines().last().unwrap_or("it said nothing");
-            Err(Error::cannot_run(format!("a kernel ended with {} without an answer: {last}", said.exit))
+            let last = outputs.stderr.lines().last().unwrap_or("it said nothing");
+            Err(Error::cannot_run(format!("a kernel ended with {} without an answer: {last}", outputs.exit))
                 .hint("is the program on the executors the driver's own?"))
         }
     }

@@ -10,14 +10,14 @@ use artifact::{PolarsResultExt, scan_files, stream};
 use polars::prelude::*;
 use spec::{Error, Result};
 
-use super::{Asked, Said};
+use super::{KernelOutput, RoundRequest};
 
 /// How often a partition is tried whose process was killed, or said that a later try may do.
 const TRIES: usize = 3;
 
 /// Runs a round over `partitions` processes, and returns the answer of each.
-pub fn run(asked: &Asked<'_>, partitions: usize) -> Result<Vec<Said>> {
-    let mut said = Vec::new();
+pub fn run(asked: &RoundRequest<'_>, partitions: usize) -> Result<Vec<KernelOutput>> {
+    let mut outputs = Vec::new();
     let mut left: Vec<usize> = (0..partitions).collect();
     let mut tries = TRIES;
     while !left.is_empty() {
@@ -25,7 +25,7 @@ pub fn run(asked: &Asked<'_>, partitions: usize) -> Result<Vec<Said>> {
         let mut failed = Vec::new();
         for (at, outcome) in attempt(asked, partitions, &left)? {
             match outcome {
-                Ok(answer) => said.push(answer),
+                Ok(answer) => outputs.push(answer),
                 Err(why) if tries == 0 => {
                     return Err(Error::try_again(format!("partition {}: {why}, {TRIES} times", at + 1)));
                 }
@@ -37,11 +37,15 @@ pub fn run(asked: &Asked<'_>, partitions: usize) -> Result<Vec<Said>> {
         }
         left = failed;
     }
-    Ok(said)
+    Ok(outputs)
 }
 
 /// One process for each of the partitions `left`; its answer, or why it has to be tried again.
-fn attempt(asked: &Asked<'_>, partitions: usize, left: &[usize]) -> Result<Vec<(usize, Result<Said, String>)>> {
+fn attempt(
+    asked: &RoundRequest<'_>,
+    partitions: usize,
+    left: &[usize],
+) -> Result<Vec<(usize, Result<KernelOutput, String>)>> {
     let mut kernels = left.iter().map(|at| Kernel::start(asked, *at)).collect::<Result<Vec<_>>>()?;
     let paths: Vec<_> = asked.inputs.iter().map(PathBuf::as_path).collect();
     let wanted: Vec<Expr> = asked.columns.iter_names().map(|name| col(name.clone())).collect();
@@ -102,7 +106,7 @@ struct Kernel {
 }
 
 impl Kernel {
-    fn start(asked: &Asked<'_>, partition: usize) -> Result<Kernel> {
+    fn start(asked: &RoundRequest<'_>, partition: usize) -> Result<Kernel> {
         let failed = |error: std::io::Error| Error::cannot_run(format!("no process for a partition: {error}"));
         let words = tempfile::tempfile().map_err(failed)?;
         let mut command = Command::new(asked.program);
@@ -126,7 +130,7 @@ impl Kernel {
         drop(self.to.take().map(StreamOut::finish));
     }
 
-    fn wait(mut self) -> Result<(usize, Result<Said, String>)> {
+    fn wait(mut self) -> Result<(usize, Result<KernelOutput, String>)> {
         let failed = |error: std::io::Error| Error::cannot_run(format!("a process of a partition: {error}"));
         let mut stdout = String::new();
         if let Some(mut from) = self.child.stdout.take() {
@@ -136,7 +140,7 @@ impl Kernel {
         let mut stderr = String::new();
         self.words.seek(SeekFrom::Start(0)).and_then(|_| self.words.read_to_string(&mut stderr)).map_err(failed)?;
         let outcome = match status.code() {
-            Some(exit @ 0..=2) => Ok(Said { exit, stdout, stderr }),
+            Some(exit @ 0..=2) => Ok(KernelOutput { exit, stdout, stderr }),
             _ => {
                 let last = stderr.lines().last().map(|line| format!(": {line}")).unwrap_or_default();
                 Err(format!("its process ended with {status}{last}"))

@@ -8,7 +8,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use serde_json::{Value, json};
 use spec::{Environment, Error, Exit, Result, Root};
 
-use super::{Asked, Said};
+use super::{KernelOutput, RoundRequest};
 
 /// The script itself: that of this program, whatever the project holds.
 const SCRIPT: &str = include_str!("../../../../scripts/spark/carry.py");
@@ -95,7 +95,7 @@ impl Spark {
     }
 
     /// Runs a round, and gives what each process said.
-    pub fn run(&self, asked: &Asked<'_>, partitions: Option<usize>) -> Result<Vec<Said>> {
+    pub fn run(&self, asked: &RoundRequest<'_>, partitions: Option<usize>) -> Result<Vec<KernelOutput>> {
         let mut running = self.running.borrow_mut();
         if running.is_none() {
             *running = Some(self.start()?);
@@ -123,7 +123,7 @@ impl Spark {
             .stdin
             .as_mut()
             .is_some_and(|stdin| writeln!(stdin, "{line}").and_then(|()| stdin.flush()).is_ok());
-        let mut said = Vec::new();
+        let mut outputs = Vec::new();
         let mut text = String::new();
         loop {
             text.clear();
@@ -146,12 +146,12 @@ impl Spark {
                 return Err(self.nonsense(&text));
             }
             if line["done"].as_bool() == Some(true) {
-                return Ok(said);
+                return Ok(outputs);
             }
             let exit = line["exit"].as_i64().and_then(|exit| i32::try_from(exit).ok());
             let (Some(exit), Some(stdout)) = (exit, line["stdout"].as_str()) else { return Err(self.nonsense(&text)) };
             let stderr = line["stderr"].as_str().unwrap_or_default().to_owned();
-            said.push(Said { exit, stdout: stdout.to_owned(), stderr });
+            outputs.push(KernelOutput { exit, stdout: stdout.to_owned(), stderr });
         }
     }
 
