@@ -169,7 +169,7 @@ impl Step<'_> {
             return Ok(());
         };
         let mut unclear = None;
-        if !evidence.notes.reshapes.is_empty() {
+        if !evidence.notes.reshapes.is_empty() || self.is_ambiguous(made_by, lineage, sample, at)? {
             unclear = self.again(made_by, sample, at, row, notes)?;
             if unclear.is_none() {
                 self.note_model(evidence, notes);
@@ -191,6 +191,19 @@ impl Step<'_> {
         self.note_model(evidence, notes);
         row.changes = changes::of_row(self.inventory, made_by, lineage, row)?;
         Ok(())
+    }
+
+    /// Whether several raw rows have the file and number of a row: where a source is read bit by bit, numbers begin anew in each
+    /// artifact.
+    fn is_ambiguous(&self, made_by: &Found, lineage: &Lineage, sample: &DataFrame, at: usize) -> Result<bool> {
+        for link in lineage.links.iter().filter(|link| made_by.place.layer == Layer::Clean && is_by_place(link)) {
+            let id = resolve(self.inventory, made_by, &link.table);
+            let files = id.map(|id| self.inputs(made_by, &id).0).unwrap_or_default();
+            if files.len() > 1 && rows::linked(&self.inventory.root, &files, link, sample, at, 1)?.total > 1 {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Shows the rows that became a row, by running the steps of its table again. Otherwise gives the reason why they cannot be
@@ -252,8 +265,14 @@ impl Step<'_> {
         }
         let found = rows::linked(&self.inventory.root, &files, link, sample, at, self.options.rows)?;
         // A row of several raw tables together is one of only one of them.
-        if found.total == 0 && link.on.iter().any(|(own, _)| own == artifact::FILE) {
+        if found.total == 0 && is_by_place(link) {
             return Ok(());
+        }
+        if found.total > 1 && is_by_place(link) {
+            let why = unclear.map(|why| format!(" ({why})")).unwrap_or_default();
+            notes.push(format!(
+                "{id}: only one of the rows shown is behind the row; they have the same _file and _row{why}"
+            ));
         }
         if link.partial {
             let why = unclear.unwrap_or("what else decides is not a column of it");
@@ -290,6 +309,11 @@ impl Step<'_> {
             }
         }
     }
+}
+
+/// Whether rows belong together by their place in a source.
+fn is_by_place(link: &RowLink) -> bool {
+    link.on.iter().any(|(own, _)| own == artifact::FILE)
 }
 
 /// `by customer_id, ordered_at before cutoff`
