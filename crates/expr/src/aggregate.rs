@@ -170,7 +170,11 @@ pub(crate) fn result(function: &Function, of: &Typed) -> Result<DataType> {
         (Id::Min | Id::Max | Id::Mode | Id::ArgMin | Id::ArgMax, Some(Sort::Text)) => Ok(DataType::String),
         (Id::Min | Id::Max | Id::Mode | Id::ArgMin | Id::ArgMax, Some(_)) => Ok(of.dtype.clone()),
         (Id::Min | Id::Max | Id::Mode | Id::ArgMin | Id::ArgMax, None) => {
-            wrong("values that have an order", "name a column of plain values")
+            let hint = match of.dtype {
+                DataType::Datetime(..) => "derive its local time first: to_local(x, 'Europe/Berlin')",
+                _ => "name a column of plain values",
+            };
+            wrong("values that have an order", hint)
         }
         (Id::Joined, Some(Sort::Text)) => Ok(DataType::String),
         (Id::Joined, _) => wrong("texts", "make it a text: CAST(… AS VARCHAR)"),

@@ -192,6 +192,11 @@ fn types_that_are_not_the_same_compare_rightly() {
             "count(i8) OVER (PARTITION BY list)",
             "what parts or orders the window is list[i64]; name a column of plain values",
         ),
+        (
+            "max(berlin)",
+            "max takes values that have an order, but this is datetime in Europe/Berlin; derive its local time first: \
+             to_local(x, 'Europe/Berlin')",
+        ),
         ("max(list)", "max takes values that have an order, but this is list[i64]; name a column of plain values"),
         ("coalesce(s, 1)", "the arguments of coalesce are string and int64; make them one type: CAST(… AS …)"),
         (
