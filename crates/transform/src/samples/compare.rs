@@ -84,13 +84,10 @@ fn with_places(text: &str, places: usize) -> String {
 }
 
 fn shown_as(column: &Column) -> PolarsResult<Vec<Cell>> {
-    // The two zeros are one value.
-    let column = match column.dtype().is_float() {
-        true => &(column.as_materialized_series() + 0.0).into_column(),
-        false => column,
-    };
     if let Ok(texts) = column.cast(&DataType::String) {
-        return Ok(texts.str()?.iter().map(|cell| cell.map(str::to_owned)).collect());
+        // The two zeros are one value.
+        let shown = |cell: &str| if column.dtype().is_float() && cell == "-0.0" { "0.0" } else { cell }.to_owned();
+        return Ok(texts.str()?.iter().map(|cell| cell.map(shown)).collect());
     }
     let cell = |at| -> PolarsResult<Cell> {
         Ok(match column.get(at)? {
