@@ -327,6 +327,32 @@ fn a_row_is_traced_through_joins_and_aggregates() {
 }
 
 #[test]
+fn rows_of_one_origin_are_told_apart() {
+    let project = shop();
+    project
+        .write("orders.csv", "id,customer,day,amount\n1,ann,2026-01-01,10\n2,ann,2026-01-02,20\n3,bob,2026-01-03,5\n");
+    // Each order stands once for each order of its customer; `one` keeps some of these rows, and `days` has rows of no line.
+    let clean = "tables:\n  orders: {}\n  pairs:\n    from: {clean: orders}\n    steps:\n      - join: {with: {raw: orders}, on: customer, \
+                 expect: many, columns: {id: other}}\n  one:\n    from: {clean: pairs}\n    steps:\n      - filter: id = other\n  \
+                 customers:\n    from: {clean: orders}\n    steps:\n      - aggregate: {by: [customer], measures: {n: COUNT(*)}}\n  \
+                 few:\n    from: {clean: customers}\n    steps:\n      - filter: n < 2\n";
+    project.write("resources/shop/clean.yaml", clean);
+    for tool in ["ingest", "clean"] {
+        project.run(tool, ["shop"]).exits(0);
+    }
+    let traced = json(&project.run("catalog", ["trace", "shop", "one", "id=2", "--json"]));
+    let pairs = &traced["rows"][0]["behind"][0];
+    assert_eq!((&pairs["table"], &pairs["total"]), (&Value::from("shop.clean.pairs"), &Value::from(1)), "{traced}");
+    assert_eq!(pairs["by"], "by running the steps again");
+    let traced = json(&project.run("catalog", ["trace", "shop", "few", "customer=bob", "--json"]));
+    let customers = &traced["rows"][0]["behind"][0];
+    assert_eq!(
+        customers["rows"][0]["behind"][0]["rows"][0]["behind"][0]["rows"][0]["original"]["text"], "3,bob,2026-01-03,5",
+        "{traced}"
+    );
+}
+
+#[test]
 fn rows_that_a_step_removed_are_not_behind_a_row() {
     let project = shop();
     project.write("orders.csv", "id,customer,day,amount\n1,ann,2026-01-01,10\n2,ann,2026-01-02,20\n2,ann,2026-01-02,20\n3,bob,2026-01-03,5\n4,ann,2026-01-04,-1\n");

@@ -166,7 +166,8 @@ fn a_soft_check_that_fails_warns_about_every_output() {
     for exit in &exits() {
         let outcome = exit.run(&project, exit.table, "- row_count: {max: 1, severity: soft}");
         assert_eq!(outcome.code, Some(0), "{}: {outcome}", exit.shown());
-        outcome.says("warning: ").says(" rows, exactly 1 allowed");
+        outcome.says(&format!("warning: {} p: {}: check 'row_count exactly 1': ", exit.tool, exit.table));
+        outcome.says(" rows, exactly 1 allowed");
     }
 }
 

@@ -170,7 +170,11 @@ pub(crate) fn result(function: &Function, of: &Typed) -> Result<DataType> {
         (Id::Min | Id::Max | Id::Mode | Id::ArgMin | Id::ArgMax, Some(Sort::Text)) => Ok(DataType::String),
         (Id::Min | Id::Max | Id::Mode | Id::ArgMin | Id::ArgMax, Some(_)) => Ok(of.dtype.clone()),
         (Id::Min | Id::Max | Id::Mode | Id::ArgMin | Id::ArgMax, None) => {
-            wrong("values that have an order", "name a column of plain values")
+            let hint = match of.dtype {
+                DataType::Datetime(..) => "derive its local time first: to_local(x, 'Europe/Berlin')",
+                _ => "name a column of plain values",
+            };
+            wrong("values that have an order", hint)
         }
         (Id::Joined, Some(Sort::Text)) => Ok(DataType::String),
         (Id::Joined, _) => wrong("texts", "make it a text: CAST(… AS VARCHAR)"),
@@ -283,7 +287,10 @@ pub(crate) fn whole_window<'a>(id: Id, values: &[Value<'a>], share: Option<f64>)
     let found = match id {
         Id::Min | Id::AllTrue => return Ok(Some(extreme(false).clone())),
         Id::Max | Id::AnyTrue => return Ok(Some(extreme(true).clone())),
-        Id::Sum => return sum(values).map(Some),
+        Id::Sum => match sum(values)? {
+            Value::Float(sum) => Some(sum),
+            exact => return Ok(Some(exact)),
+        },
         Id::Mean => Some(floats().iter().sum::<f64>() / values.len() as f64),
         Id::Median => Some(quantile(0.5)),
         Id::Quantile => Some(quantile(share.unwrap_or(0.5))),
@@ -292,7 +299,14 @@ pub(crate) fn whole_window<'a>(id: Id, values: &[Value<'a>], share: Option<f64>)
         Id::Variance => variance(1),
         _ => variance(0),
     };
-    Ok(found.filter(|value| value.is_finite()).map(Value::Float))
+    let is_infinite = |value: &Value<'_>| matches!(value, Value::Float(float) if !float.is_finite());
+    match found {
+        Some(beyond) if !beyond.is_finite() && !values.iter().any(is_infinite) => {
+            Err(Refusal::new("the values of a window together are beyond float64", "take the greatest rows out first"))
+        }
+        // Of infinite cells a sum goes on to be infinite; in the end it is null.
+        found => Ok(found.filter(|value| id == Id::Sum || value.is_finite()).map(Value::Float)),
+    }
 }
 
 pub(crate) fn sum<'a>(values: &[Value<'a>]) -> Result<Value<'a>, Refusal> {

@@ -255,6 +255,28 @@ fn defined<T: PolarsNumericType>(column: ChunkedArray<T>, is_defined: &Bitmap) -
     ChunkedArray::from_chunk_iter(PlSmallStr::EMPTY, chunks)
 }
 
+/// `//` of decimals and integers: how often the right side is in the left, counted without rounding, as a float.
+pub(crate) fn whole_quotient(label: &Label, left: Expr, right: Expr) -> Expr {
+    let function = row_fn(|row| {
+        let (Some(a), Some(b)) = (digits(&row[0]), digits(&row[1])) else { return Ok(None) };
+        let scale = a.1.max(b.1);
+        let raised = |(digits, behind): (i128, u32)| digits.checked_mul(10i128.pow(scale - behind));
+        match (raised(a), raised(b)) {
+            (_, Some(0)) => Ok(None),
+            (Some(a), Some(b)) => Ok(Some(Value::Float((a / b) as f64))),
+            _ => Err(beyond_digits(Arithmetic::DivideWhole, row)),
+        }
+    });
+    rows(label, vec![left, right], DataType::Float64, function)
+}
+
+fn beyond_digits(op: Arithmetic, row: &[Value<'_>]) -> Refusal {
+    Refusal::new(
+        format!("{} {} {} has more than {DIGITS} digits", row[0].shown(), op.sign(), row[1].shown()),
+        "compute with DOUBLE instead: CAST(… AS DOUBLE)",
+    )
+}
+
 /// Decimals and integers, exact. `scales` are the digits behind the point of both sides.
 pub(crate) fn decimals(
     label: &Label,
@@ -286,10 +308,7 @@ pub(crate) fn decimals(
         };
         match value.filter(|value| value.unsigned_abs() < 10u128.pow(DIGITS as u32)) {
             Some(value) => Ok(Some(Value::Decimal(value, scale))),
-            None => Err(Refusal::new(
-                format!("{} {} {} has more than {DIGITS} digits", row[0].shown(), op.sign(), row[1].shown()),
-                "compute with DOUBLE instead: CAST(… AS DOUBLE)",
-            )),
+            None => Err(beyond_digits(op, row)),
         }
     });
     (rows(label, vec![left, right], dtype.clone(), function), dtype)

@@ -37,7 +37,8 @@ pub(crate) fn compiled(node: &Node, schema: &Schema, label: Label, alive: Option
     let guard = alive.filter(|_| may_fail(node));
     let context = label.clone();
     let compiler = Compiler { schema, label, guard, groups: None };
-    let typed = compiler.node(node).map_err(|error| error.context(context))?;
+    let typed = compiler.node(node).and_then(|typed| typed.check_length().map(|()| typed));
+    let typed = typed.map_err(|error| error.context(context))?;
     let expr = if typed.open { defined(typed.expr, &typed.dtype, true) } else { typed.expr };
     Ok(Compiled { expr, dtype: typed.dtype })
 }
@@ -48,6 +49,8 @@ fn may_fail(node: &Node) -> bool {
         // The branches of CASE and the arguments of functions may be brought to one type.
         Node::Arithmetic(..) | Node::Negate(_) | Node::Case { .. } => true,
         Node::Cast { or_null, .. } => !or_null,
+        // A pattern of the data may end with the escape character.
+        Node::Like { pattern, escape, .. } => escape.is_some() && !matches!(**pattern, Node::Literal(_)),
         Node::Call(function, _) => !matches!(function.id, Id::NullIf | Id::Lower | Id::Upper | Id::Length),
         _ => false,
     })
@@ -85,7 +88,11 @@ impl Compiler<'_> {
             Node::Compare(op, left, right) => compare::compared(&self.label, *op, self.node(left)?, self.node(right)?),
             Node::And(left, right) => Ok(Typed::boolean(self.truth(left, "AND")?.and(self.truth(right, "AND")?))),
             Node::Or(left, right) => Ok(Typed::boolean(self.truth(left, "OR")?.or(self.truth(right, "OR")?))),
-            Node::IsNull(of) => Ok(Typed::boolean(self.node(of)?.expr.is_null())),
+            Node::IsNull(of) => {
+                let of = self.node(of)?;
+                of.check_length()?;
+                Ok(Typed::boolean(of.expr.is_null()))
+            }
             Node::IsTruth(of, truth) => Ok(Typed::boolean(self.truth(of, "IS TRUE")?.eq_missing(lit(*truth)))),
             Node::In(of, list) => {
                 let list = list.iter().map(|item| self.node(item)).collect::<Result<Vec<Typed>>>()?;
@@ -188,12 +195,16 @@ impl Compiler<'_> {
         }
         let is = |side: &Typed, sort: Sort| side.sort() == Some(sort);
         let any = |sort: Sort| is(&left, sort) || is(&right, sort);
-        if any(Sort::Decimal) && !matches!(op, Arithmetic::Divide | Arithmetic::DivideWhole) {
+        if any(Sort::Decimal) && op != Arithmetic::Divide {
             let exact = |side: &Typed| match is(side, Sort::Float) {
                 true => typed::decimal_literal(side),
                 false => Some(side.clone()),
             };
             if let (Some(left), Some(right)) = (exact(&left), exact(&right)) {
+                if op == Arithmetic::DivideWhole {
+                    let expr = arithmetic::whole_quotient(&self.label, self.masked(left.expr), right.expr);
+                    return Ok(Typed::new(expr, DataType::Float64));
+                }
                 let scale = |side: &Typed| match side.dtype {
                     DataType::Decimal(_, behind) => behind,
                     _ => 0,
@@ -340,7 +351,7 @@ impl Compiler<'_> {
             let pattern = Pattern::new(texts::text(&row[1]), escape, any_case)?;
             Ok(Some(Value::Bool(pattern.fits(texts::text(&row[0])))))
         });
-        Ok(Typed::boolean(rows(&self.label, vec![of, pattern], DataType::Boolean, function)))
+        Ok(Typed::boolean(rows(&self.label, vec![self.masked(of), pattern], DataType::Boolean, function)))
     }
 
     /// A part that counts only where `only` is true: elsewhere it must not end the run.
@@ -437,6 +448,9 @@ impl Compiler<'_> {
         }
         let of = match (target, typed::decimal_literal(&of)) {
             (Some(Sort::Decimal), Some(exact)) => exact,
+            (Some(Sort::Decimal), None) if of.dtype == DataType::Float32 => {
+                Typed::new(narrow_digits(&self.label, of.expr), DataType::Float64)
+            }
             _ => of,
         };
         let target = to.clone();
@@ -500,6 +514,15 @@ fn narrow_text(label: &Label, of: Expr) -> Expr {
         _ => Ok(None),
     });
     rows(label, vec![of], DataType::String, function)
+}
+
+/// A float32 as the float64 with the same digits: 0.1, and not the 0.10000000149011612 that it is.
+fn narrow_digits(label: &Label, of: Expr) -> Expr {
+    let function = row_fn(|row| match &row[0] {
+        Value::Float(value) => Ok((*value as f32).to_string().parse().ok().map(Value::Float)),
+        _ => Ok(None),
+    });
+    rows(label, vec![of], DataType::Float64, function)
 }
 
 /// Nanoseconds of a timestamp, of a date's midnight or of a length of time.

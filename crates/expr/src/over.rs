@@ -38,6 +38,11 @@ impl Compiler<'_> {
             Node::Call(function, arguments) => (function, arguments, false, None),
             _ => return Err(Error::cannot_run("OVER needs a function").hint("write f(x) OVER (…)")),
         };
+        let mut read = [of].into_iter().chain(partition).chain(order.iter().map(|order| &order.by));
+        if read.all(|node| node.columns().is_empty()) {
+            return Err(Error::cannot_run(format!("the window of {} reads no column", function.name))
+                .hint("write COUNT(*) without OVER, or say how the rows are parted"));
+        }
         let mut inputs: Vec<Expr> = Vec::new();
         let mut dtype = DataType::Int64;
         let mut open = false;
@@ -88,10 +93,6 @@ impl Compiler<'_> {
             let typed = self.node(node)?;
             typed.check_plain("what parts or orders the window")?;
             inputs.push(typed.expr);
-        }
-        if inputs.is_empty() {
-            return Err(Error::cannot_run(format!("the window of {} reads no column", function.name))
-                .hint("write COUNT(*) without OVER, or say how the rows are parted"));
         }
         let first = inputs.remove(0);
         let (label, out, returned) = (self.label.clone(), dtype.clone(), dtype.clone());

@@ -112,7 +112,11 @@ pub(crate) fn cause(error: &ParserError) -> String {
             if let Some((wanted, found)) =
                 cause.strip_prefix("Expected: ").and_then(|rest| rest.split_once(", found: "))
             {
-                let wanted = if wanted == "variant object key name" { "a name" } else { wanted };
+                let wanted = match wanted {
+                    "variant object key name" => "a name",
+                    "SELECT, VALUES, or a subquery in the query body" => "SELECT",
+                    other => other,
+                };
                 return match found {
                     "EOF" => format!("where it ends, {wanted} is missing"),
                     found => format!("expected {wanted}, found '{found}'{place}"),
@@ -156,8 +160,8 @@ fn with_hint(error: Error, text: &str) -> Error {
     }
 }
 
-/// The first word that is a keyword of SQL and is used where a name may be meant: not one that expressions are
-/// built with.
+/// The first word that is a keyword of SQL and is used where a name may be meant: in double quotes, by itself or with others
+/// of its kind, it makes the text an expression.
 fn keyword_as_name(text: &str) -> Option<String> {
     use Keyword::*;
     const OF_EXPRESSIONS: [Keyword; 40] = [
@@ -172,14 +176,15 @@ fn keyword_as_name(text: &str) -> Option<String> {
             && word.keyword != NoKeyword
             && ALL_KEYWORDS.contains(&word.value.to_uppercase().as_str())
     };
-    let mut unlikely = None;
+    let (mut likely, mut unlikely) = (Vec::new(), Vec::new());
     for (at, token) in tokens.iter().enumerate() {
         let Token::Word(word) = token else { continue };
         if !is_keyword(word) || tokens.get(at + 1) == Some(&Token::LParen) {
             continue;
         }
         if !OF_EXPRESSIONS.contains(&word.keyword) {
-            return Some(word.value.clone());
+            likely.push(at);
+            continue;
         }
         let after = tokens.get(at + 1);
         let compared = matches!(
@@ -187,8 +192,37 @@ fn keyword_as_name(text: &str) -> Option<String> {
             Some(Token::Eq | Token::Neq | Token::Lt | Token::Gt | Token::LtEq | Token::GtEq | Token::Plus | Token::Mul)
         );
         if compared || (at == 0 && after.is_none()) {
-            unlikely = unlikely.or(Some(word.value.clone()));
+            unlikely.push(at);
         }
     }
-    unlikely
+    likely.extend(unlikely);
+    let reads_with = |quoted: &[usize]| {
+        let text = tokens.iter().enumerate().map(|(at, token)| match token {
+            Token::Word(word) if quoted.contains(&at) => in_quotes(&word.value),
+            token => written(token),
+        });
+        let text = text.collect::<Vec<String>>().join(" ");
+        let parser = Parser::new(&Grammar).with_recursion_limit(DEEPEST).try_with_sql(&text);
+        parser.is_ok_and(|mut parser| parser.parse_expr().is_ok() && parser.peek_token_ref().token == Token::EOF)
+    };
+    let first =
+        likely.iter().find(|at| reads_with(&[**at])).or_else(|| likely.first().filter(|_| reads_with(&likely)))?;
+    match &tokens[*first] {
+        Token::Word(word) => Some(word.value.clone()),
+        _ => None,
+    }
+}
+
+/// A name in double quotes.
+pub(crate) fn in_quotes(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// A token as it is written: quotes within texts and names are doubled, which its own way to show itself leaves out.
+pub(crate) fn written(token: &Token) -> String {
+    match token {
+        Token::SingleQuotedString(text) => format!("'{}'", text.replace('\'', "''")),
+        Token::Word(word) if word.quote_style.is_some() => in_quotes(&word.value),
+        other => other.to_string(),
+    }
 }

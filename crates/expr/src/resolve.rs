@@ -12,6 +12,10 @@ use crate::window;
 /// Deeper trees would exhaust the stack; chains of AND and OR of any length stay shallow.
 const DEEPEST: usize = 120;
 
+/// The way out where a subquery is not supported.
+pub(crate) const JOIN_FIRST: &str =
+    "join that table first, by a step 'join' (SEMI JOIN or ANTI JOIN in a SELECT), and use its columns";
+
 pub(crate) fn resolve(tree: &Sql) -> Result<Node> {
     node(tree, 0)
 }
@@ -134,7 +138,7 @@ pub(crate) fn node(tree: &Sql, depth: usize) -> Result<Node> {
             return Err(Error::cannot_run("'*' stands for many columns").hint("name the columns one by one"));
         }
         Sql::Subquery(_) | Sql::InSubquery { .. } | Sql::Exists { .. } | Sql::AnyOp { .. } | Sql::AllOp { .. } => {
-            return Err(Error::cannot_run("a subquery reads another table").hint("derive a column first and use that"));
+            return Err(Error::cannot_run("a subquery reads another table").hint(JOIN_FIRST));
         }
         Sql::Collate { .. } => {
             return Err(Error::cannot_run("COLLATE is not supported")

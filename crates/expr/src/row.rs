@@ -19,7 +19,7 @@ impl RowExpr {
             None => Ok(RowExpr(sql)),
             Some(what) => {
                 Err(Error::cannot_run(format!("'{sql}' holds {what}, but here each row is computed on its own"))
-                    .hint("compute it in the features stage"))
+                    .hint("use the step 'window' or 'aggregate' of clean, or compute it in the features stage"))
             }
         }
     }
@@ -90,7 +90,8 @@ mod tests {
             assert_eq!(
                 RowExpr::new(other).unwrap_err().to_string(),
                 format!(
-                    "'{other}' holds {what}, but here each row is computed on its own; compute it in the features stage"
+                    "'{other}' holds {what}, but here each row is computed on its own; use the step 'window' or 'aggregate' of \
+                     clean, or compute it in the features stage"
                 )
             );
         }

@@ -12,7 +12,7 @@ use sqlparser::ast::{self, Expr as Sql, Spanned};
 use sqlparser::parser::Parser;
 use sqlparser::tokenizer::{Location, Token, Tokenizer};
 
-use crate::parse::{Grammar, cause};
+use crate::parse::{Grammar, cause, in_quotes, written};
 use crate::{SqlExpr, node::Node};
 
 /// A SELECT statement.
@@ -206,7 +206,6 @@ impl Part {
     fn flattened(&self, names: &Names) -> Result<String> {
         let tokens = tokens(&self.text)?;
         let (mut text, mut at) = (String::new(), 0);
-        let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
         while at < tokens.len() {
             let before = at.checked_sub(1).map(|before| &tokens[before]);
             let is_tight = matches!(
@@ -221,7 +220,7 @@ impl Part {
             match &tokens[at..] {
                 [Token::Word(table), Token::Period, Token::Word(column), ..] => {
                     let name = ColumnName { table: Some(table.value.clone()), column: column.value.clone() };
-                    text += &quoted(&names.flat(&name)?);
+                    text += &in_quotes(&names.flat(&name)?);
                     at += 3;
                 }
                 [Token::Word(word), rest @ ..]
@@ -229,11 +228,11 @@ impl Part {
                 {
                     let flat = names.flat(&ColumnName { table: None, column: word.value.clone() })?;
                     // Unchanged where nothing changes: `day` may be a column, and the part of EXTRACT(day FROM …).
-                    text += &if flat == word.value { word.to_string() } else { quoted(&flat) };
+                    text += &if flat == word.value { written(&tokens[at]) } else { in_quotes(&flat) };
                     at += 1;
                 }
                 [token, ..] => {
-                    text += &token.to_string();
+                    text += &written(token);
                     at += 1;
                 }
                 [] => {}
@@ -370,8 +369,13 @@ fn read(query: ast::Query, text: String) -> Result<Select> {
     };
     let joins = from.joins.iter().map(join).collect::<Result<Vec<Join>>>()?;
     let groups = match &select.group_by {
-        ast::GroupByExpr::Expressions(groups, with) if with.is_empty() => groups.iter().map(part).collect(),
-        _ => return Err(Error::cannot_run("GROUP BY ALL, ROLLUP and CUBE are not supported").hint("name the columns")),
+        ast::GroupByExpr::Expressions(groups, with) if with.is_empty() && !groups.iter().any(is_of_several) => {
+            groups.iter().map(part).collect()
+        }
+        _ => {
+            return Err(Error::cannot_run("GROUP BY ALL, ROLLUP and CUBE are not supported")
+                .hint("name the columns; totals of other groups are a table of their own"));
+        }
     };
     Ok(Select {
         from: table(&from.relation)?,
@@ -385,6 +389,11 @@ fn read(query: ast::Query, text: String) -> Result<Select> {
         limit: limit(query.limit_clause.as_ref())?,
         text,
     })
+}
+
+/// Whether it stands for several sets of groups.
+fn is_of_several(group: &Sql) -> bool {
+    matches!(group, Sql::Function(call) if ["ROLLUP", "CUBE"].contains(&call.name.to_string().to_uppercase().as_str()))
 }
 
 fn part(expr: &Sql) -> Part {

@@ -64,6 +64,15 @@ impl Typed {
         }
     }
 
+    /// Refuses months: only where they are added to a day is their length known.
+    pub fn check_length(&self) -> Result<()> {
+        match self.interval() {
+            Some(by) if by.months != 0 => Err(Error::cannot_run("an interval of months has no length of its own")
+                .hint("add it to a date or timestamp, such as day + INTERVAL 1 MONTH")),
+            _ => Ok(()),
+        }
+    }
+
     /// Refuses lists and other values that are not plain; `what` is where they would stand.
     pub fn check_plain(&self, what: &str) -> Result<()> {
         let zoned = matches!(self.dtype, DataType::Datetime(..));
@@ -157,9 +166,9 @@ pub(crate) fn literal_as(typed: &Typed, dtype: &DataType) -> Result<Option<Typed
                 _ => Ok(None),
             }
         }
-        (Some(Literal::Number(digits)), DataType::Float32) => match digits.parse::<f32>() {
-            Ok(value) if value.is_finite() => made(AnyValue::Float32(value)),
-            _ => Ok(None),
+        (Some(Literal::Number(digits)), DataType::Float32) => match values::numbers::float32(digits.as_bytes()) {
+            Some(value) => made(AnyValue::Float32(value)),
+            None => Ok(None),
         },
         (Some(Literal::Number(digits)), DataType::Float64) => match digits.parse::<i64>() {
             // Whole numbers up to here are floats as they stand.
@@ -227,6 +236,7 @@ pub(crate) fn common(
     only: &[Option<Expr>],
     what: &str,
 ) -> Result<(Vec<Typed>, DataType)> {
+    all.iter().try_for_each(Typed::check_length)?;
     let Some(dtype) = common_type(&all, what)? else { return Ok((all, DataType::Null)) };
     let mut out = Vec::with_capacity(all.len());
     for (at, typed) in all.into_iter().enumerate() {

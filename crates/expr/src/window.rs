@@ -5,7 +5,7 @@ use sqlparser::ast::{self, Expr as Sql};
 
 use crate::functions::{Function, Id, Kind};
 use crate::node::{Literal, Node, Order};
-use crate::resolve::{checked_call, known_function, node, part};
+use crate::resolve::{JOIN_FIRST, checked_call, known_function, node, part};
 
 pub(crate) fn function(call: &ast::Function, depth: usize) -> Result<Node> {
     let name = call.name.to_string();
@@ -18,7 +18,7 @@ pub(crate) fn function(call: &ast::Function, depth: usize) -> Result<Node> {
             .hint(format!("if '{name}' is a column, write it in double quotes: \"{name}\"")));
         }
         ast::FunctionArguments::Subquery(_) => {
-            return Err(Error::cannot_run("a subquery reads another table").hint("derive a column first and use that"));
+            return Err(Error::cannot_run("a subquery reads another table").hint(JOIN_FIRST));
         }
     };
     let function = known_function(&name)?;

@@ -151,6 +151,10 @@ fn types_that_are_not_the_same_compare_rightly() {
         ("i64 = 2.0", "false false true"),
         ("f32 = 0.1", "true true true"),
         ("f32 > 0.1", "false false false"),
+        // 16777217 and 1e-50 have no float32.
+        ("CAST(16777216 AS REAL) = 16777217", "false"),
+        ("f32 * 0 = 1e-50 OR CAST(zero AS REAL) = 1e-50", "false false false"),
+        ("coalesce(nullif(f32, 0.1), 16777217)", "1.6777217e7 1.6777217e7 1.6777217e7"),
         ("m = 1.1", "true true true"),
         ("m > f32", "true true true"),
         ("d = ms", "true true true"),
@@ -188,6 +192,11 @@ fn types_that_are_not_the_same_compare_rightly() {
             "count(i8) OVER (PARTITION BY list)",
             "what parts or orders the window is list[i64]; name a column of plain values",
         ),
+        (
+            "max(berlin)",
+            "max takes values that have an order, but this is datetime in Europe/Berlin; derive its local time first: \
+             to_local(x, 'Europe/Berlin')",
+        ),
         ("max(list)", "max takes values that have an order, but this is list[i64]; name a column of plain values"),
         ("coalesce(s, 1)", "the arguments of coalesce are string and int64; make them one type: CAST(… AS …)"),
         (
@@ -208,6 +217,8 @@ fn casts_lose_nothing() {
         ("CAST(-0.0 AS VARCHAR)", "-0.0"),
         ("TRY_CAST(s AS DATE)", "null null 2024-01-31"),
         ("CASE WHEN s = '5' THEN CAST(s AS INTEGER) ELSE 0 END", "5 0 0"),
+        // A pattern that ends with its escape character is refused where it counts.
+        ("CASE WHEN s <> 'abc' THEN 'x' LIKE CASE s WHEN 'abc' THEN '!' ELSE s END ESCAPE '!' END", "false null false"),
         ("CASE WHEN i8 > 100 THEN -nullif(-9223372036854775808, i32) ELSE i8 END", "100 -128 5"),
         ("CASE WHEN i64 < 9 THEN coalesce(i64, 0.5) END", "null null 2.0"),
         ("coalesce(i32, i64 + 1)", "50000 2 3"),
@@ -216,7 +227,13 @@ fn casts_lose_nothing() {
         ("CAST(i8 AS DOUBLE)", "100.0 -128.0 5.0"),
         ("CAST(m AS DOUBLE)", "1.1 1.1 1.1"),
         ("CAST(0.1 AS DECIMAL(5, 2))", "0.10"),
+        ("CAST(f32 AS DECIMAL(5, 2))", "0.10 0.10 0.10"),
+        ("TRY_CAST(f32 AS DECIMAL(20, 12)) = 0.1", "true true true"),
         ("m * 3", "3.30 3.30 3.30"),
+        // As float64, 0.3 / 0.1 is 2.9999999999999996.
+        ("(m - 0.8) // 0.1", "3.0 3.0 3.0"),
+        ("(0.5 - m) // CAST(0.2 AS DECIMAL(3, 2))", "-3.0 -3.0 -3.0"),
+        ("m // zero", "null null 1.0"),
         ("m + 0.05", "1.15 1.15 1.15"),
     ] {
         assert_eq!(given(sql), expected, "{sql}");
@@ -308,6 +325,9 @@ fn mistakes_are_named_where_they_are_read() {
             "'d AT TIME ZONE 'UTC'': AT TIME ZONE is not supported; write to_local(x, 'Europe/Berlin') for the local time there, or to_utc(x, …) for the inverse",
         ),
         ("amount >", "'amount >' is not an SQL expression: where it ends, an expression is missing"),
+        // `id` is a keyword of some dialects, but double quotes would not help here.
+        ("id +", "'id +' is not an SQL expression: where it ends, an expression is missing"),
+        ("id; drop", "'id; drop' is not an SQL expression: unexpected ';' after the expression"),
         ("a b", "'a b' is not an SQL expression: unexpected 'b' after the expression"),
         (
             "x AS y",
@@ -326,7 +346,7 @@ fn mistakes_are_named_where_they_are_read() {
         ),
         (
             "a IN (SELECT b FROM t)",
-            "'a IN (SELECT b FROM t)': a subquery reads another table; derive a column first and use that",
+            "'a IN (SELECT b FROM t)': a subquery reads another table; join that table first, by a step 'join' (SEMI JOIN or ANTI JOIN in a SELECT), and use its columns",
         ),
         ("x ^ 2", "'x ^ 2': '^' is not a supported operator; write power(x, y)"),
         ("count(*) + *", "'count(*) + *' is not an SQL expression: expected an expression, found '*' at character 12"),
@@ -352,6 +372,20 @@ fn mistakes_are_named_where_they_are_read() {
         assert_eq!(error(sql), expected);
     }
     assert_eq!(given("vieww > 1"), "here: 'vieww > 1': no column 'vieww'; did you mean 'view'?");
+    for sql in [
+        "INTERVAL 1 MONTH",
+        "INTERVAL '1 year' IS NULL",
+        "d + CASE WHEN b THEN INTERVAL 1 MONTH ELSE INTERVAL 2 MONTH END",
+        "d + coalesce(INTERVAL 1 MONTH, INTERVAL 1 DAY)",
+    ] {
+        assert_eq!(
+            given(sql),
+            format!(
+                "here: '{sql}': an interval of months has no length of its own; add it to a date or timestamp, such as day + \
+                 INTERVAL 1 MONTH"
+            )
+        );
+    }
     // In SQL double quotes are around names.
     let text = given("view = \"Berlin\"");
     assert!(text.contains(": no column 'Berlin'; a text belongs in single quotes: 'Berlin'; "), "{text}");
@@ -409,6 +443,36 @@ fn ordered_windows_of_aggregates_must_accumulate() {
             )
         );
     }
+}
+
+#[test]
+fn a_window_reads_a_column() {
+    // Of constants alone it would be computed once, as if there were one row.
+    for sql in ["row_number() OVER (PARTITION BY 1 ORDER BY 1)", "sum(1) OVER ()", "count(*) OVER ()"] {
+        let name = &sql[..sql.find('(').unwrap()];
+        assert_eq!(
+            given(sql),
+            format!(
+                "here: '{sql}': the window of {name} reads no column; write COUNT(*) without OVER, or say how the rows are \
+                 parted"
+            )
+        );
+    }
+    assert_eq!(given("sum(1) OVER (PARTITION BY zero)"), "2 2 1");
+}
+
+#[test]
+fn a_sum_in_a_window_is_never_infinite() {
+    for sql in ["sum(1e308 + zero) OVER (ORDER BY i8)", "avg(1e308 + zero) OVER (PARTITION BY b IS NULL)"] {
+        assert_eq!(
+            given(sql),
+            format!(
+                "here: '{sql}': the values of a window together are beyond float64; take the greatest rows out first"
+            )
+        );
+    }
+    assert_eq!(given("sum(x) OVER (ORDER BY i32 DESC)"), "null null 1.5");
+    assert_eq!(given("sum(x) OVER (ORDER BY i32)"), "null null null");
 }
 
 #[test]

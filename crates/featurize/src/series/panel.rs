@@ -88,7 +88,7 @@ impl Panel {
         let (keys, names, series) = series_of(plan, &frame)?;
         // Of a part of the rows, as the proof looks at, a row may lie alone that does not among all.
         if asked.newest.is_none() {
-            refuse_alone(plan, &frame, &times, (&names, &series), asked.today)?;
+            refuse_alone(plan, &frame, &times, (&names, &series), asked.today.day)?;
         }
         let numbers = numbered(plan, &frame, &times, &periods, &names, &series)?;
         let first = numbers.iter().copied().min().unwrap_or(0);

@@ -169,7 +169,9 @@ impl Step<'_> {
             return Ok(());
         };
         let mut unclear = None;
-        if !evidence.notes.reshapes.is_empty() {
+        let is_clean = made_by.place.layer == Layer::Clean;
+        let reshapes = || !evidence.notes.reshapes.is_empty();
+        if is_clean && (reshapes() || self.shares_origins(made_by, lineage, sample, at)?) {
             unclear = self.again(made_by, sample, at, row, notes)?;
             if unclear.is_none() {
                 self.note_model(evidence, notes);
@@ -191,6 +193,19 @@ impl Step<'_> {
         self.note_model(evidence, notes);
         row.changes = changes::of_row(self.inventory, made_by, lineage, row)?;
         Ok(())
+    }
+
+    /// Whether the origin of a row, its file and number, does not say which row of the table before it was: that table has none,
+    /// or several rows of one origin, such as those that a join made.
+    fn shares_origins(&self, made_by: &Found, lineage: &Lineage, sample: &DataFrame, at: usize) -> Result<bool> {
+        for link in lineage.links.iter().filter(|link| is_by_origin(link)) {
+            let Some(id) = resolve(self.inventory, made_by, &link.table) else { continue };
+            let (files, _) = self.inputs(made_by, &id);
+            if !files.is_empty() && rows::linked(&self.inventory.root, &files, link, sample, at, 1)?.total > 1 {
+                return Ok(true);
+            }
+        }
+        Ok(lineage.links.is_empty())
     }
 
     /// Shows the rows that became a row, by running the steps of its table again. Otherwise gives the reason why they cannot be
@@ -252,11 +267,16 @@ impl Step<'_> {
         }
         let found = rows::linked(&self.inventory.root, &files, link, sample, at, self.options.rows)?;
         // A row of several raw tables together is one of only one of them.
-        if found.total == 0 && link.on.iter().any(|(own, _)| own == artifact::FILE) {
+        if found.total == 0 && is_by_origin(link) {
             return Ok(());
         }
-        if link.partial {
-            let why = unclear.unwrap_or("what else decides is not a column of it");
+        let shares_origin = is_by_origin(link) && found.total > 1;
+        if link.partial || shares_origin {
+            let why = match shares_origin {
+                true => "they have the same origin",
+                false => "what else decides is not a column of it",
+            };
+            let why = unclear.unwrap_or(why);
             notes.push(format!(
                 "{id}: rows {} are shown, of which some may not be behind the row: {why}",
                 in_words(link)
@@ -290,6 +310,11 @@ impl Step<'_> {
             }
         }
     }
+}
+
+/// Whether rows are found by the file and line that they came from.
+fn is_by_origin(link: &RowLink) -> bool {
+    link.on.iter().any(|(own, _)| own == artifact::FILE)
 }
 
 /// `by customer_id, ordered_at before cutoff`

@@ -85,7 +85,9 @@ fn with_places(text: &str, places: usize) -> String {
 
 fn shown_as(column: &Column) -> PolarsResult<Vec<Cell>> {
     if let Ok(texts) = column.cast(&DataType::String) {
-        return Ok(texts.str()?.iter().map(|cell| cell.map(str::to_owned)).collect());
+        // The two zeros are one value.
+        let shown = |cell: &str| if column.dtype().is_float() && cell == "-0.0" { "0.0" } else { cell }.to_owned();
+        return Ok(texts.str()?.iter().map(|cell| cell.map(shown)).collect());
     }
     let cell = |at| -> PolarsResult<Cell> {
         Ok(match column.get(at)? {
@@ -209,7 +211,16 @@ fn aligned(lines: &[Vec<String>]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::with_places;
+    use polars::prelude::Column;
+
+    use super::{shown_as, with_places};
+
+    #[test]
+    fn the_two_zeros_are_one_value() {
+        let zeros = Column::new("x".into(), [Some(-0.0), Some(0.0), Some(-1.5), None]);
+        let shown = ["0.0", "0.0", "-1.5"].map(|text| Some(text.to_owned()));
+        assert_eq!(shown_as(&zeros).unwrap(), [shown.as_slice(), &[None]].concat());
+    }
 
     #[test]
     fn a_number_has_the_digits_of_a_decimal() {

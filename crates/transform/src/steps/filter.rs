@@ -64,7 +64,7 @@ mod tests {
         assert_eq!(
             failure(&table, "- filter: amount > AVG(amount)"),
             "clean.yaml:1:11: .[0].filter: 'amount > AVG(amount)' holds an aggregate, but here each row is computed on its own; \
-             compute it in the features stage"
+             use the step 'window' or 'aggregate' of clean, or compute it in the features stage"
         );
     }
 }

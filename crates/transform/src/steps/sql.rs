@@ -361,12 +361,14 @@ impl Working<'_> {
         for (at, (_, sql)) in self.items.iter().enumerate() {
             let key = keys.iter().find(|(_, key)| is_same(key, sql));
             match key {
-                Some((name, _)) => self.outputs.push(name.clone()),
-                None => {
+                Some((name, _)) if !self.outputs.contains(name) => self.outputs.push(name.clone()),
+                _ => {
                     let name = Self::free(plan, &format!("select {at}"));
-                    match sql.aggregates() {
-                        true => measures.push((name.clone(), sql.clone())),
-                        false => after.push((at, sql.clone())),
+                    match (key, sql.aggregates()) {
+                        // Selected once more, under another name.
+                        (Some((key, _)), _) => after.push((at, SqlExpr::new(quoted(key))?)),
+                        (None, true) => measures.push((name.clone(), sql.clone())),
+                        (None, false) => after.push((at, sql.clone())),
                     }
                     self.outputs.push(name);
                 }

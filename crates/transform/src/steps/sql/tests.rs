@@ -54,6 +54,27 @@ fn columns_of_rows() {
 }
 
 #[test]
+fn quotes_within_texts_and_names_stay() {
+    let table = df!("a\"b" => ["it's", "a' || 'b", "x"], "id" => [1i64, 2, 3]).unwrap();
+    let sql = "SELECT id, 'a'' || ''b' AS t, \"a\"\"b\" AS u FROM this WHERE \"a\"\"b\" IN ('it''s', 'a'' || ''b') ORDER BY id DESC";
+    let found = run_given(&table, &step(sql), &crate::Given::default()).rows;
+    assert_eq!(found, df!("id" => [2i64, 1], "t" => ["a' || 'b"; 2], "u" => ["a' || 'b", "it's"]).unwrap());
+}
+
+#[test]
+fn a_key_may_be_selected_twice() {
+    is(
+        "SELECT customer AS a, upper(customer) AS b, upper(customer) AS c, customer, COUNT(*) AS n FROM this WHERE customer <> 'x' GROUP BY \
+         customer, upper(customer) ORDER BY customer DESC, c",
+        df!("a" => ["b", "a"], "b" => ["B", "A"], "c" => ["B", "A"], "customer" => ["b", "a"], "n" => [1i64, 2]),
+    );
+    is(
+        "SELECT price AS id, id AS price FROM this WHERE id < 2 GROUP BY id, price",
+        df!("id" => [1.5], "price" => [1i64]),
+    );
+}
+
+#[test]
 fn a_column_may_be_called_as_a_part_of_a_date() {
     let table = df!("day" => [7i64], "t" => [1_706_659_200_000_000i64]).unwrap().lazy();
     let moment = DataType::Datetime(TimeUnit::Microseconds, None);
@@ -129,7 +150,11 @@ fn what_it_may_not_contain_is_refused_with_its_place() {
         ("SELECT id FROM this LIMIT 5 OFFSET 2", "OFFSET is not supported"),
         ("SELECT DISTINCT ON (id) id FROM this", "DISTINCT ON is not supported; use the step 'dedupe'"),
         ("UPDATE this SET id = 1", "a query that is not a plain SELECT"),
-        ("SELEC id FROM this", "not a SELECT that can be read"),
+        ("SELEC id FROM this", "not a SELECT that can be read: expected SELECT, found 'SELEC' at character 1"),
+        (
+            "SELECT id, COUNT(*) AS n FROM this GROUP BY ROLLUP (id)",
+            "GROUP BY ALL, ROLLUP and CUBE are not supported; name the columns",
+        ),
     ] {
         let found = fails(sql);
         if !found.contains(error) || !found.starts_with("clean.yaml:1:") {
