@@ -238,6 +238,7 @@ fn a_model_by_the_parts_of_a_version_that_is_gone_or_another_is_refused() {
     let seeing = |name: &str| {
         let imported = Imported::of("m.ubj", stump("churned", FEATURES, "").into_bytes()).unwrap();
         let path = folder.path().join("v1/parts.parquet");
+        let _ = std::fs::remove_file(&path);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         let rows = df!("customer_id" => [1i64], "part" => ["train"]).unwrap();
         let mut writer = TableWriter::create(&path, rows.schema()).unwrap();
