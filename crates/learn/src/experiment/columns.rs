@@ -65,7 +65,7 @@ pub(super) fn features(spec: &TrainSpec, names: &[String], known: &Known) -> Res
     }
 }
 
-/// Columns of `include` that are learned from in any case, which those that may count or name the rows (`naming`) are not: naming them suggests that the others are not.
+/// Columns of `include` that are learned from in any case, which those that count or name the rows (`naming`) are not: naming them suggests that the others are not.
 pub(super) fn check_included(spec: &TrainSpec, naming: &[String], known: &Known) -> Result<()> {
     let idle = |name: &&String| Carried::of(name, spec, known).is_none() && !naming.contains(name);
     match spec.include.iter().find(idle) {

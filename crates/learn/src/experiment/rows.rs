@@ -83,7 +83,7 @@ impl<'a> Table<'a> {
         let label_known_at = known.label_known_at(spec).map(str::to_owned);
         let (none, notes) = (Vec::new(), Vec::new());
         let mut table = Table { frame, names, features: none, notes, label_known_at, drawn: None, spec };
-        let (mut counting, mut texts, mut own_texts) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut counting, mut own_texts) = (Vec::new(), Vec::new());
         // The features stage makes features only; among the columns of clean, one may count the rows, or name them.
         if known.definitions.as_ref().is_none_or(|made| !made.of_features) {
             let of_type = |is: fn(&DataType) -> bool| {
@@ -91,12 +91,10 @@ impl<'a> Table<'a> {
                 candidates.cloned().collect::<Vec<String>>()
             };
             counting = table.row_numbers(of_type(row_numbers::may_count))?;
-            texts = of_type(own_texts::holds_texts);
-            own_texts = table.own_texts(texts.clone())?;
+            own_texts = table.own_texts(of_type(own_texts::holds_texts))?;
         }
-        // Any text may be named: with more rows it may be one of many, or of few.
-        columns::check_included(spec, &[counting.as_slice(), &texts].concat(), known)?;
         let naming = [counting.as_slice(), &own_texts].concat();
+        columns::check_included(spec, &naming, known)?;
         features.retain(|name| !naming.contains(name) || spec.include.contains(name));
         let left_out = |names: Vec<String>| names.into_iter().filter(|name| !features.contains(name));
         table.notes = left_out(counting).map(|name| columns::row_number_note(&name)).collect();
