@@ -119,8 +119,11 @@ impl Ledger {
     /// Batches that are not collected: those of `lot`, and others in which one of `keys` waits, such as those of a task or provider
     /// that had another name. Not those that another living process is about to submit.
     pub(crate) fn open_batches(&self, lot: &Lot, keys: &[Key], owner: &str) -> Result<Vec<Batch>> {
+        /// Batches with their processes, and the tokens of those in which a key waits.
+        type Uncollected = (Vec<(Batch, String)>, HashSet<String>);
+
         let connection = self.lock();
-        let read = || -> rusqlite::Result<(Vec<(Batch, String)>, HashSet<String>)> {
+        let read = || -> rusqlite::Result<Uncollected> {
             let mut statement = connection.prepare(
                 "SELECT token, id, time, process, task, model, provider, prompt FROM batches \
                  WHERE state <> 'collected' ORDER BY time, token",
