@@ -323,7 +323,7 @@ fn the_running_comparison_becomes_a_table() {
         .run("monitor", ["p"])
         .exits(1)
         .says("check 'comparison' failed: v2 against v1: stop: sample ratio: the arms did not get");
-    // Once the version is given up, nobody is told of it any more.
+    // Once the version is given up, no more alerts are sent about it.
     let train = project.read("resources/p/train.yaml");
     let train =
         train.lines().filter(|line| !line.starts_with("seed")).fold(String::new(), |text, line| text + line + "\n");

@@ -219,7 +219,7 @@ fn an_incremental_stage_is_up_to_date_once_it_has_looked() {
     let more = project.run("ingest", ["s"]);
     more.exits(0);
     assert_eq!(more.stdout().len(), looked.stdout().len() + 1, "{more}");
-    // A table that was restored has no rows for us, which is told.
+    // A table that was restored has no rows for us; the run says so.
     assert!(sql("DELETE FROM orders; INSERT INTO orders VALUES (1, 1)"));
     let restored = project.run("ingest", ["s"]);
     restored.exits(0).says("orders: shop.db: no row has the value of the bookmark, 4, or a greater one any more;");

@@ -368,7 +368,7 @@ fn results_are_found_by_columns_and_keys_in_every_format() {
         );
     }
     assert_eq!(client.get("/api/v1/results/0420?pipeline=p").json()["error"]["nearest"], "420");
-    // Who has any answer still hears that there is none.
+    // `If-None-Match: *` for something that does not exist is still answered by 404 or 422.
     let mut any = |path: &str| client.send("GET", path, &[("if-none-match", "*")], b"").expect("an answer").status;
     assert_eq!([any("/api/v1/results/420?pipeline=p"), any("/api/v1/results?pipeline=p")], [304, 304]);
     assert_eq!([any("/api/v1/results/999?pipeline=p"), any("/api/v1/results?pipeline=p&scor=1")], [404, 422]);

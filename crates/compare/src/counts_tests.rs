@@ -191,7 +191,7 @@ fn an_outcome_of_a_request_of_several_keys_is_of_the_key_that_it_names() {
     ];
     let happened = [
         (12, "r1", "b", "sign", 1.0),
-        // Whose it is nobody says.
+        // Its arm is unknown.
         (13, "r1", "", "sign", 1.0),
         (14, "r2", "", "sign", 1.0),
     ];

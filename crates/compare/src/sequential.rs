@@ -20,7 +20,7 @@
 //! Ramdas 2024, "Time-uniform central limit theory and asymptotic confidence sequences"): it holds for samples that are not
 //! tiny. Rare outcomes must not make V too small: an arm that has seen none of them yet would be sure that its mean is 0. For
 //! rates, a success and a failure are added to each arm before V is computed (Agresti, Caffo 2000); for means, no arm's values
-//! are taken to vary less than those of both arms together. `tests/simulation.rs` measures how often equal arms are told apart.
+//! are taken to vary less than those of both arms together. `tests/simulation.rs` measures how often equal arms are found to differ.
 
 use crate::{Measure, Sample};
 

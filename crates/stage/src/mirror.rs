@@ -194,7 +194,7 @@ impl Mirror {
     }
 
     /// Sends a file for others, who have no hash of it: it comes back before it counts as delivered. What was there already is compared
-    /// as a whole, too: it has no evidence at its end by which two files are told apart.
+    /// as a whole, too: it has no evidence at its end by which two files could be distinguished.
     fn put_compared(&self, url: &Url, file: &Path) -> Result<()> {
         let put = self.cloud.put(url, file)?;
         same_content(url, self.cloud.find(url)?.open(), &hash_file(file)?)?;

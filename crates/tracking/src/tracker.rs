@@ -41,7 +41,7 @@ impl Tracker {
     }
 }
 
-/// The error of `--track` where nothing says which server is meant.
+/// The error of `--track` without the address of a server.
 pub fn no_server() -> Error {
     Error::cannot_run("--track: no tracking server is named")
         .hint(format!("set {}: {}", VARIABLES[0].0, VARIABLES[0].1))

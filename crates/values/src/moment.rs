@@ -8,7 +8,7 @@ pub(crate) const DAY: i64 = 86_400_000_000;
 /// A timestamp in microseconds since 1970.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Moment {
-    /// As a clock on the wall showed it: nothing says how far it is from UTC.
+    /// As a clock on the wall showed it: its distance from UTC is unknown.
     Local(i64),
     /// In UTC: the text gives its distance from there.
     Utc(i64),

@@ -410,7 +410,7 @@ mod tests {
         let log = [
             run("shop.clean", "a", 0, "COMPLETE", 2.0),
             run("shop.clean", "b", 10, "FAIL", 1.0),
-            // Killed: nothing says that it ended, but another one began.
+            // Killed: there is no record of its end, but another run began.
             format!("{}\n", event("START", "shop.clean", "c", 20, 0.0, None)),
             run("shop.clean", "d", 30, "ABORT", 1.0),
             run("shop.clean", "e", 40, "COMPLETE", 4.0),

@@ -152,7 +152,7 @@ features:
   christmas: {holidays: {country: US}}
 ";
 
-/// The columns by which rows are told apart.
+/// The columns that identify a row.
 fn keys(spec: &FeaturesSpec) -> Vec<&'static str> {
     match spec {
         FeaturesSpec::Cutoffs(_) => vec!["who", CUTOFF],

@@ -200,7 +200,7 @@ fn nearest(at: Option<[f64; 2]>, places: &[Option<[f64; 2]>]) -> Option<(usize, 
 pub fn from_key(plan: &Plan, tables: &Tables, rows: &DataFrame, of: &ByKey) -> Result<Vec<Answer>> {
     let other = tables.other(&of.table)?;
     let asking = keys(rows, of.on.iter().map(|(own, _)| own))?;
-    // Where there are timestamps, rows of one day are told apart by them; who asks has days only, asks as of their beginning.
+    // Where there are timestamps, rows of one day are ordered by them; a query that has days only is as of the beginning of its day.
     let (own, mut theirs) = (Almanac::of(plan.clock), Almanac::of(plan.clock));
     for column in of.times() {
         if cells(other, column)?.iter().any(|cell| matches!(cell, Value::Moment(_))) {

@@ -238,7 +238,7 @@ impl Target<'_> {
         self.take_over(sent.rows)?;
         match (load.database.mode, before) {
             (Mode::Append, None) => {}
-            // What was added is the difference: which rows are new, nothing says.
+            // What was added is the difference: the new rows are not marked.
             (Mode::Append, Some(before)) => returned = self.returned(&whole)?.0.without(&before),
             (Mode::Replace, _) => returned = self.returned(&whole)?.0,
             (Mode::Upsert, _) => returned = self.returned(&self.same_keys("JOIN"))?.0,

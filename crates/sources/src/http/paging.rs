@@ -35,7 +35,7 @@ const MOST: u64 = 100_000;
 /// So many empty pages in a row, each of which leads on to another, are the end.
 const EMPTY: u32 = 10;
 
-/// Pages of so many items are taken for full ones, where nothing says how many they hold.
+/// A page with this many items is taken for a full one if its size is not configured.
 const SIZES: [usize; 12] = [10, 20, 25, 30, 40, 50, 100, 200, 250, 300, 500, 1000];
 
 /// Whether a parameter says how many items a page holds.

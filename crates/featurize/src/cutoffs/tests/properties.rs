@@ -77,7 +77,7 @@ fn tables(events: &[Event], who: u8, (time, known): (Unit, Unit), first: i64) ->
         Column::new("code".into(), events.iter().map(|e| e.4.map(|k| u64::MAX - u64::from(k))).collect::<Vec<_>>()),
     ];
     let log = DataFrame::new(events.len(), columns).unwrap();
-    // Every third event also says what the entity is from then on; equal times are told apart by when they were told.
+    // Every third event also says what the entity is from then on; equal times differ by when they became known.
     let told: Vec<(usize, &Event)> = events.iter().enumerate().step_by(3).collect();
     let traits = vec![
         entities("id", told.iter().map(|(_, event)| event.0).collect(), who),

@@ -298,7 +298,7 @@ fn books_and_errors_show_what_people_wrote() {
     assert!(error.ends_with(way), "{error}");
 }
 
-/// What a trace is told of the keys: no name that a SELECT made up on its way.
+/// The keys as a trace sees them: without names that a SELECT introduced on the way.
 #[test]
 fn keys_are_noted_as_people_know_them() {
     let noted = |sql: &str| -> Vec<(String, Option<String>)> {
