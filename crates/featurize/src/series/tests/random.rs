@@ -3,7 +3,7 @@
 use polars::prelude::*;
 
 use super::{Tables, built, open, proved, read, spec_of, text};
-use crate::tests::drawn;
+use crate::cutoffs::tests::drawn;
 use crate::{Today, build, prove};
 
 /// Stores of two regions with products, with gaps, late beginnings, early ends and planned prices.

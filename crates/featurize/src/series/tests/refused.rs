@@ -71,7 +71,7 @@ fn a_series_of_periods_of_another_length_is_noticed() {
     table.with_column(Series::new("week".into(), week).cast(&DataType::Date).unwrap().into()).unwrap();
     let warnings = |gaps: &str, table: DataFrame| {
         let spec = spec_of(&format!("{{by: store, every: 1w, horizon: 1, active_within: 4w, gaps: {gaps}}}"), &[LAST]);
-        crate::build(&spec, &super::open(&vec![("sales", table)]), crate::tests::today()).unwrap().warnings
+        crate::build(&spec, &super::open(&vec![("sales", table)]), crate::cutoffs::tests::today()).unwrap().warnings
     };
     for gaps in ["keep", "{fill: {units: 0}}"] {
         assert_eq!(
