@@ -303,8 +303,11 @@ fn results_are_found_by_columns_and_keys_in_every_format() {
     assert!(of(&mut client, "420").has_status(200).json()["not_searched"].is_null());
     let copies =
         (0..101).map(|number| project.at(format!("data/output/p/predict/scores_20200101_000{number:03}.parquet")));
-    let copies: Vec<_> =
-        copies.inspect(|copy| drop(std::fs::copy(project.at(newest), copy).expect("a copy"))).collect();
+    let copies: Vec<_> = copies
+        .inspect(|copy| {
+            std::fs::copy(project.at(newest), copy).expect("a copy");
+        })
+        .collect();
     let history = of(&mut client, "420").has_status(200).json();
     assert_eq!((history["not_searched"].as_u64(), history["history"].as_array().map(Vec::len)), (Some(2), Some(100)));
     let unknown = of(&mut client, "999999").has_status(404).json();
