@@ -195,7 +195,7 @@ tables:
     let project = shop(clean);
     let outcome = stderr(&project, 0);
     assert!(
-        outcome.contains("orders: 4 rows in, 2 out; 3 refused by clean; 1 added by step 2 'join' with items"),
+        outcome.contains("orders: 4 rows in, 2 out; 1 added by step 2 'join' with items; 3 refused by clean"),
         "{outcome}"
     );
     let orders = project.latest(FOLDER).into_iter().find(|path| path.contains("/orders_")).unwrap();
