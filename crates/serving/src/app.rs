@@ -42,8 +42,8 @@ pub struct App {
     /// Shown to clients, if the server speaks TLS.
     pub certificates: Option<Arc<Certificates>>,
     pub in_flight: Semaphore,
-    /// Places of requests without a known token or session.
-    pub strangers: Semaphore,
+    /// Permits for requests without a known token or session.
+    pub unauthenticated: Semaphore,
     /// Threads that may compute beside those of the network.
     pub computing: Arc<Semaphore>,
     pub host: Arc<dyn Host>,
@@ -87,7 +87,7 @@ impl App {
         let threads = std::thread::available_parallelism().map_or(2, usize::from);
         let app = App {
             in_flight: Semaphore::new(options.in_flight),
-            strangers: Semaphore::new(options.connections),
+            unauthenticated: Semaphore::new(options.connections),
             computing: Arc::new(Semaphore::new(threads)),
             root,
             env: env.clone(),

@@ -7,7 +7,7 @@ use score::{LoadedVersion, Registry, Scorer, Task, Version};
 use spec::{Error, Result};
 
 use crate::health::{self, Health};
-use crate::signature::{Beside, Signature};
+use crate::signature::{OtherColumn, Signature};
 use crate::spec::ServeSpec;
 use crate::speed::Speed;
 use crate::stored::Stored;
@@ -69,7 +69,7 @@ impl Arm {
         };
         let beside = [Some(&manifest.entity), manifest.time.as_ref()].into_iter().flatten().map(|name| {
             let of_table = if has_table { schema.get(name) } else { None };
-            Beside::new(name, of_table.map(artifact::type_name).as_deref())
+            OtherColumn::new(name, of_table.map(artifact::type_name).as_deref())
         });
         let beside = beside.collect();
         Ok(Arm {

@@ -6,6 +6,7 @@
 #![expect(clippy::result_large_err, reason = "a refusal ends a request: its size costs less than its box")]
 
 mod access;
+mod answer_body;
 mod app;
 mod arm;
 mod audit;
@@ -54,7 +55,6 @@ mod timed;
 mod tls;
 mod tokens;
 mod writes;
-mod written;
 
 pub use access::AccessLog;
 pub use app::{App, named_or_all};

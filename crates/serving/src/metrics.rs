@@ -1,4 +1,4 @@
-//! What Prometheus reads at `/metrics`.
+//! The metrics at `/metrics`, for Prometheus.
 
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;

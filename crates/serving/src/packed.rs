@@ -1,5 +1,5 @@
 //! A column of numbers as one text in a line of the journal: each number in the smallest type that holds all of them exactly,
-//! as Base64. Of a thousand rows that takes a third of the bytes, and a small part of the time, of their numbers as texts.
+//! as Base64. For a thousand rows this takes a third of the bytes of the numbers as text, and a small part of the time.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD as BASE64;

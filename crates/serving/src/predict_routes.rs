@@ -1,4 +1,4 @@
-//! What takes predictions and outcomes in: bodies within their limits, the journal, and what is counted.
+//! The routes that receive requests for predictions, and outcomes: bodies within their limits, the journal, and what is counted.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -47,7 +47,7 @@ pub async fn body_of(app: &App, headers: &HeaderMap, body: Body, among: &[Format
     }
     match tokio::time::timeout(app.options.idle, to_bytes(body, app.options.body)).await {
         Ok(Ok(bytes)) => Ok((format, bytes)),
-        // Either it was longer than allowed, or it broke off; the sender can only recognise the first.
+        // Either it was longer than allowed, or the connection broke; only in the first case does the sender see this answer.
         Ok(Err(error)) if spec::text::root_cause(&error).contains("length limit") => Err(too_long()),
         Ok(Err(_)) => Err(Refusal::malformed("the body was cut off")),
         Err(_) => Err(Refusal::new(StatusCode::REQUEST_TIMEOUT, "too_slow", "the body took too long to arrive")),
@@ -78,9 +78,9 @@ pub async fn predicted(app: &Arc<App>, pipeline: &Arc<Pipeline>, asked: (Paramet
     let answered = tokio::time::timeout(app.options.request, answer).await;
     let answered = answered.unwrap_or_else(|_| Err(Refusal::too_slow()));
     let mut response = match answered {
-        Ok(Logged { lines, rest, current, format }) => {
+        Ok(Logged { lines, remaining, current, format }) => {
             let kept = append(&pipeline.requests, &pipeline.written[0], lines);
-            let answer = rest.answer(&current, received).await;
+            let answer = remaining.answer(&current, received).await;
             // The answer leaves whether the line is on disk or cannot be kept; `/readyz` says that the log does not keep up.
             let _ = kept.await;
             match answer {
@@ -141,27 +141,27 @@ fn append(journal: &Journal, written: &Histogram, line: Vec<u8>) -> oneshot::Rec
 /// A request that is answered as far as the log is concerned.
 struct Logged {
     lines: Vec<u8>,
-    rest: Rest,
+    remaining: RemainingWork,
     current: Arc<Current>,
     format: Format,
 }
 
 /// The answer, or the thread that is about to write it.
-enum Rest {
+enum RemainingWork {
     Done(Answer),
-    Writing(JoinHandle<Result<Option<Answer>, Refusal>>),
+    Running(JoinHandle<Result<Option<Answer>, Refusal>>),
 }
 
-impl Rest {
+impl RemainingWork {
     async fn answer(self, current: &Current, received: Instant) -> Result<Answer, Refusal> {
         let work = match self {
-            Rest::Done(answer) => return Ok(answer),
-            Rest::Writing(work) => work,
+            RemainingWork::Done(answer) => return Ok(answer),
+            RemainingWork::Running(work) => work,
         };
         match work.await {
             Ok(answered) => answered.and_then(|answered| answered.ok_or_else(|| panicked(&"it is large twice"))),
             Err(failed) => {
-                // A version that is taking over must not continue if it is at fault.
+                // A version that fails must not take over.
                 if let Some(new) = current.deployment.taking_over() {
                     new.speed.answered(received.elapsed(), true);
                 }
@@ -221,15 +221,15 @@ async fn answer(
     let mut lines = Vec::new();
     let small = work(false, &mut |of_all| lines = of_all)?;
     if let Some(answer) = small {
-        return Ok(Logged { lines, rest: Rest::Done(answer), current, format: accepted });
+        return Ok(Logged { lines, remaining: RemainingWork::Done(answer), current, format: accepted });
     }
     let permit = app.computing.clone().acquire_owned().await;
     let (sender, receiver) = oneshot::channel();
-    let rest = Rest::Writing(tokio::task::spawn_blocking(move || {
+    let remaining = RemainingWork::Running(tokio::task::spawn_blocking(move || {
         let mut sender = Some(sender);
         let answered = work(true, &mut |lines| {
             if let Some(sender) = sender.take() {
-                // Nobody waits for a request that took too long.
+                // The request may have timed out, so that nothing waits for the lines.
                 let _ = sender.send(lines);
             }
         });
@@ -237,9 +237,9 @@ async fn answer(
         answered
     }));
     match receiver.await {
-        Ok(lines) => Ok(Logged { lines, rest, current, format: accepted }),
+        Ok(lines) => Ok(Logged { lines, remaining, current, format: accepted }),
         // It was refused, and there is nothing to log but that.
-        Err(_) => match rest.answer(&current, received).await {
+        Err(_) => match remaining.answer(&current, received).await {
             Err(refusal) => Err(refusal),
             Ok(_) => Err(panicked(&"an answer without a line")),
         },
@@ -271,7 +271,7 @@ pub async fn report(
             let body = serde_json::json!({"kept": count});
             Ok((StatusCode::CREATED, axum::Json(body)).into_response())
         }
-        // Unlike a prediction, an outcome that is not kept is of no use to anybody.
+        // Unlike a prediction, an outcome that is not kept is useless.
         Kept::No => Err(Refusal::unavailable("not_kept", "the outcomes could not be written to disk")
             .way_out("send them again later")),
     }

@@ -7,6 +7,7 @@ use std::time::Instant;
 use polars::prelude::DataFrame;
 use score::{Numbers, Predicted};
 
+use crate::answer_body::{self, AnswerBody};
 use crate::arm::{Arm, NamedArm};
 use crate::block;
 use crate::cell::{Cell, Row};
@@ -20,7 +21,6 @@ use crate::request::{Request, Rows, Values, no_rows, read};
 use crate::results::Format;
 use crate::spec::ServeSpec;
 use crate::tabular::{Parameters, Table};
-use crate::written::{self, Written};
 
 /// Bytes of a body up to which a request is answered on the thread that received it.
 const SMALL_BODY: usize = 16 << 10;
@@ -74,11 +74,11 @@ pub struct Answer {
     /// The body of the answer.
     pub body: Vec<u8>,
     /// The arms that answered, with how many rows and for how long their model worked.
-    pub by_arm: Vec<Worked>,
+    pub by_arm: Vec<ArmWork>,
 }
 
 /// What one version did for a request.
-pub struct Worked {
+pub struct ArmWork {
     pub name: Arc<str>,
     pub arm: Arc<Arm>,
     pub rows: usize,
@@ -111,7 +111,7 @@ pub struct Part<'a> {
     shadow: bool,
 }
 
-/// Answers a request. `None`: it is more than a thread of the network should do; call again elsewhere with `large`. `log` gets the
+/// Answers a request. `None`: the request is too large for a thread that serves the network; call again with `large` on one for blocking work. `log` gets the
 /// lines for the journal, one per version that scored, once nothing can be refused any more: a disk that writes them does not wait
 /// for the text of the answer.
 ///
@@ -136,7 +136,7 @@ pub fn answer(
             table.request(&parameters, &deployment.arms[0].arm.manifest().entity)?
         }
     };
-    // An answer to nothing would leave no line in the log.
+    // A request without rows would leave no line in the log.
     if request.rows.len() == 0 {
         return Err(no_rows().way_out("give at least one"));
     }
@@ -179,7 +179,7 @@ pub fn answer(
         }
         Err(refusal) => {
             part.arm.speed.answered(received.elapsed(), true);
-            // The comparison of versions has to know whose failure this was.
+            // The comparison of versions has to know which version failed.
             let key = part.rows.first().and_then(|row| keys[*row].as_ref());
             let by = Failed {
                 arm: part.named.name.to_string(),
@@ -209,12 +209,18 @@ pub fn answer(
             places[*row] = (at, place);
         }
     }
-    let written =
-        Written { id, pipeline: context.pipeline, keys: &keys, places: &places, parts: &parts, predicted: &predicted };
+    let body = AnswerBody {
+        id,
+        pipeline: context.pipeline,
+        keys: &keys,
+        places: &places,
+        parts: &parts,
+        predicted: &predicted,
+    };
     // JSON can always be written.
     let table = match asked.accepted {
         Format::Json => None,
-        format => Some(written.table(format)?),
+        format => Some(body.table(format)?),
     };
     // A row takes less time among others than alone.
     let mut lines = Vec::with_capacity(1024 + 192 * count);
@@ -245,7 +251,7 @@ pub fn answer(
                 let inputs = inputs.map(|inputs| &inputs[row]);
                 let of_row = record::LineRow { row, key: keys[row].as_ref(), inputs, values: part.numbers.by_row() };
                 line.write_one(&mut lines, &columns, &of_row, |out| {
-                    written::write_scores(out, part.arm, &scored.predicted, 0);
+                    answer_body::write_scores(out, part.arm, &scored.predicted, 0);
                 });
             }
             _ => {
@@ -263,8 +269,8 @@ pub fn answer(
         }
     }
     log(lines);
-    let body = table.unwrap_or_else(|| written.json());
-    let by_arm = parts.iter().map(|part| Worked {
+    let body = table.unwrap_or_else(|| body.json());
+    let by_arm = parts.iter().map(|part| ArmWork {
         name: part.named.name.clone(),
         arm: part.arm.clone(),
         rows: part.rows.len(),
@@ -286,17 +292,17 @@ fn keys_of<'a>(request: &Request<'a>, deployment: &Deployment) -> Vec<Option<Cel
             .collect(),
         Rows::Table(table) => match table.columns.iter().find(|(name, _)| name == entity) {
             Some((_, Values::Cells(cells))) => cells.iter().map(key).collect(),
-            // No key is a float.
+            // Keys are never floats.
             Some((_, Values::Floats(_))) | None => vec![None; table.rows],
         },
     }
 }
 
-/// Text of a key, for who gets which arm. `room`: where a number is written.
-fn text_of<'a>(key: &'a Cell<'_>, room: &'a mut [u8; 21]) -> std::borrow::Cow<'a, str> {
+/// Text of a key, from which the arm is chosen. `buffer`: where a number is written.
+fn text_of<'a>(key: &'a Cell<'_>, buffer: &'a mut [u8; 21]) -> std::borrow::Cow<'a, str> {
     match key {
         Cell::Text(text) => text.as_ref().into(),
-        Cell::Int(number) => json::whole(*number, room).into(),
+        Cell::Int(number) => json::whole(*number, buffer).into(),
         Cell::Unsigned(number) => number.to_string().into(),
         _ => "".into(),
     }
@@ -316,8 +322,8 @@ fn parts<'a>(
         let (named, arm) = match deployment.only() {
             Some(only) => only,
             None => {
-                let mut room = [0; 21];
-                let key_text = key.as_ref().map(|key| text_of(key, &mut room));
+                let mut buffer = [0; 21];
+                let key_text = key.as_ref().map(|key| text_of(key, &mut buffer));
                 deployment.choose(request.unit.as_deref().or(key_text.as_deref()).unwrap_or(id))
             }
         };
@@ -418,7 +424,7 @@ fn fill(
 /// No column of real data holds numbers of this size.
 const HUGE: f64 = 1e100;
 
-/// The first row of a request whose score is no finite number because one of its values is too large for that. Without such a
+/// The first row of a request whose score is not finite because one of its values is too large for that. Without such a
 /// value, the version is at fault.
 fn beyond(part: &Part<'_>, request: &Request<'_>) -> Option<Refusal> {
     let width = part.numbers.width();
@@ -434,7 +440,7 @@ fn beyond(part: &Part<'_>, request: &Request<'_>) -> Option<Refusal> {
     Some(if request.rows.len() > 1 { refusal.at_row(part.rows[place]) } else { refusal })
 }
 
-/// What a version says of its rows.
+/// The scores of a version for its rows.
 pub struct Scored {
     pub predicted: Predicted,
     pub reasons: Option<Vec<Vec<String>>>,

@@ -12,12 +12,12 @@ use crate::predictions::Parts;
 use crate::refusal::Refusal;
 use crate::signature::Signature;
 
-/// The present as the log has it: UTC, to the microsecond.
+/// The current time in the log's format: UTC, to the microsecond.
 pub fn now() -> String {
     moment(artifact::now())
 }
 
-/// A time as the log has it. Digit by digit: a format that is read at each request takes longer than all else in its line.
+/// A time in the log's format. Digit by digit: a format that is read at each request takes longer than all else in its line.
 pub fn moment(at: DateTime<Utc>) -> String {
     let mut text = *b"0000-00-00T00:00:00.000000Z";
     let year = u32::try_from(at.year()).unwrap_or_default();
@@ -39,12 +39,12 @@ pub fn moment(at: DateTime<Utc>) -> String {
     String::from_utf8_lossy(&text).into_owned()
 }
 
-/// What is known of predictions of one request by one version, beside what differs from row to row.
+/// What all rows of a request that one version scored have in common.
 pub struct Line<'a> {
     pub time: &'a str,
     pub request: &'a str,
     pub unit: Option<&'a str>,
-    /// The column that keys are of.
+    /// The name of the key's column.
     pub entity: &'a str,
     pub arm: &'a str,
     pub version: &'a str,
@@ -84,8 +84,8 @@ impl Line<'_> {
         self.write_row(out, columns, row, scores);
         json::key(out, "features");
         out.push(b'{');
-        columns.signature.names().enumerate().for_each(|(at, name)| {
-            json::key(out, name);
+        columns.signature.keys().enumerate().for_each(|(at, (name, key))| {
+            json::append_key(out, key);
             columns.write_value(out, at, name, row.values[at]);
         });
         out.extend_from_slice(b"}}\n");
@@ -191,7 +191,7 @@ pub fn refused(request: &str, version: &str, refusal: &Refusal, arrived: &std::t
     out
 }
 
-/// A value that is there, even if it is null.
+/// A field that is present, even if its value is null.
 pub fn given<'de, D: serde::Deserializer<'de>>(value: D) -> Result<Option<serde_json::Value>, D::Error> {
     serde_json::Value::deserialize(value).map(Some)
 }
@@ -228,7 +228,7 @@ pub struct Request {
     /// The rows as an earlier version of Millrace wrote them, in a journal that it left behind.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub rows: Vec<RequestRow>,
-    /// Entries that the disk did not take, in a line that says only this.
+    /// The number of entries that could not be written to disk; such a line has nothing else.
     pub lost: u64,
 }
 
@@ -246,7 +246,7 @@ pub struct RequestRow {
 impl Request {
     /// The line as one request per row.
     ///
-    /// Errors: a block that is not as it is written.
+    /// Errors: a block in another format.
     pub fn each_row(mut self) -> Result<Vec<Request>> {
         if let Some(block) = self.block.take() {
             let columns = std::mem::take(&mut self.columns);

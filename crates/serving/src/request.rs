@@ -12,13 +12,13 @@ use crate::refusal::Refusal;
 #[derive(Debug)]
 pub struct Request<'a> {
     pub rows: Rows<'a>,
-    /// The unit that asks, such as a visitor: decides which arm answers. Without it the key does.
+    /// The unit of the experiment, such as a visitor, which decides the arm. Without it the key does.
     pub unit: Option<String>,
     /// How many reasons each prediction shall have.
     pub reasons: usize,
 }
 
-/// What a request gives of its rows.
+/// How a request describes its rows.
 #[derive(Debug)]
 pub enum Rows<'a> {
     /// Rows of the newest features, by key.
@@ -80,7 +80,9 @@ const KEYS: [&str; 7] = ["key", "keys", "features", "row", "rows", "unit", "reas
 ///
 /// Errors: no JSON (400); another shape than a request has (422).
 pub fn read(body: &[u8], most_rows: usize, most_reasons: usize) -> Result<Request<'_>, Refusal> {
-    let parts: Parts<'_> = serde_json::from_slice(body).map_err(|error| syntax(&error))?;
+    // Whole, the body is known to be UTF-8 sooner than text by text. One that is not is refused at its place.
+    let parts = std::str::from_utf8(body).map_or_else(|_| serde_json::from_slice(body), serde_json::from_str);
+    let parts: Parts<'_> = parts.map_err(|error| syntax(&error))?;
     let shape = |code, message: String| Refusal::new(axum::http::StatusCode::UNPROCESSABLE_ENTITY, code, message);
     let Parts::Object { mut given, unknown } = parts else {
         return Err(shape("wrong_type", "the body must be an object".to_owned()).way_out(EXAMPLE));
@@ -176,7 +178,7 @@ pub fn too_many_rows(rows: usize, most: usize) -> Refusal {
     refusal.way_out("divide it into several requests")
 }
 
-/// The text that says who asks, if it is one.
+/// The text of the unit.
 pub fn unit_of(text: std::borrow::Cow<'_, str>) -> Result<String, Refusal> {
     match (1..=200).contains(&text.chars().count()) {
         true => Ok(text.into_owned()),

@@ -32,8 +32,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/api/v1/results/{key}", get(results_routes::one))
         .route("/api/v1/results/{key}/history", get(results_routes::history))
         .merge(writes::router())
-        .merge(site::router(app.clone()))
-        .layer(middleware::from_fn_with_state(app.clone(), bounded));
+        .merge(site::router(app.clone()));
     Router::new()
         .merge(api)
         .route("/healthz", get(healthz))
@@ -58,7 +57,10 @@ async fn wrong_method() -> Refusal {
 /// What a line of the journal may take that is written after a request's limit.
 const LINE: Duration = Duration::from_secs(2);
 
-/// What holds for every answer: a bound on its time, harmless headers, and a line in the access log.
+/// Addresses that are answered however many requests are in progress: those that watch the server.
+const UNBOUNDED: [&str; 4] = ["/healthz", "/readyz", "/metrics", "/openapi.json"];
+
+/// What holds for every answer: a bound on its time and on how many are in progress, harmless headers, and a line in the access log.
 async fn guarded(State(app): Shared, request: Request, next: Next) -> Response {
     let began = Instant::now();
     let asked = app.options.access_log.is_on().then(|| (request.method().clone(), request.uri().path().to_owned()));
@@ -71,11 +73,11 @@ async fn guarded(State(app): Shared, request: Request, next: Next) -> Response {
     let limit = app.options.request + LINE;
     let answered = match refused {
         Some(refusal) => Ok(refusal.into_response()),
-        None => tokio::time::timeout(limit, next.run(request)).await,
+        None => tokio::time::timeout(limit, bounded(&app, request, next)).await,
     };
     let mut response = answered.unwrap_or_else(|_| Refusal::too_slow().into_response());
     if response.status() == StatusCode::BAD_REQUEST && is_plain(&response) {
-        // The words of the library that takes addresses apart: all other errors are ours.
+        // The error text of the library that parses addresses; all other errors have texts of ours.
         let refusal = Refusal::malformed("the address cannot be read: it is not UTF-8");
         response = refusal.way_out("encode it as UTF-8 before its bytes are escaped with %").into_response();
     }
@@ -110,7 +112,7 @@ fn is_plain(response: &Response) -> bool {
     kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/plain"))
 }
 
-/// A header that decides who is answered, or how a body is read, must be there once: of two, a proxy may have looked at the
+/// A header that decides on access, or on how a body is read, must be there once: of two, a proxy may have looked at the
 /// other one.
 fn given_twice(headers: &HeaderMap) -> Option<Refusal> {
     let once = [header::AUTHORIZATION, header::CONTENT_TYPE, header::CONTENT_LENGTH, header::HOST];
@@ -118,18 +120,21 @@ fn given_twice(headers: &HeaderMap) -> Option<Refusal> {
     Some(Refusal::malformed(format!("the header '{twice}' is given twice")))
 }
 
-/// For how long a client that is not known may be answered: it can ask for little more than the login.
-const STRANGER: Duration = Duration::from_secs(10);
+/// The time limit for requests of unauthenticated clients: they can request little more than the login.
+const UNAUTHENTICATED: Duration = Duration::from_secs(10);
 
-/// Turns requests away that are too many. Whoever is not known takes no place of those who are.
-async fn bounded(State(app): Shared, request: Request, next: Next) -> Response {
+/// Refuses requests beyond the limit. Unauthenticated clients have a limit of their own, so that they cannot use up that of the others.
+async fn bounded(app: &App, request: Request, next: Next) -> Response {
+    if UNBOUNDED.contains(&request.uri().path()) {
+        return next.run(request).await;
+    }
     if !app.knows(request.headers()) {
-        let Ok(_place) = app.strangers.try_acquire() else {
+        let Ok(_place) = app.unauthenticated.try_acquire() else {
             app.metrics.turned_away.inc();
             let refusal = Refusal::unavailable("busy", "too many requests without a login are in progress");
             return refusal.way_out("send it again in a second").into_response();
         };
-        let answered = tokio::time::timeout(STRANGER, next.run(request)).await;
+        let answered = tokio::time::timeout(UNAUTHENTICATED, next.run(request)).await;
         return answered.unwrap_or_else(|_| {
             Refusal::new(StatusCode::REQUEST_TIMEOUT, "too_slow", "the request took too long to arrive").into_response()
         });
@@ -143,7 +148,7 @@ async fn bounded(State(app): Shared, request: Request, next: Next) -> Response {
     next.run(request).await
 }
 
-/// Counts a request as long as it lives: one whose client goes away ends where it waits.
+/// Counts a request as long as it lives: if the client disconnects, it is dropped at its next `await`.
 struct Counted(Gauge);
 
 impl Counted {

@@ -26,7 +26,7 @@ const HEAD: usize = 32 << 10;
 
 /// Listens on the address of the options.
 ///
-/// Errors: the address is taken, or not ours.
+/// Errors: the address is in use, or is not one of this machine.
 pub fn listen(address: SocketAddr) -> Result<std::net::TcpListener> {
     let failed = |error: std::io::Error| {
         Error::cannot_run(format!("{address}: cannot listen: {}", spec::text::root_cause(&error)))
@@ -37,7 +37,7 @@ pub fn listen(address: SocketAddr) -> Result<std::net::TcpListener> {
     Ok(listener)
 }
 
-/// Serves until `stop` is done; then lets requests that are worked on come to their end, and seals the journals.
+/// Serves until `stop` is done; then finishes the requests in progress, and seals the journals.
 pub async fn serve(app: Arc<App>, listener: std::net::TcpListener, stop: impl Future<Output = ()>) -> Result<()> {
     let failed =
         |error: std::io::Error| Error::cannot_run(format!("cannot listen: {}", spec::text::root_cause(&error)));
@@ -49,15 +49,15 @@ pub async fn serve(app: Arc<App>, listener: std::net::TcpListener, stop: impl Fu
     let graceful = GracefulShutdown::new();
     let mut stop = std::pin::pin!(stop);
     loop {
-        let room = connections.clone().acquire_owned();
+        let permit = connections.clone().acquire_owned();
         let accepted = tokio::select! {
-            accepted = async { (room.await, listener.accept().await) } => accepted,
+            accepted = async { (permit.await, listener.accept().await) } => accepted,
             () = &mut stop => break,
         };
-        let (room, stream, peer) = match accepted {
-            (Ok(room), Ok((stream, peer))) => (room, stream, Peer(peer)),
+        let (permit, stream, peer) = match accepted {
+            (Ok(permit), Ok((stream, peer))) => (permit, stream, Peer(peer)),
             (_, Err(error)) => {
-                // Too many files are open, or the client was gone: others may come yet.
+                // Too many files are open, or the client disconnected: go on with the next one.
                 tracing::debug!("a connection failed: {error}");
                 tokio::time::sleep(Duration::from_millis(20)).await;
                 continue;
@@ -66,8 +66,8 @@ pub async fn serve(app: Arc<App>, listener: std::net::TcpListener, stop: impl Fu
         };
         let (app, router, tls, watcher) = (app.clone(), router.clone(), tls.clone(), graceful.watcher());
         tokio::spawn(async move {
-            let _room = room;
-            // A request and its answer are a few packets: none shall wait for another.
+            let _permit = permit;
+            // A request and its answer are a few packets, which Nagle's algorithm would only delay.
             let _ = stream.set_nodelay(true);
             match tls {
                 None => connection(app, router, peer, stream, watcher).await,
@@ -119,7 +119,7 @@ async fn connection<S>(
     let service = TowerToHyperService::new(tower::Layer::layer(&axum::Extension(peer), router));
     let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
     if let Err(error) = watcher.watch(connection).await {
-        // Clients that go, or are too slow, are not our fault.
+        // A client that disconnects or is too slow is not an error of the server.
         let slow = error.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_timeout);
         tracing::debug!(slow, "a connection was cut off: {error}");
     }

@@ -6,6 +6,7 @@ use score::{Feature, FeatureKind};
 use spec::ColumnType;
 
 use crate::cell::Cell;
+use crate::json;
 use crate::refusal::Refusal;
 use crate::request::{Columns, Values};
 use crate::spec::UnknownCategories;
@@ -17,30 +18,32 @@ const EXACT: u64 = 1 << 53;
 pub struct Signature {
     columns: Vec<Column>,
     places: HashMap<String, usize>,
-    /// Columns that a row may have beside the features: whom it is about, and when.
-    beside: Vec<Beside>,
+    /// Columns that a row may have besides the features: its key and its time.
+    other_columns: Vec<OtherColumn>,
     unknown: UnknownCategories,
 }
 
 struct Column {
     name: String,
     kind: Kind,
+    /// Its name as the log of requests has it, with quotes and colon.
+    json_key: Box<[u8]>,
 }
 
 /// A column that no model sees: it only has to be of the column's type.
-pub struct Beside {
+pub struct OtherColumn {
     column: Column,
     /// Whether its type is one that values are compared with. Without a table of the features the type is not known.
     is_known: bool,
 }
 
-impl Beside {
+impl OtherColumn {
     /// `column_type`: as a manifest names types; `None` if it is not known.
-    pub fn new(name: &str, column_type: Option<&str>) -> Beside {
+    pub fn new(name: &str, column_type: Option<&str>) -> OtherColumn {
         let kind = column_type.map_or(Kind::Float64, Kind::of);
         // Keys of any other type are written as texts, or not at all.
         let is_known = matches!(kind, Kind::Text | Kind::Whole(..) | Kind::Date | Kind::Datetime);
-        Beside { column: Column { name: name.to_owned(), kind }, is_known }
+        OtherColumn { column: Column::new(name.to_owned(), kind), is_known }
     }
 
     /// Errors (422): a value of another type.
@@ -70,7 +73,7 @@ impl Beside {
 }
 
 enum Kind {
-    /// Of columns beside the features alone.
+    /// Only for columns that are not features.
     Text,
     Category {
         codes: HashMap<String, u32>,
@@ -88,13 +91,13 @@ enum Kind {
 }
 
 impl Signature {
-    pub fn new(features: &[Feature], beside: Vec<Beside>, unknown: UnknownCategories) -> Signature {
+    pub fn new(features: &[Feature], other_columns: Vec<OtherColumn>, unknown: UnknownCategories) -> Signature {
         let columns: Vec<Column> = features.iter().map(Column::of).collect();
         let places = columns.iter().enumerate().map(|(at, column)| (column.name.clone(), at)).collect();
-        Signature { columns, places, beside, unknown }
+        Signature { columns, places, other_columns, unknown }
     }
 
-    /// Holds the categories of a computed row to those that the model knows, as those of a row that is given are.
+    /// Checks the categories of a computed row against those that the model knows, as for a row that a client sends.
     ///
     /// Errors (422): a category that it does not know.
     pub fn check_categories(&self, computed: &polars::prelude::DataFrame, row: usize) -> Result<(), Refusal> {
@@ -120,16 +123,16 @@ impl Signature {
         let start = values.len();
         values.resize(start + self.columns.len(), f64::NAN);
         // Most clients write columns in one order, so the next one is tried first.
-        let mut given = Given::new(self.columns.len());
+        let mut given = PresentColumns::new(self.columns.len());
         let mut next = 0;
         for (name, cell) in row {
             let at = match self.columns.get(next) {
                 Some(column) if column.name == *name => next,
                 _ => match self.places.get(name.as_ref()) {
                     Some(at) => *at,
-                    None => match self.beside(name) {
-                        Some(beside) => {
-                            beside.check(cell)?;
+                    None => match self.other_column(name) {
+                        Some(other) => {
+                            other.check(cell)?;
                             continue;
                         }
                         None => return Err(self.unknown_column(name)),
@@ -156,11 +159,11 @@ impl Signature {
     pub fn encode_table(&self, table: &Columns<'_>) -> Option<Vec<f64>> {
         let width = self.columns.len();
         let mut values = vec![f64::NAN; table.rows * width];
-        let mut given = Given::new(width);
+        let mut given = PresentColumns::new(width);
         for (name, of_table) in &table.columns {
             let Some(at) = self.places.get(*name) else {
-                let beside = self.beside(name)?;
-                if (0..table.rows).any(|row| beside.check(&of_table.cell(row)).is_err()) {
+                let other = self.other_column(name)?;
+                if (0..table.rows).any(|row| other.check(&of_table.cell(row)).is_err()) {
                     return None;
                 }
                 continue;
@@ -188,8 +191,8 @@ impl Signature {
         (0..width).all(|at| given.has(at)).then_some(values)
     }
 
-    fn beside(&self, name: &str) -> Option<&Beside> {
-        self.beside.iter().find(|beside| beside.column.name == name)
+    fn other_column(&self, name: &str) -> Option<&OtherColumn> {
+        self.other_columns.iter().find(|other| other.column.name == name)
     }
 
     fn unknown_column(&self, name: &str) -> Refusal {
@@ -200,6 +203,11 @@ impl Signature {
     /// Names of the features, in order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.columns.iter().map(|column| column.name.as_str())
+    }
+
+    /// Names of the features with the same names as keys of JSON ([`json::prepared_key`]), in order.
+    pub fn keys(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.columns.iter().map(|column| (column.name.as_str(), &*column.json_key))
     }
 
     /// Whether the numbers of a feature are codes of categories.
@@ -217,11 +225,11 @@ impl Signature {
 }
 
 /// Which of the columns a row had.
-struct Given(Vec<u64>);
+struct PresentColumns(Vec<u64>);
 
-impl Given {
-    fn new(columns: usize) -> Given {
-        Given(vec![0; columns.div_ceil(64)])
+impl PresentColumns {
+    fn new(columns: usize) -> PresentColumns {
+        PresentColumns(vec![0; columns.div_ceil(64)])
     }
     fn has(&self, at: usize) -> bool {
         self.0[at / 64] & (1 << (at % 64)) != 0
@@ -242,7 +250,12 @@ impl Column {
             }
             _ => Kind::of(&feature.column_type),
         };
-        Column { name: feature.name.clone(), kind }
+        Column::new(feature.name.clone(), kind)
+    }
+
+    fn new(name: String, kind: Kind) -> Column {
+        let json_key = json::prepared_key(&name);
+        Column { name, kind, json_key }
     }
 
     /// The value as the model sees it: as it would see the same value in a table.

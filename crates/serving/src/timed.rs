@@ -1,4 +1,4 @@
-//! A connection that may not be silent for ever: clients that send one byte a minute, or do not read, are let go.
+//! Limits on idle connections: a client that sends one byte a minute, or does not read, is disconnected.
 
 use std::future::Future;
 use std::io;
@@ -13,7 +13,7 @@ use tokio::time::{Instant, Sleep, sleep};
 pub struct Timed<S> {
     stream: S,
     limit: Duration,
-    /// Rings no later than the limit after `since`. It is set again when it rings, not at each wait: most waits are short.
+    /// Expires at the limit after `since` at the latest. It is set again when it expires, not at each wait: most waits are short.
     timer: Pin<Box<Sleep>>,
     /// Since when a read or a write waits.
     since: Instant,
@@ -26,12 +26,12 @@ impl<S> Timed<S> {
         Timed { stream, limit, timer: Box::pin(sleep(limit)), since: Instant::now(), reading: false, writing: false }
     }
 
-    /// Something moved: both directions have their whole time again.
-    fn moved(&mut self) {
+    /// Data was read or written: restarts the time limit of both directions.
+    fn restart(&mut self) {
         (self.reading, self.writing) = (false, false);
     }
 
-    /// Nothing moves: whether that was so for too long.
+    /// Whether no data was read or written for longer than the limit.
     fn waits(&mut self, context: &mut Context<'_>) -> Poll<io::Error> {
         if !self.reading && !self.writing {
             self.since = Instant::now();
@@ -56,7 +56,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Timed<S> {
     ) -> Poll<io::Result<()>> {
         match Pin::new(&mut self.stream).poll_read(context, buffer) {
             Poll::Ready(done) => {
-                self.moved();
+                self.restart();
                 Poll::Ready(done)
             }
             Poll::Pending => {
@@ -72,7 +72,7 @@ impl<S: AsyncWrite + Unpin> Timed<S> {
     fn written<T>(&mut self, context: &mut Context<'_>, done: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         match done {
             Poll::Ready(done) => {
-                self.moved();
+                self.restart();
                 Poll::Ready(done)
             }
             Poll::Pending => {

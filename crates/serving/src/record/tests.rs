@@ -4,13 +4,13 @@ use score::{Bounds, Feature, Numbers, Predicted};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::signature::Beside;
+use crate::signature::OtherColumn;
 use crate::spec::{ServeSpec, UnknownCategories};
 
 fn line(masks: &str, rows: &block::Rows<'_>, features: &[Feature]) -> Vec<Request> {
     let spec = ServeSpec::parse(masks, Path::new("serve.yaml"), &Default::default()).unwrap();
     let masking = Masking::new(&spec);
-    let beside = vec![Beside::new("id", Some("string"))];
+    let beside = vec![OtherColumn::new("id", Some("string"))];
     let signature = Signature::new(features, beside, UnknownCategories::Refuse);
     let columns = Columns { masking: &masking, signature: &signature };
     let line = Line {

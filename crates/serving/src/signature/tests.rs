@@ -85,7 +85,7 @@ fn a_row_in_json_is_the_row_of_the_table_bit_for_bit() {
 fn refused(changes: &[(&str, Option<Value>)]) -> Refusal {
     let table = table();
     let features = Feature::infer(&table, &names(&table)).unwrap();
-    let signature = Signature::new(&features, vec![Beside::new("id", Some("string"))], UnknownCategories::Refuse);
+    let signature = Signature::new(&features, vec![OtherColumn::new("id", Some("string"))], UnknownCategories::Refuse);
     let mut row: serde_json::Map<String, Value> =
         table.columns().iter().map(|column| (column.name().to_string(), json_of(&column.get(0).unwrap()))).collect();
     row.insert("id".to_owned(), json!("x"));
@@ -175,11 +175,11 @@ fn computed_rows_are_held_to_the_categories_of_the_model() {
 #[test]
 fn columns_beside_the_features_are_of_their_types_too() {
     let beside = vec![
-        Beside::new("id", Some("int32")),
-        Beside::new("name", Some("string")),
-        Beside::new("at", Some("date")),
-        Beside::new("price", Some("decimal[10,2]")),
-        Beside::new("unknown", None),
+        OtherColumn::new("id", Some("int32")),
+        OtherColumn::new("name", Some("string")),
+        OtherColumn::new("at", Some("date")),
+        OtherColumn::new("price", Some("decimal[10,2]")),
+        OtherColumn::new("unknown", None),
     ];
     let signature = Signature::new(&[], beside, UnknownCategories::Refuse);
     let refused = |name: &str, value: Value| {
@@ -215,7 +215,7 @@ fn columns_beside_the_features_are_of_their_types_too() {
         assert_eq!(refused(name, value), None);
     }
     // Digits that no float holds are kept by a key.
-    let large = Signature::new(&[], vec![Beside::new("id", Some("uint64"))], UnknownCategories::Refuse);
+    let large = Signature::new(&[], vec![OtherColumn::new("id", Some("uint64"))], UnknownCategories::Refuse);
     let Row(row) = serde_json::from_str("{\"id\": 18446744073709551615}").unwrap();
     large.encode(&row, &mut Vec::new()).unwrap();
 }
@@ -224,7 +224,7 @@ fn columns_beside_the_features_are_of_their_types_too() {
 fn a_table_is_encoded_as_its_rows_are_or_not_at_all() {
     let table = table();
     let features = Feature::infer(&table, &names(&table)).unwrap();
-    let signature = Signature::new(&features, vec![Beside::new("who", Some("int64"))], UnknownCategories::Refuse);
+    let signature = Signature::new(&features, vec![OtherColumn::new("who", Some("int64"))], UnknownCategories::Refuse);
     let text = |value: &Value| serde_json::to_string(value).unwrap();
     let json: Vec<(String, Vec<String>)> = table
         .columns()

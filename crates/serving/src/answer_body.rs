@@ -12,7 +12,7 @@ use crate::results::Format;
 use artifact::PolarsResultExt;
 
 /// The predictions of a request.
-pub struct Written<'a> {
+pub struct AnswerBody<'a> {
     pub id: &'a str,
     pub pipeline: &'a str,
     /// Key of each row, where it has one.
@@ -23,7 +23,7 @@ pub struct Written<'a> {
     pub predicted: &'a [Scored],
 }
 
-impl Written<'_> {
+impl AnswerBody<'_> {
     /// As a format of tables.
     ///
     /// Errors: a table that cannot be written.
