@@ -11,6 +11,10 @@ use spec::{ColumnType, Error, Result, Scalar};
 /// A value as a literal of a column's type; an error says what it is not.
 pub(crate) fn literal(value: &Scalar, of: &DataType) -> Result<Expr> {
     let not = |what: &str| Error::cannot_run(format!("{value} is not {what}"));
+    // What is compared with a float32 is meant as one: 0.1 is the float32 that is nearest to it.
+    if let (DataType::Float32, Some(narrow)) = (of, float32(value)) {
+        return Ok(lit(narrow));
+    }
     match (of, value) {
         (DataType::String | DataType::Categorical(..) | DataType::Enum(..), Scalar::Text(text)) => {
             Ok(lit(text.as_str()))
@@ -40,6 +44,11 @@ pub(crate) fn literal(value: &Scalar, of: &DataType) -> Result<Expr> {
             }
             number => Ok(decimal(&number.to_string(), *scale).unwrap_or_else(|| as_float(number))),
         },
+        (dtype, Scalar::Int(number)) if dtype.is_float() && *number as f64 as i128 != i128::from(*number) => {
+            let near = *number as f64;
+            Err(not("a float64, which would round it")
+                .hint(format!("write the float64 that is meant, such as {near:?}")))
+        }
         (dtype, Scalar::Int(number)) if dtype.is_numeric() => Ok(lit(*number)),
         (dtype, Scalar::Float(number)) if dtype.is_numeric() => Ok(lit(*number)),
         (dtype, _) if dtype.is_numeric() => Err(not("a number")),
@@ -59,6 +68,14 @@ pub(crate) fn literal(value: &Scalar, of: &DataType) -> Result<Expr> {
         }
         (DataType::Date | DataType::Datetime(..), _) => Err(not("a date or timestamp").hint("write it as 2024-12-31")),
         (other, _) => Err(not(&format!("comparable with {other}"))),
+    }
+}
+
+/// The float32 that a number in YAML means; none for one that would lose more than its last digits, such as 16777217.
+pub(crate) fn float32(value: &Scalar) -> Option<f32> {
+    match value {
+        Scalar::Int(_) | Scalar::Float(_) => values::numbers::float32(value.to_string().as_bytes()),
+        Scalar::Bool(_) | Scalar::Text(_) => None,
     }
 }
 
@@ -213,6 +230,11 @@ mod tests {
         assert_eq!(
             failure(Scalar::Text("2024-12-31 12:00".into()), DataType::Date),
             "2024-12-31 12:00 is not a day; write it as 2024-12-31"
+        );
+        assert_eq!(
+            failure(Scalar::Int((1 << 53) + 1), DataType::Float64),
+            "9007199254740993 is not a float64, which would round it; write the float64 that is meant, such as \
+             9007199254740992.0"
         );
     }
 }

@@ -70,6 +70,7 @@ impl Compiler<'_> {
                 Some(Sort::Decimal | Sort::Duration) => exact_sum(&self.label, masked(typed.expr), dtype.clone()),
                 _ => integer_sum(&self.label, masked(typed.expr)),
             },
+            Id::Mean if typed.sort() != Some(Sort::Float) => exact_mean(&self.label, function, masked(typed.expr)),
             Id::Mean => checked(Expr::mean, typed),
             Id::Median => of_floats(typed).median(),
             Id::Quantile => of_floats(typed).quantile(lit(self.share(of)?), QuantileMethod::Linear),
@@ -233,6 +234,25 @@ fn exact_sum(label: &Label, of: Expr, dtype: DataType) -> Expr {
     )
 }
 
+/// A mean of integers or decimals: their exact sum, divided once.
+fn exact_mean(label: &Label, function: &'static Function, of: Expr) -> Expr {
+    let label = label.clone();
+    of.agg_with_fmt_str(
+        move |column| {
+            let view = View::of(&column)?;
+            let mut store = Store::of(function.id, false, None);
+            for value in (0..column.len()).filter_map(|row| view.get(row)) {
+                store.of_groups(1).add(0, Some(value), None).map_err(|refusal| refusal.at(&label))?;
+            }
+            store.of_groups(1);
+            let mean = store.finish(function).map_err(|refusal| refusal.at(&label))?;
+            Ok(built(&label, &DataType::Float64, mean)?.with_name(column.name().clone()).into_column())
+        },
+        |_, field| Ok(Field::new(field.name().clone(), DataType::Float64)),
+        function.name,
+    )
+}
+
 /// An aggregate of floats: null if a value was infinite, refused if only the result is.
 fn finite(label: &Label, name: &'static str, of: Expr, infinite: Expr) -> Expr {
     let label = label.clone();
@@ -291,7 +311,7 @@ pub(crate) fn whole_window<'a>(id: Id, values: &[Value<'a>], share: Option<f64>)
             Value::Float(sum) => Some(sum),
             exact => return Ok(Some(exact)),
         },
-        Id::Mean => Some(floats().iter().sum::<f64>() / values.len() as f64),
+        Id::Mean => Some(float(&sum(values)?) / values.len() as f64),
         Id::Median => Some(quantile(0.5)),
         Id::Quantile => Some(quantile(share.unwrap_or(0.5))),
         Id::StdDev => variance(1).map(f64::sqrt),

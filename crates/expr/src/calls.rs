@@ -5,6 +5,7 @@ use spec::{Error, Result};
 use values::{Dst, LocalTime, Zone};
 
 use crate::cast::Sort;
+use crate::compare;
 use crate::compile::{Compiler, equal, refused};
 use crate::dates;
 use crate::functions::{Function, Id};
@@ -318,6 +319,10 @@ impl Compiler<'_> {
 
     fn extreme(&self, name: &str, arguments: Vec<Typed>, greatest: bool) -> Result<Typed> {
         let open = arguments.iter().any(|argument| argument.open);
+        for argument in &arguments {
+            argument.check_plain(&format!("an argument of {name}"))?;
+        }
+        let arguments: Vec<Typed> = arguments.into_iter().map(compare::plain).collect();
         let only = vec![None; arguments.len()];
         let (arguments, dtype) = self.common(arguments, only, &format!("the arguments of {name}"))?;
         let inputs = arguments.into_iter().map(|argument| argument.expr).collect();

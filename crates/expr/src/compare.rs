@@ -141,7 +141,7 @@ fn taken(typed: Typed, other: &Typed) -> Result<Typed> {
 }
 
 /// Categories as texts.
-fn plain(typed: Typed) -> Typed {
+pub(crate) fn plain(typed: Typed) -> Typed {
     match typed.sort() {
         Some(Sort::Text) if typed.dtype != DataType::String => {
             Typed { expr: typed.expr.cast(DataType::String), dtype: DataType::String, ..typed }

@@ -4,10 +4,11 @@ use std::collections::HashMap;
 
 use polars::prelude::PlHashSet;
 
+use crate::arithmetic;
 use crate::functions::{Function, Id};
 use crate::grouped::of_one_column;
 use crate::kernel::Refusal;
-use crate::value::Value;
+use crate::value::{Value, decimal_as_float};
 
 /// The state of one aggregate, by the number of the group.
 pub(crate) struct Store {
@@ -46,13 +47,15 @@ struct Distinct {
     others: PlHashSet<Box<[u8]>>,
 }
 
-/// A sum of floats with what rounding took from it (Neumaier, 1974).
+/// A sum of floats with what rounding took from it (Neumaier, 1974); of integers and decimals, whose mean is asked for, the
+/// sum of their digits and how many stand behind the point.
 #[derive(Clone, Copy, Default)]
 struct Sum {
     count: u64,
     sum: f64,
     lost: f64,
     infinite: bool,
+    digits: Option<(i128, u32)>,
 }
 
 /// Count, mean and squared deviations from it (Welford, 1962).
@@ -144,6 +147,7 @@ impl Store {
                 entry.or_insert_with(|| (0, value.owned())).0 += 1;
             }
             (Kept::Sums(sums), Some(Value::Float(value))) => sums[group].add(value),
+            (Kept::Sums(sums), Some(value)) => sums[group].add_digits(&value)?,
             (Kept::Moments(spreads), Some(Value::Float(value))) => spreads[group].add(value),
             (Kept::All(values), Some(Value::Float(value))) => values[group].push(value),
             (Kept::Joined(texts), Some(Value::Text(text))) => match &mut texts[group] {
@@ -195,6 +199,9 @@ impl Store {
             Kept::Sums(sums) => {
                 let of_group = |sum: Sum| match sum {
                     Sum { count: 0, .. } | Sum { infinite: true, .. } => Ok(None),
+                    Sum { digits: Some((digits, behind)), .. } => {
+                        finite(decimal_as_float(digits, behind) / sum.count as f64)
+                    }
                     _ if self.id == Id::Mean => finite((sum.sum + sum.lost) / sum.count as f64),
                     _ => finite(sum.sum + sum.lost),
                 };
@@ -252,6 +259,18 @@ impl Sum {
             false => (value - sum) + self.sum,
         };
         self.sum = sum;
+    }
+}
+
+impl Sum {
+    /// An integer or decimal, of which a float would lose digits.
+    fn add_digits(&mut self, value: &Value<'_>) -> Result<(), Refusal> {
+        let Some((digits, behind)) = arithmetic::digits(value) else { return Ok(()) };
+        self.count += 1;
+        let (sum, _) = self.digits.unwrap_or((0, behind));
+        let beyond = || Refusal::new("the sum has more than 38 digits", "take avg(CAST(… AS DOUBLE)) instead");
+        self.digits = Some((sum.checked_add(digits).ok_or_else(beyond)?, behind));
+        Ok(())
     }
 }
 

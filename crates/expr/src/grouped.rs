@@ -114,10 +114,12 @@ impl Groups<'_> {
                 }
                 let dtype = result(function, &typed)?;
                 let share = if function.id == Id::Quantile { Some(inner.share(of)?) } else { None };
-                let of_floats = matches!(
-                    function.id,
-                    Id::Mean | Id::Median | Id::Quantile | Id::StdDev | Id::StdDevPop | Id::Variance | Id::VariancePop
-                );
+                let of_floats = match function.id {
+                    Id::Mean => typed.sort() == Some(Sort::Float),
+                    Id::Median | Id::Quantile => true,
+                    Id::StdDev | Id::StdDevPop | Id::Variance | Id::VariancePop => true,
+                    _ => false,
+                };
                 let is_text = typed.sort() == Some(Sort::Text) && typed.dtype != DataType::String;
                 let expr = match typed {
                     typed if of_floats => typed::as_float(label, typed).expr,

@@ -321,7 +321,11 @@ pub(crate) fn column(
             });
             StringChunked::from_iter_options(name, taken).into_series()
         }
-        other => Series::full_null(name, values.len(), other),
+        // No expression makes such values, but one may pass nulls on.
+        other => match values.iter().flatten().next() {
+            Some(value) => return Err(value.clone().owned()),
+            None => Series::full_null(name, values.len(), other),
+        },
     };
     match beyond {
         Some(value) => Err(value),

@@ -119,13 +119,24 @@ fn finite(column: &Column, into: &mut Vec<f64>) -> PolarsResult<()> {
 
 /// The arithmetic mean (Neumaier's compensated sum); none of no values.
 pub(crate) fn mean(values: &[f64]) -> Option<f64> {
-    (!values.is_empty()).then(|| sum(values.iter().copied()) / values.len() as f64)
+    let scale = scale(values);
+    (!values.is_empty()).then(|| sum(values.iter().map(|value| value * scale)) / values.len() as f64 / scale)
+}
+
+/// What finite values are multiplied by so that neither their sum nor their squares leave float64: a power of two, which
+/// rounds none of them, but for those that are nothing beside the largest.
+fn scale(values: &[f64]) -> f64 {
+    match values.iter().any(|value| value.abs() > 1e140) {
+        true => 2f64.powi(-600),
+        false => 1.0,
+    }
 }
 
 /// The standard deviation of the population (divisor n), as `scipy.stats.zscore` takes it.
 pub(crate) fn deviation(values: &[f64]) -> Option<f64> {
-    let mean = mean(values)?;
-    Some((sum(values.iter().map(|value| (value - mean).powi(2))) / values.len() as f64).sqrt())
+    let (scale, mean) = (scale(values), mean(values)?);
+    let distance = |value: &f64| value * scale - mean * scale;
+    Some((sum(values.iter().map(|value| distance(value).powi(2))) / values.len() as f64).sqrt() / scale)
 }
 
 fn sum(values: impl Iterator<Item = f64>) -> f64 {
@@ -146,7 +157,11 @@ pub(crate) fn quantile(values: &mut [f64], p: f64) -> Option<f64> {
     let (_, low, above) = values.select_nth_unstable_by(at, f64::total_cmp);
     let low = *low;
     let high = above.iter().copied().min_by(f64::total_cmp).unwrap_or(low);
-    Some(low + (high - low) * (place - at as f64))
+    let share = place - at as f64;
+    Some(match high - low {
+        apart if apart.is_finite() => low + apart * share,
+        _ => low * (1.0 - share) + high * share,
+    })
 }
 
 /// The value of the one column that occurs most often; of several the smallest. None of an all-empty column.
@@ -220,5 +235,9 @@ mod tests {
         assert_eq!((mean(&[]), deviation(&[])), (None, None));
         // A naive sum gives 0.
         assert_eq!(mean(&[1.0, 1e100, 1.0, -1e100]), Some(0.5));
+        // The sum, the squares and the distance of these leave float64.
+        assert_eq!(mean(&[1.5e308, 1.5e308]), Some(1.5e308));
+        assert_eq!(deviation(&[1e300, -1e300]), Some(1e300));
+        assert_eq!(quantile(&mut [-1.5e308, 1.5e308], 0.75), Some(7.5e307));
     }
 }

@@ -9,7 +9,7 @@ use spec::{Result, Scalar, Severity};
 use super::{described, is_text, joined, shown};
 use crate::Share;
 use crate::check::{Columns, Lookup, RowCheck, RowTest};
-use crate::scalar::{decimal, literal};
+use crate::scalar::{decimal, float32, literal};
 
 /// Values that reasons list before they only count them.
 const LISTED: usize = 10;
@@ -64,7 +64,12 @@ impl AcceptedValues {
             let no_fit = || {
                 table.error(format!("value for '{}': {value} does not fit {}", self.column, artifact::type_name(of)))
             };
-            if matches!(of, DataType::Decimal(_, scale) if decimal(&value.to_string(), *scale).is_none()) {
+            let is_lost = match of {
+                DataType::Decimal(_, scale) => decimal(&value.to_string(), *scale).is_none(),
+                DataType::Float32 => float32(value).is_none(),
+                _ => false,
+            };
+            if is_lost {
                 return Err(no_fit());
             }
             let one = DataFrame::empty().lazy().select([literal]).collect().map_err(|_| no_fit())?;
@@ -142,7 +147,7 @@ mod tests {
 
     #[test]
     fn a_value_that_the_column_cannot_hold_is_refused() {
-        let mut table = df!("n" => [1i8], "s" => ["a"], "d" => [1i64]).unwrap();
+        let mut table = df!("n" => [1i8], "s" => ["a"], "d" => [1i64], "x" => [0.5f32]).unwrap();
         table.apply("d", |d| d.cast(&DataType::Decimal(10, 2)).unwrap()).unwrap();
         for (check, error) in [
             ("{column: d, values: [0.005]}", "value for 'd': 0.005 does not fit decimal[10,2]"),
@@ -153,6 +158,7 @@ mod tests {
             ("{column: d, values: [123456789]}", "value for 'd': 123456789 does not fit decimal[10,2]"),
             ("{column: n, values: [300]}", "value for 'n': 300 does not fit int8"),
             ("{column: n, values: [1.5]}", "value for 'n': 1.5 is not a whole number"),
+            ("{column: x, values: [16777217]}", "value for 'x': 16777217 does not fit float32"),
             ("{column: s, values: [1]}", "value for 's': 1 is not text; put it in quotes: \"1\""),
         ] {
             let text = failure(&format!("accepted_values: {check}"), &table).to_string();

@@ -6,7 +6,7 @@ use spec::{Result, Scalar, Severity};
 
 use super::{described, joined, shown};
 use crate::check::{Columns, Lookup, RowCheck, RowTest};
-use crate::scalar::literal;
+use crate::scalar::{float32, literal};
 use crate::{Moment, Share};
 
 /// A number, date or timestamp lies between `min` and `max`, both included. Null passes, NaN fails. Example:
@@ -100,17 +100,21 @@ impl RowCheck for InRange {
         let bound = |value: &Scalar| {
             literal(value, of).map_err(|error| table.error(format!("bound of '{}': {error}", self.column)))
         };
-        let value = || col(self.column.as_str());
+        let value = |bound: &Scalar| match of {
+            // The engine would round a bound that no float32 is.
+            DataType::Float32 if float32(bound).is_none() => col(self.column.as_str()).cast(DataType::Float64),
+            _ => col(self.column.as_str()),
+        };
         let mut tests = Vec::new();
         if let Some(min) = &self.min {
-            tests.push(value().lt(bound(min)?));
+            tests.push(value(min).lt(bound(min)?));
         }
         if let Some(max) = &self.max {
-            tests.push(value().gt(bound(max)?));
+            tests.push(value(max).gt(bound(max)?));
         }
         if of.is_float() {
             // NaN sorts above every number, so without a maximum no comparison finds it.
-            tests.push(value().is_nan());
+            tests.push(col(self.column.as_str()).is_nan());
         }
         let fails = tests.into_iter().reduce(|either, or| either.or(or)).unwrap_or(lit(false));
         let says = format!(" is not in {}", self.range());
@@ -184,6 +188,25 @@ mod tests {
             "table 'orders': check 1 'in_range': bound of 'd': 12345678901234568 is perhaps not what was written: a number keeps 15 \
              digits; put all its digits in quotes"
         );
+    }
+
+    #[test]
+    fn bounds_of_float32_are_those_that_the_column_shows() {
+        let table = df!("x" => [0.1f32, 0.3, 0.7, 16_777_216.0, 16_777_218.0, -0.0]).unwrap();
+        for (bounds, rows) in [
+            ("max: 0.1", 2),
+            ("min: 0.3", 4),
+            ("min: 0.1, max: 0.7", 3),
+            ("min: 0.7", 3),
+            ("max: 0", 1),
+            // No float32 is this number, but some are above it and some below.
+            ("max: 16777217", 5),
+            ("min: 16777217", 1),
+            ("max: 1e300", 6),
+        ] {
+            let found = split(&format!("in_range: {{column: x, {bounds}, max_share: 1}}"), &table);
+            assert_eq!(found.rows.height(), rows, "{bounds}");
+        }
     }
 
     #[test]

@@ -26,7 +26,7 @@ impl Carried {
             Value::Of(operation, column) => operation.clone().expr(col(column.as_str())),
             Value::Texts(rules, column) => changed(col(column.as_str()), rules.clone()),
             Value::Filled { column, with } => match self.filling(with, self.dtype(column)) {
-                Some(filling) => col(column.as_str()).fill_null(filling),
+                Some(filling) => when(self.has_value(column)).then(col(column.as_str())).otherwise(filling),
                 None => col(column.as_str()),
             },
             Value::Clipped { column, limits } => self.clipped(column, limits),
@@ -37,7 +37,7 @@ impl Carried {
             Value::Outside { column, limits } => self.outside(column, limits),
             Value::IsOutside { column, limits } => self.outside(column, limits).fill_null(lit(false)),
             Value::Empty { columns, all } => {
-                let empty = columns.iter().map(|name| col(name.as_str()).is_null());
+                let empty = columns.iter().map(|name| self.has_value(name).not());
                 let together = if *all { empty.reduce(Expr::and) } else { empty.reduce(Expr::or) };
                 together.unwrap_or_else(|| lit(false))
             }

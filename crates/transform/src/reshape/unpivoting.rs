@@ -63,7 +63,12 @@ impl Work for Lengthening {
             .map(|(column, _)| rows.column(column).cloned())
             .collect::<PolarsResult<_>>()
             .during(place)?;
-        let filled: Vec<BooleanChunked> = values.iter().map(Column::is_not_null).collect();
+        // NaN is no value either.
+        let has_value = |column: &Column| match column.dtype().is_float() {
+            true => Ok(column.is_not_null() & column.is_not_nan()?),
+            false => Ok(column.is_not_null()),
+        };
+        let filled = values.iter().map(has_value).collect::<PolarsResult<Vec<BooleanChunked>>>().during(place)?;
         let (height, mut from, mut at, mut names) = (rows.height(), Vec::new(), Vec::new(), Vec::new());
         let (mut added, mut dropped) = (0, 0);
         for row in 0..height {

@@ -59,4 +59,12 @@ mod tests {
         assert_eq!(done.rows, table().slice(0, 2));
         assert_eq!(done.removed, [("step 1 'drop_null'".to_owned(), 1)]);
     }
+
+    #[test]
+    fn nan_is_empty() {
+        let table = df!("x" => [Some(1.5), Some(f64::NAN), None], "y" => [Some(1.0f32), Some(f32::NAN), Some(2.0)]);
+        let table = table.unwrap();
+        assert_eq!(run(&table, "- drop_null: {columns: [x]}").rows, table.head(Some(1)));
+        assert_eq!(run(&table, "- drop_null: {when: all}").rows.height(), 2);
+    }
 }

@@ -118,6 +118,14 @@ mod tests {
     }
 
     #[test]
+    fn nan_is_filled_as_empty_cells_are() {
+        let table = df!("f" => [Some(f64::NAN), None, Some(2.0)], "g" => [f32::NAN, 1.0, 4.0]).unwrap();
+        let out =
+            rows(&table, "- fill_null: {columns: [f], with: {value: 9}}\n- fill_null: {columns: [g], with: mean}");
+        assert_eq!(out, df!("f" => [9.0, 9.0, 2.0], "g" => [2.5f32, 1.0, 4.0]).unwrap());
+    }
+
+    #[test]
     fn the_mode_is_of_any_type() {
         let texts = df!("d" => [Some("1.50"), None, Some("2.00"), Some("1.50")]).unwrap();
         for dtype in [DataType::Decimal(20, 2), DataType::Decimal(38, 2), DataType::String] {

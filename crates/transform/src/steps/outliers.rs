@@ -257,6 +257,10 @@ mod tests {
         };
         assert_eq!(rows(&table(), &steps("2")).height(), 6);
         assert_eq!(rows(&table(), &steps("2.3")).height(), 7);
+        // Of squares that leave float64 the limits are numbers, too. scipy: 1e300 is 2.4494… away.
+        let large = df!("x" => [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 1e300]).unwrap();
+        assert_eq!(rows(&large, &steps("2.4")).height(), 6);
+        assert_eq!(rows(&large, &steps("2.5")).height(), 7);
         let ranged = run(&table(), "- outliers: {columns: [x], method: {range: {min: 2}}}");
         assert_eq!(reasons(&ranged), ["step 1 'outliers': x: '1.0' is below 2"]);
     }

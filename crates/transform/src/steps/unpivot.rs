@@ -96,6 +96,8 @@ mod tests {
         assert_eq!(rows(&table, &format!("{step}}}")), expected.unwrap());
         let done = run(&table, &format!("{step}, keep_null: true}}"));
         assert_eq!((done.rows.height(), done.removed[0].clone()), (4, ("step 1 'unpivot'".to_owned(), 2)));
+        let table = df!("jan" => [1.5, f64::NAN], "feb" => [2.5, 3.5]).unwrap();
+        assert_eq!(rows(&table, &format!("{step}}}")).height(), 3, "NaN is no value");
     }
 
     #[test]

@@ -29,6 +29,17 @@ fn groups_come_in_the_order_of_their_first_rows() {
 }
 
 #[test]
+fn means_of_whole_numbers_and_decimals_lose_no_digit() {
+    // As floats the two of a group would be 0 together.
+    let mut table = df!("g" => [1i64, 1, 2, 2], "n" => [(1i64 << 53) + 1, -(1 << 53), i64::MAX, i64::MAX]).unwrap();
+    let decimals = Series::new("d".into(), ["123456789012345678.25", "-123456789012345678.00", "0.10", "0.20"]);
+    table.with_column(decimals.cast(&DataType::Decimal(20, 2)).unwrap().into()).unwrap();
+    let found = rows(&table, "- aggregate: {by: g, measures: {n: AVG(n), d: AVG(d)}}");
+    let expected = df!("g" => [1i64, 2], "n" => [0.5, i64::MAX as f64], "d" => [0.125, 0.15]).unwrap();
+    assert_eq!(found, expected);
+}
+
+#[test]
 fn without_keys_there_is_one_row_even_of_none() {
     let step = "- aggregate: {measures: {rows: COUNT(*), n: SUM(n)}}";
     assert_eq!(rows(&table(), step), df!("rows" => [5i64], "n" => [11i64]).unwrap());
