@@ -278,6 +278,12 @@ fn a_row_that_no_table_holds_scores_as_it_would_in_the_table() {
     // Somebody new, without a key or a day; a column that no feature reads is skipped.
     let new = json!({"row": {"age": 33, "income": 0.25, "bought": null}});
     assert!(client.post(PREDICTIONS, &new).has_status(200).json()["predictions"][0]["score"].is_f64());
+    let twice = r#"{"row": {"age": 33, "income": 0.25, "bought": null, "bought": true}}"#;
+    let twice = client.send("POST", PREDICTIONS, &[("content-type", "application/json")], twice.as_bytes());
+    assert_eq!(
+        twice.expect("an answer").has_status(422).json()["error"],
+        json!({"code": "twice", "message": "column 'bought' is given twice", "column": "bought"})
+    );
     let wrong = client.post(PREDICTIONS, &json!({"row": {"age": 33, "incom": 0.25}}));
     assert_eq!(wrong.has_status(422).json()["error"]["nearest"], "income");
     assert_eq!(server.stop().0, Some(0));

@@ -10,7 +10,7 @@ use serde::de::{Deserializer, IgnoredAny};
 use spec::{Beside, Environment, Error, Name, Result, Root, Tool};
 
 use crate::cell::Row;
-use crate::frame::frame;
+use crate::frame::{frame, once};
 use crate::refusal::Refusal;
 
 /// What is computed with.
@@ -105,6 +105,8 @@ impl Raw {
         let table = match idle {
             false => frame(rows, inputs, &self.optional)?,
             true => {
+                // Also of a column that nothing reads: the log keeps what was given.
+                rows.iter().enumerate().try_for_each(|(at, row)| once(row, (rows.len() > 1).then_some(at)))?;
                 let without = rows.iter().map(|row| without(row, &is_idle));
                 frame(&without.collect::<Vec<_>>(), inputs, &self.optional)?
             }

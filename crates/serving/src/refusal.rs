@@ -83,6 +83,17 @@ impl Refusal {
         Refusal::unavailable("too_slow", "the answer took too long").way_out("ask for less at once")
     }
 
+    /// What a row gave cannot be computed or scored (422); any other error is a failure of ours.
+    pub fn of_row(error: Error) -> Refusal {
+        match error.class() {
+            Class::Refused => {
+                let refusal = Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, "bad_row", error.message());
+                Refusal { way_out: error.way_out().map(str::to_owned), ..refusal }
+            }
+            Class::CannotRun | Class::TryAgain => error.into(),
+        }
+    }
+
     /// A defect of ours (500); the log has it.
     pub fn failed() -> Refusal {
         Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "failed", "the server failed at this request")

@@ -73,8 +73,30 @@ pub enum Health {
     NoRun,
     Fine,
     /// A stage, and why it failed.
-    Failed(Option<Tool>, String),
+    Failed(Option<Tool>, Failure),
     Running,
+}
+
+/// Why a run failed, and what to do about it; empty if nothing says so.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Failure {
+    pub cause: String,
+    pub way_out: String,
+}
+
+impl Failure {
+    /// `way_out`: what of the text is the way out, if the log says that.
+    pub fn of(text: &str, way_out: Option<&str>) -> Failure {
+        let (cause, way_out) = match way_out {
+            Some("") => (text, ""),
+            Some(way_out) => {
+                let cause = text.strip_suffix(way_out).and_then(|cause| cause.strip_suffix("; "));
+                cause.map_or((text, ""), |cause| (cause, way_out))
+            }
+            None => text.split_once("; ").unwrap_or((text, "")),
+        };
+        Failure { cause: cause.to_owned(), way_out: way_out.to_owned() }
+    }
 }
 
 impl Runs {
@@ -106,8 +128,8 @@ impl Runs {
         }
         let last_of_stage = self.stages.iter().filter_map(|(tool, runs)| Some((*tool, runs.last()?)));
         let failed = last_of_stage.clone().filter_map(|(tool, run)| match &run.end {
-            End::Failure(why) => Some((run.ended, Some(tool), why.clone())),
-            End::Interrupted => Some((run.ended, Some(tool), "it was interrupted".to_owned())),
+            End::Failure(why) => Some((run.ended, Some(tool), Failure::of(why, run.way_out.as_deref()))),
+            End::Interrupted => Some((run.ended, Some(tool), Failure::of("it was interrupted", None))),
             _ => None,
         });
         // A stage that failed before its run began reported to the script alone. Its times are whole seconds.
@@ -120,7 +142,7 @@ impl Runs {
                 End::Success { .. } => run.began > ended.time + TimeDelta::seconds(1),
                 _ => run.ended + TimeDelta::seconds(2) >= ended.time,
             });
-            (!is_known).then(|| (ended.time, stage, why.to_owned()))
+            (!is_known).then(|| (ended.time, stage, Failure::of(why, None)))
         });
         if let Some((_, stage, why)) = failed.chain(of_call).max_by_key(|(time, ..)| *time) {
             return Health::Failed(stage, why);
@@ -315,7 +337,7 @@ error: ingest p: a.csv: no such file; check the path
     fn a_failure_that_no_stage_recorded_counts_until_something_succeeds() {
         let run = |at: &str, end| {
             let time = DateTime::parse_from_rfc3339(at).unwrap().to_utc();
-            Run { began: time, ended: time, end }
+            Run { began: time, ended: time, end, way_out: None }
         };
         let success = End::Success { seconds: 1.0, rows: 2 };
         let of = |runs: Vec<Run>, log: &str| {
@@ -326,18 +348,30 @@ error: ingest p: a.csv: no such file; check the path
         assert_eq!(of(vec![run("2026-01-01T00:00:00Z", success.clone())], ""), Health::Fine);
         assert_eq!(
             of(vec![run("2026-01-01T00:00:00Z", success.clone())], failed_call),
-            Health::Failed(Some(Tool::Ingest), "x".to_owned())
+            Health::Failed(Some(Tool::Ingest), Failure::of("x", None))
         );
         // Within the same second, but before.
         assert_eq!(
             of(vec![run("2026-01-02T02:00:03Z", success.clone())], failed_call),
-            Health::Failed(Some(Tool::Ingest), "x".to_owned())
+            Health::Failed(Some(Tool::Ingest), Failure::of("x", None))
         );
         assert_eq!(of(vec![run("2026-01-03T00:00:00Z", success)], failed_call), Health::Fine);
         let failed = run("2026-01-02T02:00:02Z", End::Failure("the cause; the way out".to_owned()));
-        assert_eq!(
-            of(vec![failed], failed_call),
-            Health::Failed(Some(Tool::Ingest), "the cause; the way out".to_owned())
-        );
+        let failure = Failure { cause: "the cause".to_owned(), way_out: "the way out".to_owned() };
+        assert_eq!(of(vec![failed], failed_call), Health::Failed(Some(Tool::Ingest), failure));
+    }
+
+    #[test]
+    fn a_cause_of_several_parts_is_a_cause_as_a_whole() {
+        let checks = "table 'a': check 'x' failed: 1; 2; table 'b': check 'y' failed: 3";
+        for (text, way_out, cause, to_do) in [
+            (checks, Some(""), checks, ""),
+            ("one; two; look; again", Some("look; again"), "one; two", "look; again"),
+            ("one; two", Some("three"), "one; two", ""),
+            ("one; two; three", None, "one", "two; three"),
+        ] {
+            let Failure { cause: found, way_out } = Failure::of(text, way_out);
+            assert_eq!((found.as_str(), way_out.as_str()), (cause, to_do), "{text}");
+        }
     }
 }
