@@ -27,8 +27,8 @@ pub struct Runs {
 pub struct Call {
     /// When its first stage began.
     pub began: Option<DateTime<Utc>>,
-    /// The last stage that it came to.
-    pub stage: Option<Tool>,
+    /// The stages that it came to, in order.
+    pub stages: Vec<Tool>,
     /// How it ended; `None` if no line says so.
     pub ended: Option<CallEnd>,
     /// All lines.
@@ -64,6 +64,17 @@ impl CallEnd {
 impl Call {
     pub fn is_ok(&self) -> bool {
         self.ended.as_ref().is_some_and(|ended| ended.word == "ok")
+    }
+
+    /// The last stage that it came to.
+    pub fn stage(&self) -> Option<Tool> {
+        self.stages.last().copied()
+    }
+
+    /// Whether all is well again after this run of one of its stages: a stage that finds itself up to date does not run, so the
+    /// script alone knows. Its times are whole seconds.
+    fn is_well_after(&self, run: &Run) -> bool {
+        self.is_ok() && self.began.is_some_and(|began| began.timestamp() >= run.began.timestamp())
     }
 }
 
@@ -127,7 +138,11 @@ impl Runs {
             return Health::Running;
         }
         let last_of_stage = self.stages.iter().filter_map(|(tool, runs)| Some((*tool, runs.last()?)));
-        let failed = last_of_stage.clone().filter_map(|(tool, run)| match &run.end {
+        let is_over = |(tool, run): &(Tool, &Run)| {
+            let newest = self.calls.iter().rev().find(|call| call.stages.contains(tool));
+            newest.is_some_and(|call| call.is_well_after(run))
+        };
+        let failed = last_of_stage.clone().filter(|last| !is_over(last)).filter_map(|(tool, run)| match &run.end {
             End::Failure(why) => Some((run.ended, Some(tool), Failure::of(why, run.way_out.as_deref()))),
             End::Interrupted => Some((run.ended, Some(tool), Failure::of("it was interrupted", None))),
             _ => None,
@@ -136,7 +151,7 @@ impl Runs {
         let of_call = self.calls.last().and_then(|call| {
             let ended = call.ended.as_ref().filter(|ended| ended.word != "ok" && ended.word != "try again")?;
             let (stage, why) = ended.cause();
-            let stage = stage.or(call.stage);
+            let stage = stage.or(call.stage());
             let is_meant = |tool: Tool| stage.is_none_or(|stage| stage == tool);
             let is_known = last_of_stage.clone().filter(|(tool, _)| is_meant(*tool)).any(|(_, run)| match run.end {
                 End::Success { .. } => run.began > ended.time + TimeDelta::seconds(1),
@@ -253,11 +268,11 @@ fn calls(text: &str, pipeline: &str) -> Vec<Call> {
         }
         if let Some((time, stage)) = stage {
             // A call that was killed has no last line; the next one begins with an earlier stage, or the same.
-            if open.stage.is_some_and(|last| last >= stage) {
+            if open.stage().is_some_and(|last| last >= stage) {
                 calls.push(std::mem::take(&mut open));
             }
             open.began.get_or_insert(time);
-            open.stage = Some(stage);
+            open.stages.push(stage);
         }
         open.lines.push(line.to_owned());
         if ended.is_some() {
@@ -302,7 +317,7 @@ error: ingest p: a.csv: no such file; check the path
         let calls = calls(LOG, "p");
         let shown: Vec<(Option<Tool>, Option<&str>, usize)> = calls
             .iter()
-            .map(|call| (call.stage, call.ended.as_ref().map(|ended| ended.word.as_str()), call.lines.len()))
+            .map(|call| (call.stage(), call.ended.as_ref().map(|ended| ended.word.as_str()), call.lines.len()))
             .collect();
         assert_eq!(
             shown,
@@ -350,6 +365,21 @@ error: ingest p: a.csv: no such file; check the path
             of(vec![run("2026-01-01T00:00:00Z", success.clone())], failed_call),
             Health::Failed(Some(Tool::Ingest), Failure::of("x", None))
         );
+        // A stage that finds itself up to date does not run again.
+        let failed = run("2026-01-02T02:00:02.5Z", End::Failure("x".to_owned()));
+        let of_stages = |call: &str| of(vec![failed.clone()], &format!("{failed_call}{call}"));
+        let is_bad = Health::Failed(Some(Tool::Ingest), Failure::of("x", None));
+        assert_eq!(of_stages(""), is_bad);
+        assert_eq!(
+            of_stages("2026-01-02T03:00:00Z p ingest\n2026-01-02T03:00:00Z p clean\n2026-01-02T03:00:01Z p ok 1 s\n"),
+            Health::Fine
+        );
+        assert_eq!(
+            of_stages("2026-01-02T03:00:00Z p clean\n2026-01-02T03:00:01Z p ok 1 s\n"),
+            is_bad,
+            "of another stage"
+        );
+        assert_eq!(of_stages("2026-01-02T03:00:00Z p ingest\n"), is_bad, "at work, or killed");
         // Within the same second, but before.
         assert_eq!(
             of(vec![run("2026-01-02T02:00:03Z", success.clone())], failed_call),
