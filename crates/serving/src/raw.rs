@@ -111,11 +111,7 @@ impl Raw {
                 frame(&without.collect::<Vec<_>>(), inputs, &self.optional)?
             }
         };
-        self.prepared.for_rows(&table, artifact::now()).map_err(|error| {
-            let message = error.message().to_owned();
-            let refusal = Refusal::new(axum::http::StatusCode::UNPROCESSABLE_ENTITY, "bad_row", message);
-            Refusal { way_out: error.way_out().map(str::to_owned), ..refusal }
-        })
+        self.prepared.for_rows(&table, artifact::now()).map_err(|error| Refusal::bad_row(&error))
     }
 }
 

@@ -83,13 +83,16 @@ impl Refusal {
         Refusal::unavailable("too_slow", "the answer took too long").way_out("ask for less at once")
     }
 
-    /// What a row gave cannot be computed or scored (422); any other error is a failure of ours.
+    /// The features of a row cannot be computed from what it gave (422).
+    pub fn bad_row(error: &Error) -> Refusal {
+        let refusal = Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, "bad_row", error.message());
+        Refusal { way_out: error.way_out().map(str::to_owned), ..refusal }
+    }
+
+    /// A model refuses the features of a row (422); any other error is a failure of ours.
     pub fn of_row(error: Error) -> Refusal {
         match error.class() {
-            Class::Refused => {
-                let refusal = Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, "bad_row", error.message());
-                Refusal { way_out: error.way_out().map(str::to_owned), ..refusal }
-            }
+            Class::Refused => Refusal::bad_row(&error),
             Class::CannotRun | Class::TryAgain => error.into(),
         }
     }
