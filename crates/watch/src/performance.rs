@@ -144,6 +144,7 @@ pub struct Performance {
     pub worse: Option<f64>,
     /// Whether it is worse, and not by chance.
     pub beyond_chance: bool,
+    /// Whether it could fail.
     pub judged: Judged,
     /// Whether it is worse than allowed, or biased more than allowed, and not by chance.
     pub failed: bool,

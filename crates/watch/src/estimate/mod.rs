@@ -182,6 +182,7 @@ pub struct Estimate {
     pub value: Option<f64>,
     /// The estimate for the same rows minus that value.
     pub error: Option<f64>,
+    /// Whether it could fail.
     pub judged: Judged,
     /// Whether it is worse than allowed, by more than chance and the usual error of the estimate.
     pub failed: bool,
