@@ -168,7 +168,18 @@ fn last_nights_failure_and_its_cause_are_two_clicks_away() {
     by_cron(&project, &["p"]).exits(2);
     let overview = browser.get("/").text();
     assert!(overview.contains("failed in clean: ") && overview.contains("unknown key &#39;tabels&#39;"), "{overview}");
+    // Two causes are both causes, and neither is what to do.
+    let checks = "checks:\n  people:\n    - row_count: {min: 1000}\n    - row_count: {max: 10}\n";
+    project.write("resources/p/clean.yaml", format!("{spec}{checks}"));
+    by_cron(&project, &["p"]).exits(1);
+    let page = browser.get("/pipelines/p").has_status(200).text();
+    let cause = page.split_once("<strong>Cause: </strong>").and_then(|(_, rest)| rest.split_once("</p>"));
+    let cause = cause.expect("a cause").0;
+    assert_eq!(cause.matches(" failed: 450 rows, ").count(), 2, "{cause}");
+    // All is well again although `clean` finds itself up to date, so that it does not run.
     project.write("resources/p/clean.yaml", spec);
+    by_cron(&project, &["p"]).exits(0);
+    assert!(!browser.get("/").text().contains("✕</span> failed"));
     assert_eq!(server.stop().0, Some(0));
 }
 

@@ -426,6 +426,14 @@ fn a_fixed_test_is_looked_at_once() {
     assert_eq!(last(&project), entry);
     // What would be found is still shown to those who ask.
     assert!(release(&project, &["--dry-run"]).stdout()[0].starts_with("verdict     promote"));
+    // A comparison that begins after that verdict has a look of its own.
+    for file in ["requests.csv", "outcomes.csv"] {
+        project.write(file, project.read(file).replace("2026-03-", "2999-03-"));
+    }
+    project.run("ingest", ["p_served", "--force"]).exits(0);
+    let spec = project.read("resources/p/release.yaml");
+    project.write("resources/p/release.yaml", format!("{spec}since: 2999-01-01\n"));
+    release(&project, &[]).exits(0).says("propose v3, champion v1 by ").says("promote it: ");
 }
 
 #[test]

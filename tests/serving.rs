@@ -278,6 +278,20 @@ fn a_row_that_no_table_holds_scores_as_it_would_in_the_table() {
     // Somebody new, without a key or a day; a column that no feature reads is skipped.
     let new = json!({"row": {"age": 33, "income": 0.25, "bought": null}});
     assert!(client.post(PREDICTIONS, &new).has_status(200).json()["predictions"][0]["score"].is_f64());
+    let twice = r#"{"row": {"age": 33, "income": 0.25, "bought": null, "bought": true}}"#;
+    let twice = client.send("POST", PREDICTIONS, &[("content-type", "application/json")], twice.as_bytes());
+    assert_eq!(
+        twice.expect("an answer").has_status(422).json()["error"],
+        json!({"code": "twice", "message": "column 'bought' is given twice", "column": "bought"})
+    );
+    // What no model can hold is the fault of the row, whichever of several it is, and not of the server.
+    let large = json!({"age": 9_007_199_254_740_993i64, "income": 0.25});
+    for body in [json!({"row": large}), json!({"rows": [{"age": 33, "income": 0.25}, large]})] {
+        let error = client.post(PREDICTIONS, &body).has_status(422).json()["error"].clone();
+        assert_eq!(error["code"], "bad_row");
+        let message = error["message"].as_str().expect("a message");
+        assert!(message.starts_with("column 'age' holds 9007199254740993, of which a model would lose"), "{message}");
+    }
     let wrong = client.post(PREDICTIONS, &json!({"row": {"age": 33, "incom": 0.25}}));
     assert_eq!(wrong.has_status(422).json()["error"]["nearest"], "income");
     assert_eq!(server.stop().0, Some(0));

@@ -2,6 +2,7 @@
 
 use alert::EventClass;
 use artifact::Artifact;
+use chrono::DateTime;
 use compare::{ArmJudgement, CompareSpec, Counts, Judgement, PromoteWhen, Test, Verdict, judge as look};
 use score::{Action, Decision, Entry, ModelStage, Signature, Version};
 use serde_json::json;
@@ -142,13 +143,18 @@ fn is_over(context: &Context, found: &Judgement, champion: Version) -> Result<Op
 }
 
 /// The verdict on this comparison that was logged as a proposal, where the spec allows a single look: a second one would
-/// tell apart more equal versions than it promises.
+/// tell apart more equal versions than it promises. What was proposed before `since` was about another comparison.
 fn only_look(context: &Context, spec: &CompareSpec, found: &Judgement) -> Result<Option<Entry>> {
     if spec.test != Test::Fixed {
         return Ok(None);
     }
+    let is_before = |entry: &Entry| {
+        let time = DateTime::parse_from_rfc3339(&entry.time).map(|time| time.timestamp_micros());
+        spec.since.is_some_and(|since| time.is_ok_and(|time| time < since.micros))
+    };
     let is_of = |entry: &Entry| {
         entry.action == Action::Propose
+            && !is_before(entry)
             && entry.version.to_string() == found.challenger_version
             && entry.champion.is_some_and(|champion| champion.to_string() == found.control_version)
     };

@@ -4,7 +4,10 @@ use std::borrow::Cow;
 
 use artifact::{PolarsResultExt, type_name};
 use axum::http::StatusCode;
-use polars::prelude::{Column, DataFrame, DataType, IntoColumn, NamedFrom, Schema, Series, TimeUnit};
+use polars::prelude::{
+    Column, DataFrame, DataType, Int128Chunked, IntoColumn, IntoSeries, NamedFrom, NewChunkedArray, Schema, Series,
+    TimeUnit,
+};
 
 use crate::cell::{Cell, Row};
 use crate::refusal::Refusal;
@@ -15,15 +18,10 @@ use crate::refusal::Refusal;
 pub fn frame(rows: &[Row<'_>], schema: &Schema, optional: &[String]) -> Result<DataFrame, Refusal> {
     let several = rows.len() > 1;
     let placed = |at: usize| move |refusal: Refusal| if several { refusal.at_row(at) } else { refusal };
-    for (at, Row(row)) in rows.iter().enumerate() {
-        for (place, (name, _)) in row.iter().enumerate() {
-            if row[..place].iter().any(|(other, _)| other == name) {
-                return Err(placed(at)(Refusal::wrong(
-                    "twice",
-                    name.as_ref(),
-                    format!("column '{name}' is given twice"),
-                )));
-            }
+    for (at, given) in rows.iter().enumerate() {
+        let Row(row) = given;
+        once(given, several.then_some(at))?;
+        for (name, _) in row {
             if !schema.contains(name) {
                 let message = format!("the pipeline has no column '{}'", spec::text::cut(name, 100));
                 let refusal = Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, "unknown_column", message);
@@ -51,9 +49,71 @@ pub fn frame(rows: &[Row<'_>], schema: &Schema, optional: &[String]) -> Result<D
     Ok(DataFrame::new(rows.len(), columns).during("the rows of the request")?)
 }
 
+/// Errors (422): the row has a column twice. `at`: which of several it is.
+pub fn once(Row(row): &Row<'_>, at: Option<usize>) -> Result<(), Refusal> {
+    let is_known =
+        |(at, (name, _)): &(usize, &(Cow<'_, str>, Cell<'_>))| row[..*at].iter().any(|(other, _)| other == name);
+    match row.iter().enumerate().find(is_known) {
+        None => Ok(()),
+        Some((_, (name, _))) => {
+            let refusal = Refusal::wrong("twice", name.as_ref(), format!("column '{name}' is given twice"));
+            Err(match at {
+                None => refusal,
+                Some(at) => refusal.at_row(at),
+            })
+        }
+    }
+}
+
+/// Digits of a number that a float tells apart from all others of as many.
+const DIGITS_OF_FLOAT: usize = 15;
+
+/// The number as units of the last of `scale` decimal places. A text is read as it is written; a float as its shortest text.
+///
+/// `None`: it has more places, or more digits than floats and decimals tell apart.
+fn units(cell: &Cell<'_>, scale: usize) -> Option<i128> {
+    let text = match cell {
+        Cell::Text(text) => text.to_string(),
+        Cell::Int(value) => value.to_string(),
+        Cell::Unsigned(value) => value.to_string(),
+        Cell::Float(value) => {
+            let text = value.to_string();
+            let digits = text.replace(['-', '.'], "");
+            Some(text).filter(|_| digits.trim_matches('0').len() <= DIGITS_OF_FLOAT)?
+        }
+        _ => return None,
+    };
+    let (whole, behind) = text.split_once('.').unwrap_or((&text, ""));
+    let unsigned = whole.strip_prefix('-').unwrap_or(whole);
+    let is_of_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    let is_number = !unsigned.is_empty() && !text.ends_with('.') && is_of_digits(unsigned) && is_of_digits(behind);
+    let behind = behind.trim_end_matches('0');
+    let fits = is_number && behind.len() <= scale;
+    fits.then(|| format!("{whole}{behind:0<scale$}").parse().ok()).flatten()
+}
+
 fn column(name: &str, dtype: &DataType, cells: &[&Cell<'_>], several: bool) -> Result<Column, Refusal> {
+    let beyond = |at: usize| {
+        let message = format!("column '{name}': {} cannot hold this value", type_name(dtype));
+        let refusal = Refusal::wrong("out_of_range", name, message).value(cells[at].json());
+        let refusal = match dtype {
+            DataType::Decimal(_, scale) => refusal.way_out(format!(
+                "write at most {}, and a number of more than {DIGITS_OF_FLOAT} digits in quotes",
+                spec::text::count(*scale as u64, "decimal place")
+            )),
+            _ => refusal,
+        };
+        if several { refusal.at_row(at) } else { refusal }
+    };
     let wrong = |at: usize, expected: &str| {
         let cell = cells[at];
+        let is_whole = matches!(cell, Cell::Int(_) | Cell::Unsigned(_));
+        let is_number = is_whole || matches!(cell, Cell::Float(_));
+        let is_written = is_number || matches!(cell, Cell::Text(_));
+        // Of the right kind, but not a number that the type has.
+        if is_whole && dtype.is_integer() || is_number && dtype.is_float() || is_written && dtype.is_decimal() {
+            return beyond(at);
+        }
         // Of the right kind, but not written as one.
         let unreadable = match (dtype, cell) {
             (DataType::Date, Cell::Text(_)) => Some(("not a date", "write YYYY-MM-DD")),
@@ -112,13 +172,24 @@ fn column(name: &str, dtype: &DataType, cells: &[&Cell<'_>], several: bool) -> R
             };
             Series::new(name.into(), each(cells, read, |at| wrong(at, "a whole number"))?)
         }
-        DataType::Float32 | DataType::Float64 | DataType::Decimal(..) => {
+        DataType::Float32 | DataType::Float64 => {
+            let is_narrow = *dtype == DataType::Float32;
             let read = |cell: &Cell<'_>| match cell {
+                Cell::Float(value) if is_narrow => values::numbers::narrow(*value).map(f64::from),
                 Cell::Float(value) => Some(*value),
                 Cell::Int(value) if (*value as f64) as i64 == *value => Some(*value as f64),
                 _ => None,
             };
             Series::new(name.into(), each(cells, read, |at| wrong(at, "a number"))?)
+        }
+        DataType::Decimal(precision, scale) => {
+            let limit = u32::try_from(*precision).ok().and_then(|precision| 10u128.checked_pow(precision));
+            let read = |cell: &Cell<'_>| {
+                units(cell, *scale).filter(|units| limit.is_none_or(|limit| units.unsigned_abs() < limit))
+            };
+            let all = each(cells, read, |at| wrong(at, "a number"))?;
+            let all = Int128Chunked::from_iter_options(name.into(), all.into_iter());
+            all.into_decimal_unchecked(*precision, *scale).into_series()
         }
         DataType::Date => {
             let read = |cell: &Cell<'_>| values::iso_date(text(cell)?.as_bytes());
@@ -140,10 +211,7 @@ fn column(name: &str, dtype: &DataType, cells: &[&Cell<'_>], several: bool) -> R
         // The type is right, but some value is beyond what it holds.
         Err(_) => {
             let fits = |at: &usize| series.slice(*at as i64, 1).strict_cast(dtype).is_ok();
-            let at = (0..cells.len()).find(|at| !fits(at)).unwrap_or_default();
-            let message = format!("column '{name}': {} cannot hold this value", type_name(dtype));
-            let refusal = Refusal::wrong("out_of_range", name, message).value(cells[at].json());
-            Err(if several { refusal.at_row(at) } else { refusal })
+            Err(beyond((0..cells.len()).find(|at| !fits(at)).unwrap_or_default()))
         }
     }
 }
@@ -180,6 +248,57 @@ mod tests {
         assert_eq!(table.column("area").unwrap().f64().unwrap().get(0), Some(59.0));
         assert_eq!(table.column("floor").unwrap().i8().unwrap().get(1), Some(3));
         assert_eq!(table.column("day").unwrap().null_count(), 1);
+    }
+
+    #[test]
+    fn numbers_are_held_as_they_are_written_or_refused() {
+        let of = |dtype: DataType, cell: &str| {
+            let row = format!(r#"[{{"x": {cell}}}]"#);
+            let rows: Vec<Row<'_>> = serde_json::from_str(&row).unwrap();
+            let schema: Schema = [("x".into(), dtype)].into_iter().collect();
+            frame(&rows, &schema, &[])
+        };
+        let cents = DataType::Decimal(18, 2);
+        for (cell, units) in [
+            ("0.29", 29),
+            ("-1.10", -110),
+            ("7", 700),
+            ("1e3", 100_000),
+            ("-0.0", 0),
+            ("1234567890123.45", 123_456_789_012_345),
+            ("\"90071992547409.93\"", 9_007_199_254_740_993),
+            ("\"-12.5\"", -1250),
+            ("9007199254740993", 900_719_925_474_099_300),
+        ] {
+            let table = of(cents.clone(), cell).unwrap();
+            assert_eq!(table.column("x").unwrap().decimal().unwrap().physical().get(0), Some(units), "{cell}");
+        }
+        for cell in ["0.125", "90071992547409.93", "1e17", "10000000000000000", "\"0.125\"", "\"much\""] {
+            let refusal = of(cents.clone(), cell).unwrap_err();
+            let message = "column 'x': decimal[18,2] cannot hold this value";
+            assert_eq!((refusal.code, refusal.message.as_str()), ("out_of_range", message), "{cell}");
+            let way_out = "write at most 2 decimal places, and a number of more than 15 digits in quotes";
+            assert_eq!(refusal.way_out.as_deref(), Some(way_out));
+        }
+        assert_eq!(of(cents.clone(), "true").unwrap_err().message, "column 'x': expected a number, not true or false");
+        for text in ["", "1.", ".5", "1e3", "+1", "0x1", "--1"] {
+            assert!(of(cents.clone(), &format!("\"{text}\"")).is_err(), "{text}");
+        }
+        // Nothing becomes infinite, or nothing.
+        for (dtype, cell, name) in [
+            (DataType::Float32, "1e300", "float32"),
+            (DataType::Float32, "1e-60", "float32"),
+            (DataType::Float64, "9007199254740993", "float64"),
+            (DataType::Int64, "9223372036854775808", "int64"),
+            (DataType::UInt64, "-1", "uint64"),
+            (DataType::Int8, "200", "int8"),
+        ] {
+            let refusal = of(dtype, cell).unwrap_err();
+            let message = format!("column 'x': {name} cannot hold this value");
+            assert_eq!((refusal.code, refusal.message), ("out_of_range", message), "{cell}");
+        }
+        let narrow = of(DataType::Float32, "0.1").unwrap();
+        assert_eq!(narrow.column("x").unwrap().f32().unwrap().get(0), Some(0.1));
     }
 
     #[test]

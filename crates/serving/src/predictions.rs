@@ -410,7 +410,7 @@ fn fill(
             let Some(computed) = computed else { return Ok(None) };
             part.arm.signature.check_categories(computed, row)?;
             if part.computed.is_none() {
-                let matrix = part.arm.scorer.matrix_of(computed)?;
+                let matrix = part.arm.scorer.matrix_of(computed).map_err(Refusal::of_row)?;
                 part.computed = Some(matrix.row_major(0..matrix.rows()));
             }
             let width = part.arm.signature.width();

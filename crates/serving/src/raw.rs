@@ -10,7 +10,7 @@ use serde::de::{Deserializer, IgnoredAny};
 use spec::{Beside, Environment, Error, Name, Result, Root, Tool};
 
 use crate::cell::Row;
-use crate::frame::frame;
+use crate::frame::{frame, once};
 use crate::refusal::Refusal;
 
 /// What is computed with.
@@ -105,15 +105,13 @@ impl Raw {
         let table = match idle {
             false => frame(rows, inputs, &self.optional)?,
             true => {
+                // Also of a column that nothing reads: the log keeps what was given.
+                rows.iter().enumerate().try_for_each(|(at, row)| once(row, (rows.len() > 1).then_some(at)))?;
                 let without = rows.iter().map(|row| without(row, &is_idle));
                 frame(&without.collect::<Vec<_>>(), inputs, &self.optional)?
             }
         };
-        self.prepared.for_rows(&table, artifact::now()).map_err(|error| {
-            let message = error.message().to_owned();
-            let refusal = Refusal::new(axum::http::StatusCode::UNPROCESSABLE_ENTITY, "bad_row", message);
-            Refusal { way_out: error.way_out().map(str::to_owned), ..refusal }
-        })
+        self.prepared.for_rows(&table, artifact::now()).map_err(|error| Refusal::bad_row(&error))
     }
 }
 

@@ -83,6 +83,20 @@ impl Refusal {
         Refusal::unavailable("too_slow", "the answer took too long").way_out("ask for less at once")
     }
 
+    /// The features of a row cannot be computed from what it gave (422).
+    pub fn bad_row(error: &Error) -> Refusal {
+        let refusal = Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, "bad_row", error.message());
+        Refusal { way_out: error.way_out().map(str::to_owned), ..refusal }
+    }
+
+    /// A model refuses the features of a row (422); any other error is a failure of ours.
+    pub fn of_row(error: Error) -> Refusal {
+        match error.class() {
+            Class::Refused => Refusal::bad_row(&error),
+            Class::CannotRun | Class::TryAgain => error.into(),
+        }
+    }
+
     /// A defect of ours (500); the log has it.
     pub fn failed() -> Refusal {
         Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "failed", "the server failed at this request")

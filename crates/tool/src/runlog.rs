@@ -76,7 +76,8 @@ pub fn recorded<T>(
             Ok((done, log))
         }
         Err(error) => {
-            signals::end(|| log.fail(&console::redact(&error.to_string())));
+            let way_out = console::redact(error.way_out().unwrap_or_default());
+            signals::end(|| log.fail(&console::redact(&error.to_string()), &way_out));
             log.post();
             Err(error)
         }
@@ -127,9 +128,11 @@ impl RunLog {
         self.record("COMPLETE", json!({}), outputs.iter().map(Dataset::to_json).collect());
     }
 
-    /// Records failure with its error.
-    fn fail(&self, error: &str) {
-        self.record("FAIL", error_facet(error), Vec::new());
+    /// Records failure with its error, and what of its text is the way out, if anything is.
+    fn fail(&self, error: &str, way_out: &str) {
+        let mut facets = error_facet(error);
+        facets["millrace_way_out"] = facet(None, json!({ "text": way_out }));
+        self.record("FAIL", facets, Vec::new());
     }
 
     /// Records that the run was interrupted.

@@ -111,6 +111,43 @@ impl Outcome {
     }
 }
 
+/// Whether a line of a report can fail, and if not, why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Judged {
+    Yes,
+    /// There is nothing to compare the value with.
+    NoFigure,
+    /// The metric has no value, such as the AUC of rows of one class.
+    Undefined,
+    TooFewRows,
+    /// The version no longer answers.
+    Replaced,
+}
+
+impl Judged {
+    pub(crate) fn of(has_enough_rows: bool, is_compared: bool, has_value: bool) -> Judged {
+        match (has_enough_rows, is_compared, has_value) {
+            (false, ..) => Judged::TooFewRows,
+            (true, true, _) => Judged::Yes,
+            (true, false, true) => Judged::NoFigure,
+            (true, false, false) => Judged::Undefined,
+        }
+    }
+
+    /// Why none of these lines can fail; `None` if one of them can. `rows`: what they count, such as `outcomes`.
+    pub(crate) fn why_none(lines: impl Iterator<Item = Judged>, metric: Metric, rows: &str) -> Option<String> {
+        Some(match lines.min().unwrap_or(Judged::Replaced) {
+            Judged::Yes => return None,
+            Judged::NoFigure => {
+                format!("the version in production has no {metric} on its test part to be compared with")
+            }
+            Judged::Undefined => format!("{metric} is undefined for the {rows} of the version in production"),
+            Judged::TooFewRows => format!("too few {rows} of the version in production to judge by"),
+            Judged::Replaced => format!("there are no {rows} of the version in production yet"),
+        })
+    }
+}
+
 /// The rows, whose labels are known, as metrics take them. A class that happened but that the version does not know counts as
 /// one to which it gave the probability 0.
 pub(crate) fn scored(task: Task, rows: &[&Outcome], is_weighted: bool, place: &str) -> Result<Scored> {

@@ -98,6 +98,12 @@ struct Facets {
     millrace_duration: Option<Duration>,
     #[serde(rename = "errorMessage")]
     error: Option<Message>,
+    millrace_way_out: Option<WayOut>,
+}
+
+#[derive(Deserialize)]
+struct WayOut {
+    text: String,
 }
 
 #[derive(Deserialize)]
@@ -154,6 +160,8 @@ pub struct Run {
     /// Of a run without an end: when it began.
     pub ended: DateTime<Utc>,
     pub end: End,
+    /// What of the error of a failure is the way out; empty if it has none. `None` of a run that an earlier version logged.
+    pub way_out: Option<String>,
 }
 
 /// The runs of one stage.
@@ -196,8 +204,10 @@ pub fn runs_of(log: &str, pipeline: &str) -> BTreeMap<Tool, Vec<Run>> {
         let Some(tool) = Tool::ALL.into_iter().find(|tool| tool.name() == name) else { continue };
         let at = event.event_time;
         let runs = by_stage.entry(tool).or_default();
-        let run = runs.entry(event.run.run_id).or_insert(Run { began: at, ended: at, end: End::Unknown });
+        let run =
+            runs.entry(event.run.run_id).or_insert(Run { began: at, ended: at, end: End::Unknown, way_out: None });
         run.ended = at;
+        run.way_out = event.run.facets.millrace_way_out.as_ref().map(|way_out| way_out.text.clone());
         let message = || event.run.facets.error.as_ref().map(|error| error.message.clone()).unwrap_or_default();
         run.end = match event.event_type.as_str() {
             "COMPLETE" => {

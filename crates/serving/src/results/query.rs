@@ -105,7 +105,8 @@ impl Query {
                     query.sort = Some((column(name)?, falls));
                 }
                 "fields" => {
-                    query.fields = value.split(',').map(|name| column(name.trim())).collect::<Result<_, _>>()?
+                    let names = listed(value, schema);
+                    query.fields = names.iter().map(|name| column(name)).collect::<Result<_, _>>()?
                 }
                 name => query.filters.push(filter(name, value, schema, &column)?),
             }
@@ -149,6 +150,22 @@ impl Query {
         }
         Ok(all)
     }
+}
+
+/// The names in a list with commas. A name of the table may itself hold some, such as that of the probability of a class.
+fn listed(list: &str, schema: &Schema) -> Vec<String> {
+    let commas = schema.iter_names().map(|name| name.matches(',').count()).max().unwrap_or_default();
+    let parts: Vec<&str> = list.split(',').collect();
+    let (mut names, mut at) = (Vec::new(), 0);
+    while at < parts.len() {
+        let most = (at + 1 + commas).min(parts.len());
+        let mut together = (at + 1..=most).rev().map(|end| (end, parts[at..end].join(",").trim().to_owned()));
+        let found = together.find(|(_, name)| schema.contains(name));
+        let (end, name) = found.unwrap_or_else(|| (at + 1, parts[at].trim().to_owned()));
+        names.push(name);
+        at = end;
+    }
+    names
 }
 
 /// A column as it is compared and ordered: NaN, which JSON shows as null, is missing.
@@ -284,5 +301,24 @@ impl Filter {
 
     fn bad(&self, expected: &str) -> Refusal {
         wrong(&self.column, format!("column '{}' is compared with {expected}", self.column)).value(self.value.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_in_a_list_may_hold_commas() {
+        let names = ["id", "probability_a,b", "probability_a,b, c", "probability_a"];
+        let schema: Schema = names.into_iter().map(|name| (name.into(), DataType::Float64)).collect();
+        let fields = |list: &str| {
+            let parameters = [("fields".to_owned(), list.to_owned())];
+            Query::read(&parameters, &schema, 10).map(|query| query.fields).map_err(|refusal| refusal.message)
+        };
+        let read = fields("probability_a,b,id, probability_a ,probability_a,b, c").unwrap();
+        assert_eq!(read, ["probability_a,b", "id", "probability_a", "probability_a,b, c"]);
+        assert_eq!(fields("id,b").unwrap_err(), "the results have no column 'b'");
+        assert_eq!(fields(&",".repeat(100_000)).unwrap_err(), "the results have no column ''");
     }
 }

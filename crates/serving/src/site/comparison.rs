@@ -2,7 +2,7 @@
 
 use axum::response::Response;
 use pages::{Column, Html, Table, el, link, note, section, words};
-use score::Action;
+use score::{Action, Entry};
 use serde_json::Value;
 
 use super::frame::{self, Part};
@@ -24,7 +24,7 @@ pub async fn page(Visit { app, visitor, name, .. }: Visit) -> Result<Response, W
         Some(described) => arms(described),
         None => note(format!("The pipeline is not served: resources/{name}/serve.yaml makes it so.")).into(),
     }));
-    let verdicts: Vec<_> = versions.entries.iter().rev().filter(|entry| is_verdict(entry.action)).collect();
+    let verdicts: Vec<_> = versions.entries.iter().rev().filter(|entry| is_verdict(entry)).collect();
     let mut verdict = Html::new();
     if verdicts.is_empty() {
         verdict.push(note(format!(
@@ -32,8 +32,11 @@ pub async fn page(Visit { app, visitor, name, .. }: Visit) -> Result<Response, W
         )));
     }
     if let Some(newest) = verdicts.first() {
+        if let Some(end) = end(&versions.entries, newest) {
+            verdict.push(el("p").text(end));
+        }
         let state = match newest.action {
-            Action::Propose => pages::State::Good,
+            Action::Propose | Action::Promote => pages::State::Good,
             Action::Stop => pages::State::Bad,
             _ => pages::State::Running,
         };
@@ -54,13 +57,29 @@ pub async fn page(Visit { app, visitor, name, .. }: Visit) -> Result<Response, W
     Ok(frame::answer(page))
 }
 
-/// Whether a decision is a verdict on a comparison. The steps of a takeover are none.
-fn is_verdict(action: Action) -> bool {
-    matches!(action, Action::Propose | Action::Wait | Action::Stop)
+/// Whether a decision is a verdict on a comparison, which `release` may have carried out itself. The steps of a takeover are none.
+fn is_verdict(entry: &Entry) -> bool {
+    matches!(entry.action, Action::Propose | Action::Wait | Action::Stop) || entry.judged_on.is_some()
+}
+
+/// What ended the comparison of `verdict`, the newest one in the log; `None` if it goes on.
+fn end(entries: &[Entry], verdict: &Entry) -> Option<String> {
+    let from = entries.iter().rposition(is_verdict)?;
+    // The steps of a takeover archive the version before.
+    let ends = |entry: &&Entry| match entry.action {
+        Action::Promote | Action::Rollback => true,
+        Action::Archive => entry.version == verdict.version,
+        _ => false,
+    };
+    let entry = entries[from..].iter().rfind(ends)?;
+    Some(match entry.action {
+        Action::Archive => format!("The comparison is over: {} was archived.", entry.version),
+        _ => format!("The comparison is over: {} is in production.", entry.version),
+    })
 }
 
 /// The numbers that a verdict rests on.
-fn numbers(entry: &score::Entry) -> Html {
+fn numbers(entry: &Entry) -> Html {
     let mut table = Table::new("Numbers of the verdict", [Column::text("Number"), Column::number("Value")])
         .or_else("The verdict has no numbers.");
     for (name, value) in &entry.metrics {
@@ -102,4 +121,43 @@ fn arms(described: &Value) -> Html {
         html.push(note(format!("A takeover is under way: the new version answers {share}, {before} the others.")));
     }
     html
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(action: Action, version: u32, judged: bool) -> Entry {
+        Entry {
+            time: String::new(),
+            who: String::new(),
+            action,
+            version: format!("v{version}").parse().unwrap(),
+            champion: None,
+            why: String::new(),
+            metrics: Default::default(),
+            evidence: String::new(),
+            judged_on: judged.then(String::new),
+            previous: String::new(),
+        }
+    }
+
+    #[test]
+    fn a_comparison_that_is_over_says_so() {
+        let over = |log: &[Entry]| end(log, log.iter().rfind(|entry| is_verdict(entry)).unwrap());
+        let mut log = vec![entry(Action::Promote, 1, false), entry(Action::Wait, 2, true)];
+        assert_eq!(over(&log), None);
+        // Each look is a verdict, whoever carries it out.
+        log.push(entry(Action::Promote, 2, true));
+        let is_in_production = Some("The comparison is over: v2 is in production.".to_owned());
+        assert_eq!(over(&log), is_in_production);
+        log.extend([entry(Action::Takeover, 2, false), entry(Action::Archive, 1, false)]);
+        assert_eq!(over(&log), is_in_production);
+        log.push(entry(Action::Propose, 3, true));
+        assert_eq!(over(&log), None);
+        log.push(entry(Action::Archive, 3, false));
+        assert_eq!(over(&log).as_deref(), Some("The comparison is over: v3 was archived."));
+        log.push(entry(Action::Rollback, 1, false));
+        assert_eq!(over(&log).as_deref(), Some("The comparison is over: v1 is in production."));
+    }
 }

@@ -11,7 +11,7 @@ use score::metrics::Metric;
 use spec::{Name, Tool};
 
 use super::frame::{self, Part};
-use super::runs::{Health, Runs};
+use super::runs::{Failure, Health, Runs};
 use super::shown;
 use super::visit::{Visitor, Wrong};
 use crate::app::App;
@@ -110,12 +110,11 @@ fn table(app: &App) -> Result<(Html, Html), Refusal> {
 }
 
 /// What failed and why, with the way to its log: what is looked for first.
-fn failure(name: &Name, stage: Option<Tool>, why: &str) -> Html {
+fn failure(name: &Name, stage: Option<Tool>, Failure { cause, .. }: &Failure) -> Html {
     let stage = stage.map(|stage| format!(" in {stage}")).unwrap_or_default();
     let words = el("p")
         .add(el("strong").add(link(&Part::Runs.address(name), name.as_str())).text(format_args!(" failed{stage}: ")));
     // What to do about it is one click further.
-    let (cause, _) = why.split_once("; ").unwrap_or((why, ""));
     let words = words.text(spec::text::cut(cause, 400)).text(". ");
     let log = link(&Address::to(&["pipelines", name.as_str(), "log"]), format!("Log of {name}"));
     frame::notice(pages::State::Bad, words.add(log)).into()

@@ -10,7 +10,7 @@ use values::calendar::day_at;
 use watch::{End, Run};
 
 use super::frame::{self, Part};
-use super::runs::{Call, Health, Runs};
+use super::runs::{Call, Failure, Health, Runs};
 use super::visit::{Visit, Visitor, Written, Wrong};
 use super::{login, overview, shown};
 use crate::app::App;
@@ -74,9 +74,8 @@ fn of_started(name: &Name, started: Option<&Started>) -> Option<Html> {
 }
 
 /// The failure, its cause and the way out, in the words of the tool.
-fn failure(name: &Name, stage: Option<Tool>, why: &str, runs: &Runs) -> Html {
+fn failure(name: &Name, stage: Option<Tool>, Failure { cause, way_out }: &Failure, runs: &Runs) -> Html {
     let stage = stage.map(|stage| format!(" in {stage}")).unwrap_or_default();
-    let (cause, way_out) = why.split_once("; ").unwrap_or((why, ""));
     let mut words = Html::of([el("p").add(el("strong").text(format_args!("Failed{stage}.")))]);
     words.push(el("p").add(el("strong").text("Cause: ")).text(cause));
     if !way_out.is_empty() {

@@ -104,7 +104,7 @@ fn filters(name: &Name, parameters: &Parameters, schema: &Schema, entity: &str) 
     let to = Address::to(&["pipelines", name.as_str(), "results", "filter"]);
     let kept = |form: Form| {
         let others = parameters.iter().filter(|(name, _)| name != "page");
-        others.fold(form, |form, (name, value)| form.hidden("keep", format!("{name}={value}")))
+        others.fold(form, |form, (name, value)| form.hidden("keep", kept_as(name, value)))
     };
     let search = kept(Form::get(&to)).hidden("column", entity).hidden("test", "search");
     html.push(search.field(Field::input("search", "value", format!("Search {entity}"), "")).button("Search"));
@@ -134,11 +134,21 @@ fn filters(name: &Name, parameters: &Parameters, schema: &Schema, entity: &str) 
     html
 }
 
+/// A parameter as a field of a form keeps it: in its name, which may be that of any column, there is no `=`.
+fn kept_as(name: &str, value: &str) -> String {
+    format!("{}={value}", name.replace('%', "%25").replace('=', "%3D"))
+}
+
+fn kept_of(pair: &str) -> Option<(String, String)> {
+    let (name, value) = pair.split_once('=')?;
+    Some((name.replace("%3D", "=").replace("%25", "%"), value.to_owned()))
+}
+
 /// Turns the fields of a form into the parameters of the table, and goes there.
 pub async fn filter(Visit { app, name, query: fields, .. }: Visit) -> Result<Response, Wrong> {
     let field = |wanted: &str| parameter(&fields, wanted).unwrap_or_default().trim();
-    let kept = fields.iter().filter(|(name, _)| name == "keep").filter_map(|(_, pair)| pair.split_once('='));
-    let mut parameters: Parameters = kept.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    let kept = fields.iter().filter(|(name, _)| name == "keep");
+    let mut parameters: Parameters = kept.filter_map(|(_, pair)| kept_of(pair)).collect();
     let (column, value) = (field("column"), field("value"));
     let (schema, _) = found(&app, &name)?.columns(&app).await?;
     let is_text = schema.get(column).is_some_and(|dtype| dtype.is_string() || dtype.is_categorical());
@@ -329,4 +339,17 @@ fn counted(texts: impl Iterator<Item = String>) -> Vec<(String, usize)> {
 fn bars(title: &str, value: &str, counts: Vec<(String, usize)>) -> pages::Element {
     let counts = counts.into_iter().take(25);
     counts.fold(chart::Bars::new(title, value), |bars, (name, count)| bars.bar(name, count as f64)).figure()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_form_keeps_parameters_of_any_name() {
+        for (name, value) in [("sort", "-score"), ("a=b.ge", "1=2"), ("100%3D", "%"), ("=", ""), ("%25=", "=")] {
+            assert_eq!(kept_of(&kept_as(name, value)), Some((name.to_owned(), value.to_owned())));
+        }
+        assert_eq!(kept_as("sort", "-score"), "sort=-score");
+    }
 }

@@ -27,8 +27,8 @@ pub struct Runs {
 pub struct Call {
     /// When its first stage began.
     pub began: Option<DateTime<Utc>>,
-    /// The last stage that it came to.
-    pub stage: Option<Tool>,
+    /// The stages that it came to, in order.
+    pub stages: Vec<Tool>,
     /// How it ended; `None` if no line says so.
     pub ended: Option<CallEnd>,
     /// All lines.
@@ -65,6 +65,17 @@ impl Call {
     pub fn is_ok(&self) -> bool {
         self.ended.as_ref().is_some_and(|ended| ended.word == "ok")
     }
+
+    /// The last stage that it came to.
+    pub fn stage(&self) -> Option<Tool> {
+        self.stages.last().copied()
+    }
+
+    /// Whether all is well again after this run of one of its stages: a stage that finds itself up to date does not run, so the
+    /// script alone knows. Its times are whole seconds.
+    fn is_well_after(&self, run: &Run) -> bool {
+        self.is_ok() && self.began.is_some_and(|began| began.timestamp() >= run.began.timestamp())
+    }
 }
 
 /// How a pipeline is.
@@ -73,8 +84,30 @@ pub enum Health {
     NoRun,
     Fine,
     /// A stage, and why it failed.
-    Failed(Option<Tool>, String),
+    Failed(Option<Tool>, Failure),
     Running,
+}
+
+/// Why a run failed, and what to do about it; empty if nothing says so.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Failure {
+    pub cause: String,
+    pub way_out: String,
+}
+
+impl Failure {
+    /// `way_out`: what of the text is the way out, if the log says that.
+    pub fn of(text: &str, way_out: Option<&str>) -> Failure {
+        let (cause, way_out) = match way_out {
+            Some("") => (text, ""),
+            Some(way_out) => {
+                let cause = text.strip_suffix(way_out).and_then(|cause| cause.strip_suffix("; "));
+                cause.map_or((text, ""), |cause| (cause, way_out))
+            }
+            None => text.split_once("; ").unwrap_or((text, "")),
+        };
+        Failure { cause: cause.to_owned(), way_out: way_out.to_owned() }
+    }
 }
 
 impl Runs {
@@ -105,22 +138,26 @@ impl Runs {
             return Health::Running;
         }
         let last_of_stage = self.stages.iter().filter_map(|(tool, runs)| Some((*tool, runs.last()?)));
-        let failed = last_of_stage.clone().filter_map(|(tool, run)| match &run.end {
-            End::Failure(why) => Some((run.ended, Some(tool), why.clone())),
-            End::Interrupted => Some((run.ended, Some(tool), "it was interrupted".to_owned())),
+        let is_over = |(tool, run): &(Tool, &Run)| {
+            let newest = self.calls.iter().rev().find(|call| call.stages.contains(tool));
+            newest.is_some_and(|call| call.is_well_after(run))
+        };
+        let failed = last_of_stage.clone().filter(|last| !is_over(last)).filter_map(|(tool, run)| match &run.end {
+            End::Failure(why) => Some((run.ended, Some(tool), Failure::of(why, run.way_out.as_deref()))),
+            End::Interrupted => Some((run.ended, Some(tool), Failure::of("it was interrupted", None))),
             _ => None,
         });
         // A stage that failed before its run began reported to the script alone. Its times are whole seconds.
         let of_call = self.calls.last().and_then(|call| {
             let ended = call.ended.as_ref().filter(|ended| ended.word != "ok" && ended.word != "try again")?;
             let (stage, why) = ended.cause();
-            let stage = stage.or(call.stage);
+            let stage = stage.or(call.stage());
             let is_meant = |tool: Tool| stage.is_none_or(|stage| stage == tool);
             let is_known = last_of_stage.clone().filter(|(tool, _)| is_meant(*tool)).any(|(_, run)| match run.end {
                 End::Success { .. } => run.began > ended.time + TimeDelta::seconds(1),
                 _ => run.ended + TimeDelta::seconds(2) >= ended.time,
             });
-            (!is_known).then(|| (ended.time, stage, why.to_owned()))
+            (!is_known).then(|| (ended.time, stage, Failure::of(why, None)))
         });
         if let Some((_, stage, why)) = failed.chain(of_call).max_by_key(|(time, ..)| *time) {
             return Health::Failed(stage, why);
@@ -231,11 +268,11 @@ fn calls(text: &str, pipeline: &str) -> Vec<Call> {
         }
         if let Some((time, stage)) = stage {
             // A call that was killed has no last line; the next one begins with an earlier stage, or the same.
-            if open.stage.is_some_and(|last| last >= stage) {
+            if open.stage().is_some_and(|last| last >= stage) {
                 calls.push(std::mem::take(&mut open));
             }
             open.began.get_or_insert(time);
-            open.stage = Some(stage);
+            open.stages.push(stage);
         }
         open.lines.push(line.to_owned());
         if ended.is_some() {
@@ -280,7 +317,7 @@ error: ingest p: a.csv: no such file; check the path
         let calls = calls(LOG, "p");
         let shown: Vec<(Option<Tool>, Option<&str>, usize)> = calls
             .iter()
-            .map(|call| (call.stage, call.ended.as_ref().map(|ended| ended.word.as_str()), call.lines.len()))
+            .map(|call| (call.stage(), call.ended.as_ref().map(|ended| ended.word.as_str()), call.lines.len()))
             .collect();
         assert_eq!(
             shown,
@@ -315,7 +352,7 @@ error: ingest p: a.csv: no such file; check the path
     fn a_failure_that_no_stage_recorded_counts_until_something_succeeds() {
         let run = |at: &str, end| {
             let time = DateTime::parse_from_rfc3339(at).unwrap().to_utc();
-            Run { began: time, ended: time, end }
+            Run { began: time, ended: time, end, way_out: None }
         };
         let success = End::Success { seconds: 1.0, rows: 2 };
         let of = |runs: Vec<Run>, log: &str| {
@@ -326,18 +363,45 @@ error: ingest p: a.csv: no such file; check the path
         assert_eq!(of(vec![run("2026-01-01T00:00:00Z", success.clone())], ""), Health::Fine);
         assert_eq!(
             of(vec![run("2026-01-01T00:00:00Z", success.clone())], failed_call),
-            Health::Failed(Some(Tool::Ingest), "x".to_owned())
+            Health::Failed(Some(Tool::Ingest), Failure::of("x", None))
         );
+        // A stage that finds itself up to date does not run again.
+        let failed = run("2026-01-02T02:00:02.5Z", End::Failure("x".to_owned()));
+        let of_stages = |call: &str| of(vec![failed.clone()], &format!("{failed_call}{call}"));
+        let is_bad = Health::Failed(Some(Tool::Ingest), Failure::of("x", None));
+        assert_eq!(of_stages(""), is_bad);
+        assert_eq!(
+            of_stages("2026-01-02T03:00:00Z p ingest\n2026-01-02T03:00:00Z p clean\n2026-01-02T03:00:01Z p ok 1 s\n"),
+            Health::Fine
+        );
+        assert_eq!(
+            of_stages("2026-01-02T03:00:00Z p clean\n2026-01-02T03:00:01Z p ok 1 s\n"),
+            is_bad,
+            "of another stage"
+        );
+        assert_eq!(of_stages("2026-01-02T03:00:00Z p ingest\n"), is_bad, "at work, or killed");
         // Within the same second, but before.
         assert_eq!(
             of(vec![run("2026-01-02T02:00:03Z", success.clone())], failed_call),
-            Health::Failed(Some(Tool::Ingest), "x".to_owned())
+            Health::Failed(Some(Tool::Ingest), Failure::of("x", None))
         );
         assert_eq!(of(vec![run("2026-01-03T00:00:00Z", success)], failed_call), Health::Fine);
         let failed = run("2026-01-02T02:00:02Z", End::Failure("the cause; the way out".to_owned()));
-        assert_eq!(
-            of(vec![failed], failed_call),
-            Health::Failed(Some(Tool::Ingest), "the cause; the way out".to_owned())
-        );
+        let failure = Failure { cause: "the cause".to_owned(), way_out: "the way out".to_owned() };
+        assert_eq!(of(vec![failed], failed_call), Health::Failed(Some(Tool::Ingest), failure));
+    }
+
+    #[test]
+    fn a_cause_of_several_parts_is_a_cause_as_a_whole() {
+        let checks = "table 'a': check 'x' failed: 1; 2; table 'b': check 'y' failed: 3";
+        for (text, way_out, cause, to_do) in [
+            (checks, Some(""), checks, ""),
+            ("one; two; look; again", Some("look; again"), "one; two", "look; again"),
+            ("one; two", Some("three"), "one; two", ""),
+            ("one; two; three", None, "one", "two; three"),
+        ] {
+            let Failure { cause: found, way_out } = Failure::of(text, way_out);
+            assert_eq!((found.as_str(), way_out.as_str()), (cause, to_do), "{text}");
+        }
     }
 }

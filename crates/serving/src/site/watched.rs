@@ -1,10 +1,13 @@
 //! The watch: what `monitor` found, table by table, and what it alerted of.
 
+use std::collections::BTreeMap;
+
 use alert::{Delivered, End, Notified};
 use artifact::{Artifact, Snapshot, Verdict};
 use axum::response::Response;
 use pages::{Column, Html, Table, badge, chart, el, note, section};
 use polars::prelude::{AnyValue, DataFrame, DataType};
+use score::Version;
 use spec::{Name, Root, Tool};
 use values::calendar::day_at;
 
@@ -162,32 +165,32 @@ fn drawn(table: &str, rows: &DataFrame) -> Html {
         }
         "performance" => {
             let (weeks, values) = (texts(rows, "week"), numbers(rows, "value"));
-            let bounds = numbers(rows, "low").into_iter().zip(numbers(rows, "high"));
+            let (lows, highs, tests) = (numbers(rows, "low"), numbers(rows, "high"), numbers(rows, "test"));
+            let (segments, names) = (texts(rows, "segment"), texts(rows, "model_version"));
             let day = |text: &str| {
                 chrono::NaiveDate::parse_from_str(text, "%Y-%m-%d")
                     .ok()
                     .map(|day| shown::seconds(day.and_time(chrono::NaiveTime::MIN).and_utc()))
             };
-            let whole = texts(rows, "segment");
-            let mut points: Vec<(f64, f64, f64, f64)> = weeks
-                .iter()
-                .zip(values)
-                .zip(bounds)
-                .zip(&whole)
-                .filter(|(_, segment)| segment.is_empty())
-                .filter_map(|(((week, value), (low, high)), _)| Some((day(week)?, value, low, high)))
-                .collect();
-            points.sort_by(|a, b| a.0.total_cmp(&b.0));
-            if points.is_empty() {
-                return Html::new();
+            // The rows of each version that are about one of its weeks.
+            let mut versions: BTreeMap<Version, Vec<(f64, usize)>> = BTreeMap::new();
+            for row in (0..rows.height()).filter(|row| segments[*row].is_empty()) {
+                if let (Some(at), Ok(version)) = (day(&weeks[row]), names[row].parse()) {
+                    versions.entry(version).or_default().push((at, row));
+                }
             }
+            versions.values_mut().for_each(|points| points.sort_by(|one, other| one.0.total_cmp(&other.0)));
+            let Some((newest, of_newest)) = versions.last_key_value() else { return Html::new() };
             let metric = texts(rows, "metric").into_iter().next().unwrap_or_default();
             let lines = chart::Lines::new(format!("{metric} week by week"), day_at);
-            let lines = lines.line(metric.as_str(), points.iter().map(|(at, value, ..)| (*at, *value)).collect());
-            let lines =
-                lines.band("the 95 % interval", points.iter().map(|(at, _, low, high)| (*at, *low, *high)).collect());
-            match numbers(rows, "test").into_iter().find(|test| test.is_finite()) {
-                Some(test) => lines.mark(test, "the figure of the card").figure().into(),
+            let lines = versions.iter().rev().fold(lines, |lines, (version, points)| {
+                let points = points.iter().map(|(at, row)| (*at, values[*row])).collect();
+                lines.line(format!("{metric} of {version}"), points)
+            });
+            let band = of_newest.iter().map(|(at, row)| (*at, lows[*row], highs[*row])).collect();
+            let lines = lines.band(format!("the 95 % interval of {newest}"), band);
+            match of_newest.iter().map(|(_, row)| tests[*row]).find(|test| test.is_finite()) {
+                Some(test) => lines.mark(test, format!("the figure of {newest}'s card")).figure().into(),
                 None => lines.figure().into(),
             }
         }
@@ -259,4 +262,36 @@ fn failures(runs: &Runs) -> Html {
         table.row([shown::time(run.ended).into(), Html::from(tool.name()), shown::long(why)]);
     }
     table.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use polars::df;
+
+    use super::*;
+
+    #[test]
+    fn each_version_has_a_line_and_the_newest_one_the_band_and_the_mark() {
+        let rows = df!(
+            "model_version" => ["v2", "v2", "v9", "v9", "v10", "v10"],
+            "week" => [None, Some("2026-01-05"), Some("2026-01-05"), None, Some("2026-01-12"), Some("2026-01-05")],
+            "segment" => [None, None, None, Some("town"), None, None::<&str>],
+            "metric" => ["mae"; 6],
+            "value" => [9.0, 1.0, 2.0, 9.0, 4.0, 3.0],
+            "low" => [0.5; 6],
+            "high" => [5.5; 6],
+            "test" => [7.0, 7.0, 7.0, 7.0, 2.5, 2.5],
+        );
+        let html = drawn("performance", &rows.unwrap());
+        let shown = html.as_str();
+        for part in [
+            "mae of v10: 3 on 2026-01-05, 4 on 2026-01-12.",
+            "mae of v9 (dashed): 2 on 2026-01-05, 2 on 2026-01-05.",
+            "mae of v2 (dotted): 1 on 2026-01-05, 1 on 2026-01-05.",
+            "The band is the 95 % interval of v10. The dashed line is the figure of v10&#39;s card, 2.5.",
+        ] {
+            assert!(shown.contains(part), "{part} is not in {shown}");
+        }
+        assert!(!shown.contains("9 on"), "{shown}");
+    }
 }

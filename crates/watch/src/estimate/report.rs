@@ -7,12 +7,13 @@ use spec::text::{count, number, percent};
 use spec::{Result, Severity};
 
 use super::{Estimate, EstimateReport};
+use crate::outcomes::Judged;
 
 impl EstimateReport {
     /// Only `version` can fail: the others no longer answer, so they are only reported.
     pub fn judging(mut self, version: &str) -> EstimateReport {
         let others = self.lines.iter_mut().filter(|line| line.version != version);
-        others.for_each(|line| (line.failed, line.is_judged) = (false, false));
+        others.for_each(|line| (line.failed, line.judged) = (false, Judged::Replaced));
         self
     }
 
@@ -33,13 +34,9 @@ impl EstimateReport {
             [] => {
                 let newest = self.lines.iter().max_by_key(|line| (line.week, line.version.as_str()));
                 let words = newest.map(|line| self.in_words(line)).unwrap_or_default();
-                match self.lines.iter().any(|line| line.is_judged) {
-                    true => (Verdict::Passed, format!("{words}; {known}")),
-                    false => {
-                        let why =
-                            "too few predictions of the version in production, or no figure of its test, to judge by";
-                        (Verdict::Skipped, format!("{why}: {words}"))
-                    }
+                match Judged::why_none(self.lines.iter().map(|line| line.judged), self.metric, "predictions") {
+                    None => (Verdict::Passed, format!("{words}; {known}")),
+                    Some(why) => (Verdict::Skipped, format!("{why}: {words}")),
                 }
             }
             failed => {

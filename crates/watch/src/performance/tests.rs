@@ -90,13 +90,24 @@ fn predictions_are_judged_by_version_week_and_segment() {
     let careful = report(&PerformanceSpec { min_rows: 100, ..spec.clone() }, &predictions, &outcomes, 2.0);
     let (verdict, words) = careful.verdict(Severity::Hard);
     assert_eq!(verdict, Verdict::Skipped, "three rows of a hundred");
-    let why =
-        "too few outcomes of the version in production, or no figure of its test, to judge by: v1: mae 2 on 3 rows";
-    assert!(words.starts_with(why), "{words}");
+    assert!(
+        words.starts_with("too few outcomes of the version in production to judge by: v1: mae 2 on 3 rows"),
+        "{words}"
+    );
     let newest = report(&PerformanceSpec { weeks: 1, ..spec.clone() }, &predictions, &outcomes, 2.0);
     assert_eq!((newest.rows, newest.lines[0].rows), (2, 1));
     // Nothing is known of the version in production, however good the others are.
-    assert_eq!(found.clone().judging("v3").verdict(Severity::Hard).0, Verdict::Skipped);
+    let (verdict, words) = found.clone().judging("v3").verdict(Severity::Hard);
+    assert_eq!(verdict, Verdict::Skipped);
+    assert!(
+        words.starts_with("there are no outcomes of the version in production yet: v1: mae 2 on 3 rows"),
+        "{words}"
+    );
+    let without = performance(&spec, Task::Regression, &keys(), &predictions, &outcomes, &BTreeMap::new()).unwrap();
+    let (verdict, words) = without.verdict(Severity::Hard);
+    assert_eq!(verdict, Verdict::Skipped);
+    let why = "the version in production has no mae on its test part to be compared with: v1: mae 2 on 3 rows";
+    assert!(words.starts_with(why), "{words}");
     // Of v1 only the week fails; v2 is not in production any more.
     let of_one = found.clone().judging("v1").verdict(Severity::Hard);
     assert_eq!(

@@ -16,6 +16,8 @@ pub enum LevelState {
     Missed,
     /// People must know: beyond the limit of the alert, or the budget is used up far too fast.
     Alert,
+    /// Too few requests to say.
+    NotJudged,
 }
 
 impl LevelState {
@@ -24,6 +26,7 @@ impl LevelState {
             LevelState::Kept => "kept",
             LevelState::Missed => "missed",
             LevelState::Alert => "alert",
+            LevelState::NotJudged => "not judged",
         }
     }
 }
@@ -99,7 +102,7 @@ pub(super) fn levels(spec: &ServiceSpec, whole: &Tally, minutes: &BTreeMap<i64, 
         let over = value.zip(alert).is_some_and(|(value, alert)| beyond(value, alert));
         let missed = value.is_some_and(|value| beyond(value, goal));
         let (state, priority) = match burning {
-            _ if !is_judged => (LevelState::Kept, None),
+            _ if !is_judged || value.is_none() => (LevelState::NotJudged, None),
             Some(burning) if burning.state == LevelState::Alert => (LevelState::Alert, Some(burning.priority)),
             _ if over => (LevelState::Alert, Some(Priority::P1)),
             _ if missed => (LevelState::Missed, Some(Priority::P3)),
@@ -121,7 +124,7 @@ pub(super) fn levels(spec: &ServiceSpec, whole: &Tally, minutes: &BTreeMap<i64, 
             budget_left: burn_rate(all, budget).map(|rate| 1.0 - rate),
             found: String::new(),
         };
-        level.found = level.in_words(burning.filter(|_| state != LevelState::Kept));
+        level.found = level.in_words(burning.filter(|_| matches!(state, LevelState::Missed | LevelState::Alert)));
         level
     };
     let above: fn(f64, f64) -> bool = |value, limit| value > limit;

@@ -114,7 +114,12 @@ fn a_service_that_keeps_its_levels_passes() {
     assert_eq!(report.table("p").unwrap().height(), 1 + 2 + 1);
     let nothing = traffic(&spec, 0, |_| 0, 1).verdict(&spec);
     assert_eq!((nothing.0, nothing.1.as_str()), (Verdict::Skipped, "the server had no requests in 30 days"));
-    let few = traffic(&spec, 9, |_| 5, 1).verdict(&spec);
+    let report = traffic(&spec, 9, |_| 5, 1);
+    assert!(report.levels.iter().all(|level| (level.state, level.priority) == (LevelState::NotJudged, None)));
+    // Of requests that all failed there is no latency to judge.
+    let p95 = traffic(&spec, 60, |_| 10, 1);
+    assert_eq!((level(&p95, "p95_ms").state, level(&p95, "errors").state), (LevelState::NotJudged, LevelState::Alert));
+    let few = report.verdict(&spec);
     assert_eq!((few.0, few.1.as_str()), (Verdict::Skipped, "only 90 requests in the log, of at least 100 requests"));
 }
 
