@@ -1,5 +1,7 @@
 //! The lines of the request log.
 
+use std::time::Instant;
+
 use chrono::{DateTime, Datelike, Timelike, Utc};
 use serde::{Deserialize, Serialize};
 use spec::{Error, Result};
@@ -51,6 +53,8 @@ pub struct Line<'a> {
     pub way: &'static str,
     pub shadow: bool,
     pub times: Parts,
+    /// When the scores were there: since then the line is being written.
+    pub scored: Instant,
 }
 
 /// What is known of a row that has a line for itself.
@@ -88,7 +92,8 @@ impl Line<'_> {
             json::append_key(out, key);
             columns.write_value(out, at, name, row.values[at]);
         });
-        out.extend_from_slice(b"}}\n");
+        out.push(b'}');
+        self.end(out);
     }
 
     /// Appends the line of several rows: `columns` has the names of the features, `block` what differs from row to row.
@@ -98,6 +103,11 @@ impl Line<'_> {
         json::key(out, "columns");
         json::list(out, columns.signature.names(), json::text);
         rows.write(out, columns);
+        self.end(out);
+    }
+
+    fn end(&self, out: &mut Vec<u8>) {
+        json::field(out, "write_us", &(self.scored.elapsed().as_micros() as u64));
         out.extend_from_slice(b"}\n");
     }
 
@@ -163,7 +173,7 @@ impl Columns<'_> {
 }
 
 /// The line of a request that got no prediction. `version`: the one in production, unless another one failed. Values are left out: they are not known to be harmless.
-pub fn refused(request: &str, version: &str, refusal: &Refusal, arrived: &std::time::Instant) -> Vec<u8> {
+pub fn refused(request: &str, version: &str, refusal: &Refusal, arrived: &Instant) -> Vec<u8> {
     let mut out = b"{".to_vec();
     json::field(&mut out, "time", &now());
     json::field(&mut out, "request_id", request);
@@ -215,6 +225,7 @@ pub struct Request {
     pub parse_us: Option<u64>,
     pub features_us: Option<u64>,
     pub model_us: Option<u64>,
+    pub write_us: Option<u64>,
     pub prediction: Option<serde_json::Map<String, serde_json::Value>>,
     pub inputs: Option<serde_json::Map<String, serde_json::Value>>,
     pub features: Option<serde_json::Map<String, serde_json::Value>>,
@@ -281,7 +292,7 @@ impl Request {
 
     /// Microseconds that the request was worked on, but for the time until its line was on disk.
     pub fn latency_us(&self) -> Option<u64> {
-        let parts = [self.parse_us, self.features_us, self.model_us];
+        let parts = [self.parse_us, self.features_us, self.model_us, self.write_us];
         parts.iter().any(Option::is_some).then(|| parts.into_iter().flatten().sum())
     }
 }

@@ -63,6 +63,7 @@ pub fn requests(lines: &[Vec<u8>]) -> Result<(DataFrame, u64)> {
         Column::new("parse_us".into(), counts(&|row| row.parse_us)),
         Column::new("features_us".into(), counts(&|row| row.features_us)),
         Column::new("model_us".into(), counts(&|row| row.model_us)),
+        Column::new("write_us".into(), counts(&|row| row.write_us)),
     ];
     Ok((DataFrame::new(rows.len(), columns).during("requests")?, lost))
 }

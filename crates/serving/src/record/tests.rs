@@ -23,11 +23,17 @@ fn line(masks: &str, rows: &block::Rows<'_>, features: &[Feature]) -> Vec<Reques
         way: "row",
         shadow: true,
         times: Parts { parse: 1, features: 2, model: 3 },
+        scored: Instant::now(),
     };
     let mut together = Vec::new();
     line.write_several(&mut together, &columns, rows);
     let together: Request = serde_json::from_slice(together.strip_suffix(b"\n").unwrap()).unwrap();
-    let together = together.each_row().unwrap();
+    let mut together = together.each_row().unwrap();
+    let written_in = |row: &mut Request| {
+        let written_in = row.write_us.take();
+        assert!(written_in.is_some_and(|micros| micros < 60_000_000), "{written_in:?}");
+    };
+    together.iter_mut().for_each(written_in);
     // What a line of each row says is the same.
     let width = features.len();
     for (at, place) in rows.places.iter().enumerate() {
@@ -63,7 +69,8 @@ fn line(masks: &str, rows: &block::Rows<'_>, features: &[Feature]) -> Vec<Reques
                 }
             }
         });
-        let one: Request = serde_json::from_slice(one.strip_suffix(b"\n").unwrap()).unwrap();
+        let mut one: Request = serde_json::from_slice(one.strip_suffix(b"\n").unwrap()).unwrap();
+        written_in(&mut one);
         assert_eq!(serde_json::to_string(&one).unwrap(), serde_json::to_string(&together[at]).unwrap(), "row {at}");
         assert_eq!(one, together[at], "row {at}");
     }
