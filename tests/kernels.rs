@@ -127,7 +127,8 @@ fn xargs_gives_the_files_of_a_key_to_one_process_or_to_none() {
     fs::set_permissions(&program, PermissionsExt::from_mode(0o755)).expect("a mode can be set");
     project.write("plan.json", json!({ "binary": { "path": program } }).to_string());
     let carried = |files: u32| {
-        let path = |at: u32| format!("/srv/shop/data/raw/shop/orders_of_the_shop_in_the_north_20261126_{at:06}.parquet");
+        let path =
+            |at: u32| format!("/srv/shop/data/raw/shop/orders_of_the_shop_in_the_north_20261126_{at:06}.parquet");
         let paths: Vec<String> = (0..files).map(path).collect();
         let round = json!({
             "round": 1, "inputs": [{ "paths": paths }], "key": ["id"], "arguments": ["--kernel", "round.json"], "environment": {},

@@ -174,7 +174,7 @@ class Spark:
 
         whole = None
         for item in inputs:
-            table = self.session.read.parquet(*item["paths"])
+            table = self.session.read.parquet(*[plain(path) for path in item["paths"]])
             if item.get("columns") is not None:
                 table = table.select(*[quoted(name) for name in item["columns"]])
             if item.get("as") is not None:
@@ -209,6 +209,11 @@ class Spark:
 
 def quoted(name):
     return "`" + name.replace("`", "``") + "`"
+
+
+def plain(path):
+    """A path in which Spark finds no pattern: `[1]`, `{a,b}`, `*` and `?` stand for themselves."""
+    return re.sub(r"([\\*?{}\[\]])", r"\\\1", path)
 
 
 def must_listen(remote):
