@@ -118,6 +118,38 @@ fn xargs_is_an_engine() {
     }
 }
 
+#[test]
+fn columns_that_no_feature_reads_are_not_sent() {
+    let project = Project::new();
+    let rows: String = (0..200)
+        .map(|row| format!("{row},{},2025-{:02}-{:02},{}.5,11:30:00\n", row % 7, row % 12 + 1, row % 28 + 1, row % 9))
+        .collect();
+    project
+        .write("in/purchases.csv", format!("id,customer,day,amount,opens\n{rows}"))
+        .write(
+            "resources/shop/ingest.yaml",
+            "tables:\n  purchases:\n    source: {file: {path: in/purchases.csv}}\n    \
+             columns: {id: int64, customer: int64, day: date, amount: float64, opens: time}\n",
+        )
+        .write("resources/shop/clean.yaml", "tables: {purchases: {}}\n")
+        .write(
+            "resources/shop/features.yaml",
+            "table: purchases\nentity: customer\ntime: day\ncutoffs: {every: 30d, count: 3}\n\
+             label: {name: back, horizon: 30d, is: any_rows, where: amount > 1}\n\
+             features:\n  n: count\n  spent: {sum: {of: amount * 2, window: 90d, where: id > 3}}\n",
+        );
+    for tool in ["ingest", "clean", "features"] {
+        project.run(tool, ["shop"]).exits(0);
+    }
+    let expected = Published::of(&project, "features", "shop");
+    let project = project
+        .with_variable("MILLRACE_SPARK_SCRIPT", repository().join("scripts/spark/xargs.py").display().to_string())
+        .with_variable("PYSPARK_PYTHON", "python3");
+    // Times of day are what Spark does not give back; nothing reads them.
+    project.run("features", ["shop", "--force", "--engine", "spark"]).exits(0).never_says("on this machine");
+    Published::of(&project, "features", "shop").assert_same(&expected, "with the columns that are read");
+}
+
 /// By itself, xargs begins a second process once the names of the files take 128 KiB.
 #[test]
 fn xargs_gives_the_files_of_a_key_to_one_process_or_to_none() {
