@@ -199,7 +199,10 @@ fn a_backfill_reads_the_days_of_its_interval() {
     // Of this source there is nothing to read again, and the tool says so.
     let (is_done, log) = airflow.test("shop", &["--conf", "{\"backfill\": \"2023-01..2023-06\"}"]);
     assert!(!is_done && log.contains("ingest shop --log-format json --backfill 2023-01..2023-06"), "{log}");
-    assert!(log.contains("AirflowFailException: ingest shop: pipeline 'shop' has no incremental source to backfill"), "{log}");
+    assert!(
+        log.contains("AirflowFailException: ingest shop: pipeline 'shop' has no incremental source to backfill"),
+        "{log}"
+    );
     let (is_done, log) = airflow.test("shop", &["--conf", "{\"backfill\": \"last week\"}"]);
     assert!(!is_done && log.contains("ParamValidationError"), "{log}");
 }
