@@ -153,6 +153,60 @@ fn a_run_says_what_changed_and_why_it_failed() {
     assert_eq!(log.matches("[DAG TEST] running task").count(), 2, "{log}");
 }
 
+/// Prints the flags that tasks of the DAG `shop` get in runs of several kinds, a line for each.
+const FLAGS: &str = "\
+import importlib.util, json, sys
+from datetime import datetime
+from types import SimpleNamespace
+spec = importlib.util.spec_from_file_location('dags', sys.argv[1])
+dags = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(dags)
+for task, kind, first, last, params in json.loads(sys.argv[2]):
+    run = SimpleNamespace(run_type=kind, data_interval_start=datetime.fromisoformat(first), data_interval_end=datetime.fromisoformat(last))
+    print(json.dumps(dags.dag_shop.get_task(task).flags({'params': params, 'dag_run': run})))
+";
+
+#[test]
+fn a_backfill_reads_the_days_of_its_interval() {
+    let project = shop();
+    project.write("resources/shop/schedule.yaml", "cron: 0 2 * * *\ntime_zone: Europe/Berlin\n");
+    let Some(airflow) = Airflow::for_pipelines_of(project.root().to_owned(), &project) else { return };
+    let (night, next) = ("2024-01-10T01:00:00+00:00", "2024-01-11T01:00:00+00:00");
+    let runs = json!([
+        ["ingest", "backfill", night, next, {}],
+        // An hour before midnight and the one after it, in Berlin.
+        ["ingest", "backfill", "2024-01-10T22:00:00+00:00", "2024-01-10T23:00:00+00:00", {}],
+        ["ingest", "backfill", "2024-01-10T23:00:00+00:00", "2024-01-11T00:00:00+00:00", {}],
+        ["clean", "backfill", night, next, {"force": true}],
+        ["ingest", "scheduled", night, next, {"force": false, "backfill": null}],
+        ["ingest", "manual", night, next, {"force": true, "backfill": "2023-01..2023-06"}],
+    ]);
+    let script = ["-c", FLAGS, &repository().join("dags/millrace.py").display().to_string(), &runs.to_string()];
+    let output = airflow.command().args(script).output().expect("Python starts");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    let flags: Vec<Value> = printed.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let expected = [
+        json!(["--backfill", "2024-01-10..2024-01-11"]),
+        json!(["--backfill", "2024-01-10..2024-01-10"]),
+        json!(["--backfill", "2024-01-11..2024-01-11"]),
+        json!(["--force"]),
+        json!([]),
+        json!(["--force", "--backfill", "2023-01..2023-06"]),
+    ];
+    assert_eq!(flags, expected);
+
+    // Of this source there is nothing to read again, and the tool says so.
+    let (is_done, log) = airflow.test("shop", &["--conf", "{\"backfill\": \"2023-01..2023-06\"}"]);
+    assert!(!is_done && log.contains("ingest shop --log-format json --backfill 2023-01..2023-06"), "{log}");
+    assert!(
+        log.contains("AirflowFailException: ingest shop: pipeline 'shop' has no incremental source to backfill"),
+        "{log}"
+    );
+    let (is_done, log) = airflow.test("shop", &["--conf", "{\"backfill\": \"last week\"}"]);
+    assert!(!is_done && log.contains("ParamValidationError"), "{log}");
+}
+
 #[test]
 fn a_stage_whose_time_runs_out_is_stopped_with_all_that_it_started() {
     let project = shop();

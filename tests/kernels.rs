@@ -1,6 +1,12 @@
 //! Kernels as real processes (ADR 0023) under engines that are scripts: one that answers what it likes, one whose processes fail in
 //! every way, and xargs. Only what a process has done and answered for is published.
 
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Command, Stdio};
+
+use serde_json::{Value, json};
 use testkit::{Project, spark_python};
 use tests::outcome::Published;
 use tests::{ingested_shop, repository, small_churn};
@@ -110,6 +116,72 @@ fn xargs_is_an_engine() {
         project.run(tool, ["churn", "--force", "--engine", "spark"]).exits(0);
         Published::of(&project, tool, "churn").assert_same(&expected, "by xargs");
     }
+}
+
+#[test]
+fn columns_that_no_feature_reads_are_not_sent() {
+    let project = Project::new();
+    let rows: String = (0..200)
+        .map(|row| format!("{row},{},2025-{:02}-{:02},{}.5,11:30:00\n", row % 7, row % 12 + 1, row % 28 + 1, row % 9))
+        .collect();
+    project
+        .write("in/purchases.csv", format!("id,customer,day,amount,opens\n{rows}"))
+        .write(
+            "resources/shop/ingest.yaml",
+            "tables:\n  purchases:\n    source: {file: {path: in/purchases.csv}}\n    \
+             columns: {id: int64, customer: int64, day: date, amount: float64, opens: time}\n",
+        )
+        .write("resources/shop/clean.yaml", "tables: {purchases: {}}\n")
+        .write(
+            "resources/shop/features.yaml",
+            "table: purchases\nentity: customer\ntime: day\ncutoffs: {every: 30d, count: 3}\n\
+             label: {name: back, horizon: 30d, is: any_rows, where: amount > 1}\n\
+             features:\n  n: count\n  spent: {sum: {of: amount * 2, window: 90d, where: id > 3}}\n",
+        );
+    for tool in ["ingest", "clean", "features"] {
+        project.run(tool, ["shop"]).exits(0);
+    }
+    let expected = Published::of(&project, "features", "shop");
+    let project = project
+        .with_variable("MILLRACE_SPARK_SCRIPT", repository().join("scripts/spark/xargs.py").display().to_string())
+        .with_variable("PYSPARK_PYTHON", "python3");
+    // Times of day are what Spark does not give back; nothing reads them.
+    project.run("features", ["shop", "--force", "--engine", "spark"]).exits(0).never_says("on this machine");
+    Published::of(&project, "features", "shop").assert_same(&expected, "with the columns that are read");
+}
+
+/// By itself, xargs begins a second process once the names of the files take 128 KiB.
+#[test]
+fn xargs_gives_the_files_of_a_key_to_one_process_or_to_none() {
+    let project = Project::new();
+    project.write("kernel", "#!/bin/sh\nshift 2\necho \"{\\\"exit\\\": 0, \\\"files\\\": $#}\"\n");
+    let program = project.at("kernel");
+    fs::set_permissions(&program, PermissionsExt::from_mode(0o755)).expect("a mode can be set");
+    project.write("plan.json", json!({ "binary": { "path": program } }).to_string());
+    let carried = |files: u32| {
+        let path =
+            |at: u32| format!("/srv/shop/data/raw/shop/orders_of_the_shop_in_the_north_20261126_{at:06}.parquet");
+        let paths: Vec<String> = (0..files).map(path).collect();
+        let round = json!({
+            "round": 1, "inputs": [{ "paths": paths }], "key": ["id"], "arguments": ["--kernel", "round.json"], "environment": {},
+        });
+        let mut command = Command::new("python3");
+        command.arg(repository().join("scripts/spark/xargs.py")).arg(project.at("plan.json"));
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("Python starts");
+        writeln!(child.stdin.take().expect("stdin is piped"), "{round}").expect("it reads");
+        let output = child.wait_with_output().expect("Python ends");
+        let text = String::from_utf8(output.stdout).expect("UTF-8");
+        let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+        (output.status.code(), lines)
+    };
+    let (code, lines) = carried(3_000);
+    assert_eq!(code, Some(0));
+    assert_eq!(lines.len(), 2, "an answer, and the end: {lines:?}");
+    assert_eq!(lines[0]["stdout"], "{\"exit\": 0, \"files\": 3000}\n");
+    let (code, lines) = carried(60_000);
+    assert_eq!(code, Some(2));
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert_eq!(lines[0]["error"], "60000 files are too many for one command line");
 }
 
 #[test]

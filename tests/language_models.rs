@@ -59,6 +59,16 @@ fn notes(project: &Project) -> serde_json::Value {
 }
 
 #[test]
+fn a_model_is_not_asked_in_parts() {
+    let server = LlmServer::start();
+    let project = mail(Some(&server), CLEAN);
+    project.run("clean", ["mail", "--engine", "processes"]).exits(2).says(
+        "table 'messages': a step 'llm' asks each input once, which is not done in parts; run it on one machine: without --engine",
+    );
+    assert_eq!(server.stats().requests, 0);
+}
+
+#[test]
 fn each_distinct_input_is_asked_once_and_never_again() {
     let server = LlmServer::start();
     let project = mail(Some(&server), CLEAN);

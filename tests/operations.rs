@@ -1,6 +1,6 @@
 //! What docs/operations holds for Prometheus and Grafana, tried with the real programs: the rules are valid, a running server is
 //! scraped, and every panel of the dashboard and every rule finds the metrics that it asks for. The dashboard is read by Grafana's
-//! own SDK.
+//! own SDK. And the context of the images holds nothing that a machine has made for itself.
 
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
@@ -122,6 +122,21 @@ fn panels() -> Vec<(String, String)> {
         }
     }
     found
+}
+
+/// `scripts/setup` writes the paths of its machine into `.cargo`; in the image they would replace those that it wrote there.
+#[test]
+fn images_are_built_from_what_git_has() {
+    let read = |name: &str| std::fs::read_to_string(repository().join(name)).expect(name);
+    let ignored = read(".gitignore");
+    let ignored: Vec<&str> = ignored.lines().map(|line| line.trim_matches('/')).collect();
+    let context = read("docs/operations/docker/Dockerfile.dockerignore");
+    let sent: Vec<&str> = context.lines().filter_map(|line| line.strip_prefix('!')).collect();
+    assert!(context.starts_with("*\n") && sent.contains(&"crates"), "{context}");
+    for entry in sent {
+        assert!(repository().join(entry).exists(), "{entry}: not in the repository");
+        assert!(!ignored.contains(&entry), "{entry}: git ignores it");
+    }
 }
 
 #[test]

@@ -420,6 +420,12 @@ fn other_tools_say_why_they_stay_here() {
     let project = project.with_variable("MILLRACE_ENGINE", "processes");
     project.run("ingest", ["shop", "--force"]).exits(0);
     project.run("clean", ["shop"]).exits(0);
+    let train =
+        "table: orders\nlabel: amount\ntask: regression\nentity: id\nsplit: {by: random}\nexperiments: {one: tree}\n";
+    project.write("resources/shop/train.yaml", train);
+    project.run("train", ["shop", "--engine", "spark"]).exits(2).says(
+        "'train' does not take --engine: a model is learned from all rows at once; run it on this machine: without --engine",
+    );
     let project = project.with_variable("MILLRACE_ENGINE", "flink");
     project
         .run("clean", ["shop"])

@@ -226,6 +226,47 @@ fn churn_on_spark_is_that_of_one_machine() {
     compare(&small_churn(), &shipped, "churn", &["clean", "features"]);
 }
 
+/// Writes a table whose names and types are not Spark's own: it reads a dot as a path, and all timestamps as microseconds.
+const ODD_ROWS: &str = "\
+import pyarrow, pyarrow.parquet
+rows = range(300)
+some = lambda values, kind: pyarrow.array([None if row % 11 == 0 else values[row % len(values)] for row in rows], kind)
+columns = {
+    'id': some([1, 2, 3, 4, 5], pyarrow.int64()),
+    'a.b': some(['x', 'y', '', 'z'], pyarrow.string()),
+    'A.b': some([2**64 - 1, 0, 7], pyarrow.uint64()),
+    'q`uote': some(['p', 'q', 'p'], pyarrow.string()),
+    'two words;': some([0.1, -0.0, float('nan')], pyarrow.float64()),
+    'millis': some([-1, 0, 1711848600123], pyarrow.timestamp('ms')),
+    'in Berlin': some([-5, 1711848600123], pyarrow.timestamp('ms', 'Europe/Berlin')),
+    'kind': some(['b', 'a', 'c'], pyarrow.string()).dictionary_encode(),
+}
+pyarrow.parquet.write_table(pyarrow.table(columns), 'rows.parquet')
+";
+
+#[test]
+fn columns_of_any_name_and_type_come_back_wherever_the_project_lies() {
+    let Some(python) = spark_python(&repository()) else { return };
+    let odd = |project: Project| {
+        let script = Command::new(&python).args(["-c", ODD_ROWS]).current_dir(project.root()).status();
+        assert!(script.expect("Python starts").success());
+        project.write("resources/odd/ingest.yaml", "tables: {rows: {source: {file: {path: rows.parquet}}}}\n").write(
+            "resources/odd/clean.yaml",
+            "tables:\n  rows:\n    steps:\n      - fill_null: {columns: ['q`uote'], with: mode}\n      \
+                 - dedupe: {keys: [id, a.b, kind]}\n",
+        );
+        project
+    };
+    let (local, carried) = (odd(Project::new()), odd(on_cluster(Project::new(), &python)));
+    // For Spark this is a pattern that matches other folders.
+    let link = carried.at("[1] {a,b}");
+    symlink(carried.root(), &link).expect("links can be made");
+    let carried = carried
+        .with_variable("MILLRACE_ROOT", link.display().to_string())
+        .with_variable("MILLRACE_SPARK_SUBMIT", "--master local[2] --conf spark.ui.enabled=false");
+    compare(&local, &carried, "odd", &["clean"]);
+}
+
 #[test]
 fn a_lost_executor_and_a_task_tried_twice_change_nothing() {
     let Some(python) = spark_python(&repository()) else { return };

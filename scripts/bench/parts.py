@@ -118,7 +118,7 @@ PARTS = [
     Part("catalog", "a project of many artifacts", 900,
          [script("catalog.py", "--bin", REPOSITORY / "bin", "--work", WORK / "catalog")],
          [script("catalog.py", "--bin", REPOSITORY / "bin", "--work", WORK / "catalog", "--artifacts", "300", "--tables", "10")]),
-    Part("spark", "`clean` and `features` with `--engine spark` on the same machine", 5400,
+    Part("spark", "`clean`, `features` and groups with `--engine spark` on the same machine", 5400,
          [["scripts/spark/setup"], script("spark.py", "--bin", REPOSITORY / "bin", "--work", WORK / "spark", "--rows", "10000000", "50000000")],
          [["scripts/spark/setup"], script("spark.py", "--bin", REPOSITORY / "bin", "--work", WORK / "spark", "--rows", "50000")]),
     Part("expressions", "SQL expressions beside the engine's own operators", 300,

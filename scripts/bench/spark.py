@@ -3,8 +3,9 @@
     python spark.py --bin FOLDER --work FOLDER --python PYTHON [--rows ROWS...]
 
 `PYTHON` is that of scripts/spark/setup. A log of purchases of each size is generated, cleaned, and its features are computed, by one
-process and with `--engine spark` on `local[2]`; all of it is deleted before the next size. Spark gets the same two cores, so it
-cannot be faster: the difference is its price. The parts of the time come from its log of rounds. Prints Markdown.
+process and with `--engine spark` on `local[2]`; and so is a table with a row per customer (`groups`). All of it is deleted before
+the next size. Spark gets the same two cores, so it cannot be faster: the difference is its price. The parts of the time come from
+its log of rounds. Prints Markdown.
 """
 
 import argparse
@@ -20,7 +21,25 @@ import time
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-FOLDERS = {"clean": "data/processed/churn/clean", "features": "data/processed/churn/features"}
+RAW = "data/raw/churn"
+
+# The tool and the pipeline of each job.
+STAGES = {"clean": ("clean", "churn"), "features": ("features", "churn"), "groups": ("clean", "groups")}
+
+GROUPS = """\
+tables:
+  purchases:
+    steps:
+      - drop_null: {columns: [customer_id]}
+      - aggregate:
+          by: [customer_id]
+          measures:
+            orders: COUNT(*)
+            spent: SUM(amount)
+            largest: MAX(amount)
+            products: COUNT(DISTINCT product)
+            newest: MAX(ordered_at)
+"""
 
 
 class Watched:
@@ -78,6 +97,13 @@ def run(command, environment):
     return seconds, watched.cpu()
 
 
+def command(root, stage, arguments):
+    tool, pipeline = STAGES[stage]
+    # The rows of the log, whoever reads them.
+    files = (root / RAW / "latest").read_text().split() if pipeline == "groups" else []
+    return [f"{arguments.bin}/{tool}", pipeline, *files, "--force"]
+
+
 def contents(root, stage, reader):
     """The hashes of what a stage has published, by table."""
     script = (
@@ -86,7 +112,9 @@ def contents(root, stage, reader):
         "    told = json.loads(parquet.ParquetFile(path).metadata.metadata[b'millrace'])\n"
         "    print(told['table'], told['content'])\n"
     )
-    paths = [root / line for line in (root / FOLDERS[stage] / "latest").read_text().split() if line.endswith(".parquet")]
+    tool, pipeline = STAGES[stage]
+    latest = root / f"data/processed/{pipeline}/{tool}/latest"
+    paths = [root / line for line in latest.read_text().split() if line.endswith(".parquet")]
     return subprocess.run([reader, "-c", script, *paths], capture_output=True, text=True, check=True).stdout
 
 
@@ -94,6 +122,8 @@ def measure(rows, arguments):
     root = Path(arguments.work) / f"spark-{rows}"
     shutil.rmtree(root, ignore_errors=True)
     shutil.copytree(REPOSITORY / "resources/churn", root / "resources/churn")
+    (root / "resources/groups").mkdir()
+    (root / "resources/groups/clean.yaml").write_text(GROUPS)
     environment = os.environ | {
         "MILLRACE_ROOT": str(root),
         "CHURN_PURCHASES": str(rows),
@@ -105,9 +135,10 @@ def measure(rows, arguments):
     try:
         run([f"{arguments.bin}/ingest", "churn", "--quiet"], environment)
         for stage in arguments.stages:
-            here = min((run([f"{arguments.bin}/{stage}", "churn", "--force"], environment) for _ in range(2)), key=lambda at: at[0])
+            job = command(root, stage, arguments)
+            here = min((run(job, environment) for _ in range(2)), key=lambda at: at[0])
             expected = contents(root, stage, arguments.python)
-            there = run([f"{arguments.bin}/{stage}", "churn", "--force", "--engine", "spark"], environment)
+            there = run([*job, "--engine", "spark"], environment)
             if contents(root, stage, arguments.python) != expected:
                 sys.exit(f"{stage} with {rows} rows: Spark gave something else")
             found[stage] = (here, there, rounds(root))
@@ -131,7 +162,7 @@ def main():
     parser.add_argument("--work", required=True)
     parser.add_argument("--python", default=str(REPOSITORY / ".cache/spark/bin/python3"))
     parser.add_argument("--master", default="local[2]")
-    parser.add_argument("--stages", nargs="+", default=list(FOLDERS), choices=list(FOLDERS))
+    parser.add_argument("--stages", nargs="+", default=list(STAGES), choices=list(STAGES))
     parser.add_argument("--keep", action="store_true")
     parser.add_argument("--json", help="write what was measured here, too")
     parser.add_argument("--rows", nargs="+", type=int, default=[1_000_000, 10_000_000])

@@ -33,8 +33,9 @@ from concurrent.futures import ThreadPoolExecutor
 CONNECT_S = 120
 
 
-def process_partition(batches, program, is_shipped, arguments, environment, pad):
-    """Sends the rows of a partition through a process. Runs on the executors, so it brings along what it needs."""
+def process_partition(batches, names, program, is_shipped, arguments, environment, pad):
+    """Sends the rows of a partition, whose columns are called so, through a process. Runs on the executors, so it brings along what
+    it needs."""
     import itertools
     import json
     import os
@@ -47,6 +48,7 @@ def process_partition(batches, program, is_shipped, arguments, environment, pad)
     def failed(code, text):
         return RuntimeError(f"<millrace {code}>{text}</millrace>")
 
+    batches = (pyarrow.RecordBatch.from_arrays(batch.columns, names=names) for batch in batches)
     first = next(batches, None)
     if first is None:
         return
@@ -174,7 +176,7 @@ class Spark:
 
         whole = None
         for item in inputs:
-            table = self.session.read.parquet(*item["paths"])
+            table = self.session.read.parquet(*[plain(path) for path in item["paths"]])
             if item.get("columns") is not None:
                 table = table.select(*[quoted(name) for name in item["columns"]])
             if item.get("as") is not None:
@@ -185,17 +187,21 @@ class Spark:
     def run(self, round_):
         """What each process answered."""
         table = self.table(round_["inputs"])
-        keys = [quoted(name) for name in round_["key"]]
+        # PySpark reads names such as `a.b` as paths; the processes get the real ones.
+        names = table.columns
+        plain_names = {name: f"c{at}" for at, name in enumerate(names)}
+        table = table.toDF(*plain_names.values())
+        keys = [plain_names[name] for name in round_["key"]]
         count = [round_["partitions"]] if round_.get("partitions") else []
         if keys or count:
             table = table.repartition(*count, *keys)
         if round_.get("sort"):
-            table = table.sortWithinPartitions(*[quoted(name) for name in round_["sort"]])
+            table = table.sortWithinPartitions(*[plain_names[name] for name in round_["sort"]])
         program, is_shipped, arguments = self.program, self.is_shipped, round_["arguments"]
         environment, pad = self.hidden(self.environment | round_.get("environment", {}))
 
         def carry(batches):
-            return process_partition(batches, program, is_shipped, arguments, environment, pad)
+            return process_partition(batches, names, program, is_shipped, arguments, environment, pad)
 
         return [json.loads(row["answer"]) for row in table.mapInArrow(carry, "answer string").collect()]
 
@@ -209,6 +215,11 @@ class Spark:
 
 def quoted(name):
     return "`" + name.replace("`", "``") + "`"
+
+
+def plain(path):
+    """A path in which Spark finds no pattern: `[1]`, `{a,b}`, `*` and `?` stand for themselves."""
+    return re.sub(r"([\\*?{}\[\]])", r"\\\1", path)
 
 
 def must_listen(remote):

@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::io::{Read, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -10,7 +11,9 @@ use arrow_array::{Array, ArrayRef, RecordBatch, make_array};
 use arrow_ipc::reader::StreamReader;
 use arrow_ipc::writer::StreamWriter;
 use arrow_schema::ArrowError;
-use polars::prelude::{Column, CompatLevel, DataFrame, DataType, PlSmallStr, Schema, Series};
+use polars::prelude::{
+    Column, CompatLevel, DataFrame, DataType, Int64Chunked, IntoSeries, PlSmallStr, Schema, Series, TimeUnit,
+};
 use spec::{Error, Result};
 
 use crate::PolarsResultExt;
@@ -41,6 +44,12 @@ impl<W: Write> StreamOut<W> {
 ///
 /// Errors: it is no stream (cannot run), or it ends without the end mark (try again).
 pub fn read_stream(from: impl Read) -> Result<DataFrame> {
+    // The reader panics at some bytes that do not follow the format.
+    let read = catch_unwind(AssertUnwindSafe(|| read(from)));
+    read.unwrap_or_else(|_| Err(incomplete("its messages contradict themselves")))
+}
+
+fn read(from: impl Read) -> Result<DataFrame> {
     let is_over = Rc::new(Cell::new(false));
     let reader = StreamReader::try_new(Ending { from, is_over: is_over.clone() }, None);
     let mut reader = reader.map_err(|error| if is_over.get() { cut_off() } else { failed(error) })?;
@@ -93,7 +102,7 @@ pub fn as_planned(rows: DataFrame, schema: &Schema) -> Result<DataFrame> {
             || (found.is_decimal() && dtype.is_integer())
             || (found.is_string() && (dtype.is_categorical() || dtype.is_enum()))
             || (found.is_categorical() && (dtype.is_string() || dtype.is_categorical() || dtype.is_enum()))
-            || matches!((found, dtype), (DataType::Datetime(from, _), DataType::Datetime(to, _)) if from == to)
+            || matches!((found, dtype), (DataType::Datetime(from, _), DataType::Datetime(to, _)) if ticks(*to) >= ticks(*from))
             || column.null_count() == column.len();
         let wrong = || {
             let (found, wanted) = crate::type_names(found, dtype);
@@ -106,9 +115,14 @@ pub fn as_planned(rows: DataFrame, schema: &Schema) -> Result<DataFrame> {
         columns.push(match (found, dtype) {
             (found, dtype) if found == dtype => column.clone(),
             // The instant is the same in every zone.
-            (DataType::Datetime(..), DataType::Datetime(..)) => {
-                let physical = column.to_physical_repr();
-                physical.cast(dtype).map_err(|_| wrong())?
+            (DataType::Datetime(from, _), DataType::Datetime(to, _)) => {
+                let (physical, finer) = (column.to_physical_repr(), ticks(*to) / ticks(*from));
+                let values = physical.i64().during("Arrow")?;
+                if values.iter().flatten().any(|value| value % finer != 0) {
+                    return Err(wrong());
+                }
+                let values: Int64Chunked = values.iter().map(|value| Some(value? / finer)).collect();
+                values.into_series().with_name(name.clone()).cast(dtype).map_err(|_| wrong())?.into()
             }
             _ => column.strict_cast(dtype).map_err(|_| wrong())?,
         });
@@ -116,12 +130,25 @@ pub fn as_planned(rows: DataFrame, schema: &Schema) -> Result<DataFrame> {
     DataFrame::new(rows.height(), columns).during("Arrow")
 }
 
+/// Nanoseconds of a unit of time. Engines with one unit for all timestamps, such as Spark's microseconds, give finer ones back.
+fn ticks(unit: TimeUnit) -> i64 {
+    match unit {
+        TimeUnit::Nanoseconds => 1,
+        TimeUnit::Microseconds => 1_000,
+        TimeUnit::Milliseconds => 1_000_000,
+    }
+}
+
 fn failed(error: ArrowError) -> Error {
     match error {
         ArrowError::IoError(_, cause) => Error::io("write", std::path::Path::new("the Arrow stream"), &cause),
-        other => Error::cannot_run(format!("not a complete Arrow stream: {other}"))
-            .hint("write it with a stream writer (pyarrow.ipc.new_stream), without compression"),
+        other => incomplete(other),
     }
+}
+
+fn incomplete(why: impl std::fmt::Display) -> Error {
+    Error::cannot_run(format!("not a complete Arrow stream: {why}"))
+        .hint("write it with a stream writer (pyarrow.ipc.new_stream), without compression")
 }
 
 fn cut_off() -> Error {
@@ -280,6 +307,24 @@ mod tests {
         }
     }
 
+    /// The reader of arrow-ipc trusts what a message says of the places of its buffers.
+    #[test]
+    fn a_stream_that_contradicts_itself_is_refused() {
+        // 16 bytes of numbers.
+        let bytes =
+            written(&[df!("n" => [1i32, 2, 3, 4]).unwrap()], &df!("n" => [0i32]).unwrap().schema().as_ref().clone());
+        let lengths = (0..bytes.len() - 8).step_by(8).filter(|at| bytes[*at..at + 8] == 16u64.to_le_bytes());
+        let lengths: Vec<usize> = lengths.collect();
+        assert!(!lengths.is_empty());
+        for at in lengths {
+            let mut bytes = bytes.clone();
+            bytes[at..at + 8].copy_from_slice(&(1u64 << 40).to_le_bytes());
+            let error = read_stream(bytes.as_slice()).unwrap_err();
+            assert_eq!(error.class(), spec::Class::CannotRun);
+            assert!(error.to_string().starts_with("not a complete Arrow stream: "), "{error}");
+        }
+    }
+
     #[test]
     fn types_that_engines_widen_come_back_and_others_are_refused() {
         let schema: Schema = [Field::new("_row".into(), DataType::UInt32)].into_iter().collect();
@@ -298,5 +343,36 @@ mod tests {
             error(df!("row" => [1i64]).unwrap()),
             "no column '_row' among the received rows; send all columns of the table"
         );
+    }
+
+    #[test]
+    fn timestamps_of_a_finer_unit_come_back_exactly_or_not_at_all() {
+        let berlin = DataType::Datetime(TimeUnit::Milliseconds, TimeZone::opt_try_new(Some("Europe/Berlin")).unwrap());
+        let schema: Schema = [
+            Field::new("plain".into(), DataType::Datetime(TimeUnit::Milliseconds, None)),
+            Field::new("zoned".into(), berlin),
+        ]
+        .into_iter()
+        .collect();
+        let micros = |values: [Option<i64>; 3], zone: Option<&str>| {
+            let dtype = DataType::Datetime(TimeUnit::Microseconds, TimeZone::opt_try_new(zone).unwrap());
+            Series::new("".into(), values).cast(&dtype).unwrap()
+        };
+        let values = [Some(-1_000), None, Some(1_711_848_600_123_000)];
+        let arrived = |plain: [Option<i64>; 3]| {
+            df!("plain" => micros(plain, None), "zoned" => micros(values, Some("UTC"))).unwrap()
+        };
+        let rows = as_planned(arrived(values), &schema).unwrap();
+        assert_eq!(rows.schema().as_ref(), &schema);
+        for column in rows.columns() {
+            let values: Vec<Option<i64>> = column.to_physical_repr().i64().unwrap().iter().collect();
+            assert_eq!(values, [Some(-1), None, Some(1_711_848_600_123)], "{}", column.name());
+        }
+        let error = as_planned(arrived([Some(-1_001), None, None]), &schema).unwrap_err().to_string();
+        assert!(error.starts_with("column 'plain' arrived as datetime (microseconds"), "{error}");
+        // What is coarser may have lost digits.
+        let finer: Schema =
+            [Field::new("plain".into(), DataType::Datetime(TimeUnit::Nanoseconds, None))].into_iter().collect();
+        assert!(as_planned(arrived(values), &finer).is_err());
     }
 }

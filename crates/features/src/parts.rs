@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use artifact::{Batch, Batches, Definitions, PolarsResultExt, definitions_of, scan_files};
 use featurize::parts::{Counted, Part, Settled, Whole, part};
 use featurize::{FeatureSet, FeaturesSpec};
-use polars::prelude::{DataType, LazyFrame, Series};
+use polars::prelude::{DataFrame, DataType, LazyFrame, Series};
 use serde::{Deserialize, Serialize};
 use spec::{Error, Result, Tool};
 use stage::engine::{Answer, Carrier, Merged, PLACE, PartsMade, Task, files_of, parts};
@@ -37,6 +37,8 @@ pub struct OfEntities {
     file: PathBuf,
     /// How clean made the columns of the table.
     made: Definitions,
+    /// The columns of the table: a Parquet file without rows.
+    columns: PathBuf,
     settled: Settled,
     /// Other tables, by name.
     beside: BTreeMap<String, PathBuf>,
@@ -83,12 +85,15 @@ fn of_entities(job: &Job<Features>, carrier: &Carrier, spec: &FeaturesSpec) -> R
     let whole = Whole::plan(spec, &|table| job.scan(table), job.spec.today(job.stamp.time()))?;
     let table = spec.table();
     let files = files_of(&job.artifacts, table)?;
-    let input = carrier.input(job.scan(table)?, files, &format!("table '{table}'"))?;
+    let mut rows = job.scan(table)?;
+    let columns = rows.collect_schema().during(format_args!("table '{table}'"))?;
+    let input = carrier.input_of_columns(rows, &whole.reads(), files, &format!("table '{table}'"))?;
     let file = job.root.spec(&job.pipeline, Tool::Features)?;
     let settings = Settings::Entities(OfEntities {
         yaml: spec::text_of(&job.root, &file)?,
         file,
         made: definitions_of(&job.artifacts, table)?.unwrap_or_default(),
+        columns: carrier.copy_of(&DataFrame::empty_with_schema(&columns))?,
         settled: whole.settled(),
         beside: beside(job, carrier, whole.others())?,
     });
@@ -134,8 +139,9 @@ fn kernel_of_entities(settings: OfEntities, task: Task) -> Result<PartsMade> {
         Ok(_) => task.rows.drop(PLACE).during("features")?,
         Err(_) => task.rows,
     };
+    let columns = scan_files(&[&settings.columns])?.collect_schema().during("features")?;
     let Part { training, scoring, entities, counted } =
-        part(&spec, rows, &opened(&settings.beside), &settings.settled)?;
+        part(&spec, rows, &columns, &opened(&settings.beside), &settings.settled)?;
     let notes = serde_json::to_value(counted).map_err(|error| Error::cannot_run(error.to_string()))?;
     let tables = vec![(TRAINING, training), (SCORING, scoring), (ENTITIES, entities)];
     Ok(PartsMade { tables, removed: Vec::new(), notes })

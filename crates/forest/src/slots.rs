@@ -258,7 +258,7 @@ impl Slots {
             Reading::Double => {}
             Reading::Single => {
                 for value in buffer.iter_mut() {
-                    *value = f64::from(*value as f32);
+                    *value = single(*value);
                 }
             }
         }
@@ -270,7 +270,7 @@ impl Slots {
         match self.reading {
             Reading::NearZero => near_zero_is_zero(value),
             Reading::Double => value,
-            Reading::Single => f64::from(value as f32),
+            Reading::Single => single(value),
         }
     }
 
@@ -345,6 +345,13 @@ fn members(bits: &[u32]) -> impl Iterator<Item = u32> {
         .flat_map(word)
         .filter(|category| *category <= i32::MAX as u64)
         .map(|category| category as u32)
+}
+
+/// A number as XGBoost holds it. What is beyond its range becomes the farthest that it has, as in training: below a threshold that
+/// is infinite, and not missing.
+#[inline(always)]
+fn single(value: f64) -> f64 {
+    f64::from((value as f32).clamp(f32::MIN, f32::MAX))
 }
 
 /// The value as LightGBM sees it.

@@ -37,7 +37,9 @@ pub fn scored(
     let table = job.spec.table.clone();
     let place = format!("table '{table}'");
     let plan = job.scan(&table)?;
-    let input = carrier.input(plan.clone(), files_of(&job.artifacts, &table)?, &place)?;
+    let features = scorer.loaded().manifest.features.iter().map(|feature| &feature.name);
+    let reads = scorer.keys().iter().chain(features).cloned().collect();
+    let input = carrier.input_of_columns(plan.clone(), &reads, files_of(&job.artifacts, &table)?, &place)?;
     let models = std::path::absolute(&models).map_err(|error| Error::io("find", &models, &error))?;
     let version = version.to_string();
     let settings = Settings { table, models, version, carried, reasons: job.spec.reasons, scored_at };

@@ -2,11 +2,11 @@
 //! settles the cutoffs and puts parts together; what an entity's row holds follows from its own rows alone, so that it is, bit for
 //! bit, the row of the whole table.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use artifact::{Batches, PolarsResultExt};
 use chrono::NaiveDate;
-use polars::prelude::{DataFrame, DataType, IntoLazy, SchemaRef, Series, SortOptions};
+use polars::prelude::{DataFrame, DataType, IntoLazy, Schema, SchemaRef, Series, SortOptions};
 use serde::{Deserialize, Serialize};
 use spec::{Error, Result};
 
@@ -53,12 +53,12 @@ fn cutoffs(spec: &FeaturesSpec) -> Result<&CutoffSpec> {
     }
 }
 
-/// Computes the features of a part. `rows` are all rows of its entities, in the order of the table; `open` opens other tables.
-pub fn part(spec: &FeaturesSpec, rows: DataFrame, open: Open, settled: &Settled) -> Result<Part> {
+/// Computes the features of a part. `rows` are all rows of its entities, in the order of the table, with the columns that
+/// [`Whole::reads`] names; `columns` are those of the table; `open` opens other tables.
+pub fn part(spec: &FeaturesSpec, rows: DataFrame, columns: &Schema, open: Open, settled: &Settled) -> Result<Part> {
     let spec = cutoffs(spec)?;
-    let schema = rows.schema().as_ref().clone();
-    let plan = Plan::new(spec, &schema, open)?;
-    check_conditions(&plan, &schema)?;
+    let plan = Plan::new(spec, columns, open)?;
+    check_conditions(&plan, columns)?;
     let world = World::until(&plan, rows.lazy(), &others(&plan, open)?, plan.clock.start(settled.newest))?;
     let training = settled.training.iter().map(|day| Task::new(&plan, *day, true)).collect::<Result<Vec<_>>>()?;
     let scoring = Task::new(&plan, settled.newest, false)?;
@@ -107,6 +107,11 @@ impl<'a> Whole<'a> {
     /// The column by which rows go to parts.
     pub fn entity(&self) -> &str {
         &self.frame.plan.entity
+    }
+
+    /// The columns of the table that parts read.
+    pub fn reads(&self) -> BTreeSet<String> {
+        self.frame.plan.reads()
     }
 
     pub fn settled(&self) -> Settled {

@@ -1,5 +1,7 @@
 //! From the spec and the table's schema to a checked plan: which columns are read and what is computed of them.
 
+use std::collections::BTreeSet;
+
 use artifact::PolarsResultExt;
 use polars::prelude::{DataType, Expr, LazyFrame, Schema, col, lit};
 use serde::{Serialize, Serializer};
@@ -479,9 +481,20 @@ impl Plan {
         needed.extend(self.known.moments().map(str::to_owned));
         needed.extend(self.known.changes.iter().flat_map(|(_, changes)| changes.pairs()).map(|(own, _)| own));
         needed.retain(|name| self.column(name) == name);
-        let mut seen = std::collections::BTreeSet::new();
+        let mut seen = BTreeSet::new();
         needed.retain(|name| seen.insert(name.clone()));
         needed
+    }
+
+    /// The columns of the table without which its rows cannot be read, each once: what [`Plan::read`] looks at.
+    pub fn reads(&self) -> BTreeSet<String> {
+        let conditions = self.conditions.iter().filter(|condition| condition.is_read);
+        let today = self.today.iter().map(|(_, column)| column.clone());
+        self.needed()
+            .into_iter()
+            .chain(today)
+            .chain(conditions.flat_map(|condition| condition.sql.sql().columns()))
+            .collect()
     }
 
     /// The columns that are read, and the conditions that depend on nothing late.

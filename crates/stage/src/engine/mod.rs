@@ -16,13 +16,13 @@ mod processes;
 mod round;
 mod spark;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use artifact::{Artifact, BATCH_ROWS, PolarsResultExt, Removed, TableWriter, Temporary, scan_files, stream};
+use artifact::{Artifact, BATCH_ROWS, FILE, PolarsResultExt, ROW, Removed, TableWriter, Temporary, scan_files, stream};
 use clap::ValueEnum;
 use polars::prelude::*;
 use serde::Serialize;
@@ -178,6 +178,20 @@ impl Carrier {
         let (path, rows) = self.copy(table, &columns)?;
         let begins = (0..rows as i64).step_by(BATCH_ROWS).collect();
         Ok(Ordered { inputs: vec![path], columns: columns.as_ref().clone(), rows, order: Order::Place, begins })
+    }
+
+    /// The same of some columns of a table: those that kernels read, and those that say where rows stand.
+    pub fn input_of_columns(
+        &self,
+        mut table: LazyFrame,
+        reads: &BTreeSet<String>,
+        files: Option<Vec<PathBuf>>,
+        what: &str,
+    ) -> Result<Ordered> {
+        let columns = table.collect_schema().during(what)?;
+        let is_read = |name: &str| reads.contains(name) || [FILE, ROW].contains(&name);
+        let read = columns.iter_names().filter(|name| is_read(name)).map(|name| col(name.clone()));
+        self.input(table.select(read.collect::<Vec<Expr>>()), files, what)
     }
 
     /// The same of a table whose rows say where they stand; nothing of others.

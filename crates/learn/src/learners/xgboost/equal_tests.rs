@@ -122,3 +122,21 @@ fn random_models_score_as_xgboost_does() {
         check(&*model, &format!("round {round}: {yaml}"), &mut random);
     }
 }
+
+/// XGBoost's split between values and missing ones has an infinite threshold, if the largest value is near the end of its range.
+#[test]
+fn numbers_beyond_single_precision_are_no_missing_ones() {
+    if !is_here() {
+        return;
+    }
+    let values: Vec<f64> = (0..200).map(|row| [f64::NAN, 1e39, 3e38, 1.0, -1e39][row % 5]).collect();
+    let label: Vec<f64> = values.iter().map(|value| if value.is_nan() { 10.0 } else { 0.0 }).collect();
+    let matrix = Matrix::from_columns(vec![Feature::numeric("x")], vec![values]).unwrap();
+    let data = crate::Data { features: &matrix, label: &label };
+    let spec = super::tests::spec("{trees: 5, depth: 2, early_stopping: 0}");
+    let model = crate::Learner::fit(&spec, Task::Regression, data, data, 1).unwrap();
+    let theirs = Predictor::read(Library::get().unwrap(), &saved(&*model)).unwrap();
+    let expected: Vec<f64> = theirs.predict(&matrix, Kind::Predicted).unwrap().into_iter().map(f64::from).collect();
+    assert_eq!(model.predict(&matrix).unwrap(), expected);
+    assert_eq!(model.predict(&matrix.slice(0..2)).unwrap(), expected[..2]);
+}
