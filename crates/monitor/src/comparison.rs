@@ -13,14 +13,20 @@ use crate::service::sealed;
 use crate::wiring::{COMPARISON, Found, Monitor};
 
 /// How the running comparison is watched. Arms, outcomes and limits are those of `release.yaml`.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ComparisonSpec {
-    /// `soft` (default) warns of a division of keys that does not work and of a guardrail that is surely broken, `hard`
+    /// `soft` (default) warns of arms that did not get their shares of keys and of a guardrail that is surely broken, `hard`
     /// refuses the run.
     pub severity: Severity,
     /// How urgent an alert is, from `P0` to `P3`. Default: `P1`.
     pub priority: Option<Priority>,
+}
+
+impl Default for ComparisonSpec {
+    fn default() -> ComparisonSpec {
+        ComparisonSpec { severity: Severity::Soft, priority: None }
+    }
 }
 
 /// Looks at the comparison, if there is one.
@@ -75,4 +81,16 @@ fn is_over(job: &Job<Monitor>, found: &Judgement) -> Result<Option<String>> {
     let entries = registry.decisions()?;
     let is_archived = ModelStage::decided(challenger, &entries).is_some_and(|entry| entry.action == Action::Archive);
     Ok(is_archived.then(|| format!("the last comparison is over: {challenger} is archived")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_comparison_only_warns_unless_the_project_asks_for_more() {
+        let spec = |text: &str| serde_json::from_str::<ComparisonSpec>(text).unwrap();
+        assert_eq!(spec("{}").severity, Severity::Soft);
+        assert_eq!(spec(r#"{"severity": "hard"}"#).severity, Severity::Hard);
+    }
 }
