@@ -78,7 +78,7 @@ fn rows_that_cannot_be_are_refused_with_their_place() {
         read.refusals(),
         ["-|-|2|1\t#N/A|row 2: column 2 holds #N/A", "2|cheap|3|-|price: 'cheap' is not a float64"]
     );
-    // A column that nobody requested refuses nothing.
+    // A column that was not requested refuses no row.
     let read = project.read("source: {file: {path: a.xlsx, sheet: Flats}}\ncolumns: {id: int64}").unwrap();
     assert_eq!(read.rows_in, 3);
     assert_eq!(read.refused.height(), 0);
@@ -314,7 +314,7 @@ fn times_and_durations_of_open_document_sheets() {
     );
     let columns = "columns: {id: int8, time: time, span: time}";
     let read = project.read(&format!("source: {{file: {{path: a.ods}}}}\n{columns}")).unwrap();
-    assert_eq!(read.table(), Vec::<String>::new(), "a duration of more than a day is no time of day");
+    assert_eq!(read.table(), Vec::<String>::new(), "a duration of more than a day is not a time of day");
     assert_eq!(read.refusals()[0], "1|18:00:00|36:10:05|2|-|span: '36:10:05' is not a time");
     let read = project.read("source: {file: {path: a.ods}}\ncolumns: {id: int8, time: time}").unwrap();
     assert_eq!(read.table()[0], "1|18:00:00|2");
