@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use testkit::HttpClient;
 
-struct Asked {
+struct Options {
     seconds: f64,
     requests: u64,
     rate: f64,
@@ -31,7 +31,7 @@ fn main() {
     let mut next = |what: &str| arguments.next().unwrap_or_else(|| panic!("{what} is missing"));
     let (url, path, bodies, connections) = (next("URL"), next("PATH"), next("BODIES"), next("CONNECTIONS"));
     let mut asked =
-        Asked { seconds: 1e9, requests: u64::MAX, rate: 0.0, kind: "application/json".to_owned(), ids: None };
+        Options { seconds: 1e9, requests: u64::MAX, rate: 0.0, kind: "application/json".to_owned(), ids: None };
     while let Some(flag) = arguments.next() {
         let value = arguments.next().unwrap_or_else(|| panic!("{flag} needs a value"));
         let number = || value.parse::<f64>().unwrap_or_else(|error| panic!("{flag} {value}: {error}"));
@@ -83,7 +83,7 @@ fn main() {
     );
 }
 
-fn ask(url: &str, path: &str, bodies: &[&[u8]], asked: &Asked, begun: Instant, sent: &AtomicU64) -> Seen {
+fn ask(url: &str, path: &str, bodies: &[&[u8]], asked: &Options, begun: Instant, sent: &AtomicU64) -> Seen {
     let mut client = HttpClient::connect(url);
     let headers = [("content-type", asked.kind.as_str())];
     let mut seen = Seen::default();
