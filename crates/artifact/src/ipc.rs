@@ -39,7 +39,7 @@ impl<W: Write> StreamOut<W> {
 
 /// Reads a whole stream.
 ///
-/// Errors: it is no stream (cannot run), or it ends without the end mark (try again).
+/// Errors: it is not a stream (cannot run), or it ends without the end mark (try again).
 pub fn read_stream(from: impl Read) -> Result<DataFrame> {
     let is_over = Rc::new(Cell::new(false));
     let reader = StreamReader::try_new(Ending { from, is_over: is_over.clone() }, None);
@@ -125,7 +125,7 @@ fn failed(error: ArrowError) -> Error {
 }
 
 fn cut_off() -> Error {
-    Error::try_again("the rows end without Arrow's end-of-stream mark: whoever sent them was cut off")
+    Error::try_again("the rows end without Arrow's end-of-stream marker: the sender was cut off")
 }
 
 /// Notices that nothing more came where something was expected.
