@@ -9,6 +9,7 @@ use serde::Deserialize;
 use spec::{Class, Result, Severity, Tool};
 use stage::Job;
 
+use crate::found::judged;
 use crate::service::sealed;
 use crate::wiring::{COMPARISON, Found, Monitor};
 
@@ -32,7 +33,10 @@ impl Default for ComparisonSpec {
 /// Looks at the comparison, if there is one.
 pub fn look(job: &Job<Monitor>, spec: &ComparisonSpec) -> Result<Found> {
     let (release, _) = compare::load(&job.root, &job.pipeline, &job.env)?;
-    let skipped = |why: String| Found::new(COMPARISON, table(None), check(spec, Checked::Skipped, why), None);
+    let skipped = |why: String| {
+        let check = judged(COMPARISON, spec.severity, None, why);
+        Found::new(COMPARISON, table(None), CheckResult { verdict: Checked::Skipped, ..check }, None)
+    };
     let artifacts = sealed(job, release.served.as_ref())?;
     if !artifacts.iter().any(artifact::Artifact::is_table) {
         return skipped("no requests were sealed yet".to_owned());
@@ -56,17 +60,9 @@ pub fn look(job: &Job<Monitor>, spec: &ComparisonSpec) -> Result<Found> {
         format!("{} against {}: {}: {}", found.challenger_version, found.control_version, found.verdict, found.why);
     let fault = if found.verdict == Verdict::SampleRatio { Some(words.clone()) } else { None };
     let fault = fault.or_else(|| (!broken.is_empty()).then(|| broken.join("; ")));
-    let verdict = match (&fault, spec.severity) {
-        (None, _) => Checked::Passed,
-        (Some(_), Severity::Hard) => Checked::Failed,
-        (Some(_), Severity::Soft) => Checked::Warned,
-    };
     let priority = spec.priority.or_else(|| fault.as_ref().map(|_| Priority::P1));
-    Found::new(COMPARISON, table(Some((&release, &found))), check(spec, verdict, fault.unwrap_or(words)), priority)
-}
-
-fn check(spec: &ComparisonSpec, verdict: Checked, found: String) -> CheckResult {
-    CheckResult { check: COMPARISON.to_owned(), severity: spec.severity, verdict, found }
+    let check = judged(COMPARISON, spec.severity, fault, words);
+    Found::new(COMPARISON, table(Some((&release, &found))), check, priority)
 }
 
 /// Why there is nothing to compare any more, if so.

@@ -191,7 +191,7 @@ fn a_stray_value_far_away_does_not_take_all_memory() {
     let far = read(&|sheet| {
         sheet.write_formula(row, column, formula.clone()).unwrap();
     });
-    assert!(far.is_ok() || far.as_ref().is_err_and(|error| error.contains("too far apart")), "{far:?}");
+    assert!(far.is_ok(), "{far:?}");
 }
 
 #[test]
