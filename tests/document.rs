@@ -179,6 +179,9 @@ fn required(schema: &Value, key: &str) -> bool {
 /// The type in words: `string`, `list of Step`, `one of first, last`.
 fn kind(schema: &Value) -> String {
     if let Some(reference) = schema["$ref"].as_str() {
+        if reference == "#" {
+            return "the keys below".to_owned();
+        }
         let name = reference.rsplit('/').next().unwrap_or(reference);
         return format!("[{name}](#{})", name.to_lowercase());
     }

@@ -45,6 +45,44 @@ fn types_on_a_page_have_names_of_their_own() {
 }
 
 #[test]
+fn the_index_lists_every_page() {
+    let docs = repository().join("docs");
+    let index = std::fs::read_to_string(docs.join("index.md")).expect("the index can be read");
+    let mut pages = Vec::new();
+    collect(&docs, "md", &mut pages);
+    let name = |page: &PathBuf| page.strip_prefix(&docs).expect("below docs/").display().to_string();
+    let listed: Vec<&str> = links(&index);
+    let missing: Vec<String> =
+        pages.iter().map(name).filter(|name| name != "index.md" && !listed.contains(&name.as_str())).collect();
+    assert!(pages.len() > 60 && missing.is_empty(), "not in docs/index.md: {missing:?}");
+}
+
+/// `soft` (default) in a description, and `"default": "hard"` beside it, would be two defaults.
+#[test]
+fn a_default_that_a_description_names_is_the_default() {
+    let (mut wrong, mut compared) = (Vec::new(), 0);
+    for file in std::fs::read_dir(repository().join("docs/schemas")).unwrap() {
+        let path = file.unwrap().path();
+        let schema: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+        let mut open = vec![&schema];
+        while let Some(value) = open.pop() {
+            open.extend(value.as_array().into_iter().flatten());
+            open.extend(value.as_object().into_iter().flat_map(|object| object.values()));
+            let (Some(text), Some(default)) = (value["description"].as_str(), value["default"].as_str()) else {
+                continue;
+            };
+            let Some((before, _)) = text.split_once("` (default") else { continue };
+            let named = before.rsplit('`').next().unwrap_or_default();
+            compared += 1;
+            if named != default {
+                wrong.push(format!("{}: '{default}' is the default, but: {text}", path.display()));
+            }
+        }
+    }
+    assert!(compared > 50 && wrong.is_empty(), "{compared} compared: {wrong:#?}");
+}
+
+#[test]
 fn links_between_pages_lead_somewhere() {
     let mut pages = vec![repository().join("README.md")];
     collect(&repository().join("docs"), "md", &mut pages);
@@ -53,8 +91,17 @@ fn links_between_pages_lead_somewhere() {
         let text = std::fs::read_to_string(page).expect("a page can be read");
         for target in links(&text) {
             let file = target.split('#').next().unwrap_or_default();
-            let outside = target.contains("://") || target.starts_with("mailto:") || file.is_empty();
-            if !outside && !page.with_file_name("").join(file).exists() {
+            if target.contains("://") || target.starts_with("mailto:") {
+                continue;
+            }
+            let to = if file.is_empty() { page.clone() } else { page.with_file_name("").join(file) };
+            let part =
+                target.split_once('#').map(|(_, part)| part).filter(|_| to.extension().is_some_and(|end| end == "md"));
+            let is_there = to.exists()
+                && part.is_none_or(|part| {
+                    headings(&std::fs::read_to_string(&to).expect("a page")).iter().any(|at| at == part)
+                });
+            if !is_there {
                 broken.push(format!("{}: {target}", page.display()));
             }
         }
@@ -108,12 +155,26 @@ fn collect(folder: &Path, ending: &str, pages: &mut Vec<PathBuf>) {
     }
 }
 
-/// Targets of `[text](target)`, outside of code blocks.
-fn links(text: &str) -> Vec<&str> {
+/// The lines of a page outside of code blocks.
+fn prose(text: &str) -> impl Iterator<Item = &str> {
     let mut in_code = false;
-    let prose = text.lines().filter(|line| {
+    text.lines().filter(move |line| {
         in_code ^= line.trim_start().starts_with("```");
         !in_code
-    });
-    prose.flat_map(|line| line.split("](").skip(1).filter_map(|rest| rest.split(')').next())).collect()
+    })
+}
+
+/// Targets of `[text](target)`, outside of code blocks.
+fn links(text: &str) -> Vec<&str> {
+    prose(text).flat_map(|line| line.split("](").skip(1).filter_map(|rest| rest.split(')').next())).collect()
+}
+
+/// The anchors of the headings, as Markdown viewers derive them: letters, digits, `-` and `_`, spaces as `-`.
+fn headings(text: &str) -> Vec<String> {
+    let heading = |line: &str| {
+        let text = line.trim_start_matches('#').strip_prefix(' ').filter(|_| line.starts_with('#'))?;
+        let kept = text.trim().chars().filter(|c| c.is_alphanumeric() || matches!(c, '-' | '_' | ' '));
+        Some(kept.collect::<String>().to_lowercase().replace(' ', "-"))
+    };
+    prose(text).filter_map(heading).collect()
 }

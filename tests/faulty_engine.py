@@ -80,7 +80,7 @@ def fail(round_, rows):
     process.stdin.write(rows)
     process.stdin.close()
     assert process.wait() == 75, f"nobody reads: {process.returncode}"
-    leaves_nothing("nobody reads the answer")
+    leaves_nothing("the engine does not read the answer")
 
     code, answer, words = kernel(round_, rows, preexec_fn=without_room)
     assert code == 2, f"no room: {code} {answer} {words}"

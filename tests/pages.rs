@@ -53,7 +53,7 @@ fn a_session_has_the_role_of_its_token_and_no_more() {
 
     let mut operator = Browser::logged_in(&server, OPERATOR);
     let csrf = operator.csrf("/pipelines/p");
-    let decide = [("csrf", csrf.as_str()), ("deed", "rollback"), ("why", "x"), ("on", "")];
+    let decide = [("csrf", csrf.as_str()), ("kind", "rollback"), ("why", "x"), ("on", "")];
     assert!(
         operator
             .post("/pipelines/p/models/decide", &decide)
@@ -266,7 +266,7 @@ fn a_promotion_by_the_page_is_logged_audited_and_answers_at_once() {
     let promote = |on: &'static str, why: &'static str| {
         [
             ("csrf", csrf.clone()),
-            ("deed", "promote".to_owned()),
+            ("kind", "promote".to_owned()),
             ("version", other.to_owned()),
             ("on", on.to_owned()),
             ("why", why.to_owned()),
@@ -289,7 +289,7 @@ fn a_promotion_by_the_page_is_logged_audited_and_answers_at_once() {
     let page = browser.get("/pipelines/p/models").text();
     assert!(page.contains("better for &lt;new&gt; customers"), "{page}");
     let csrf = browser.csrf("/pipelines/p/models");
-    let back = [("csrf", csrf), ("deed", "rollback".to_owned()), ("on", other.to_owned()), ("why", "worse".to_owned())];
+    let back = [("csrf", csrf), ("kind", "rollback".to_owned()), ("on", other.to_owned()), ("why", "worse".to_owned())];
     send(&mut browser, &back).has_status(303);
     server.wait("the old version", || version() == now);
     assert_eq!(server.stop().0, Some(0));
@@ -548,7 +548,7 @@ fn no_address_and_no_form_makes_the_server_fail_or_speak_in_words_of_others() {
         "column",
         "test",
         "value",
-        "deed",
+        "kind",
         "promote",
         "on",
         "why",

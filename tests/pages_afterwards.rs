@@ -171,13 +171,13 @@ fn the_watch_shows_which_alerts_went_where() {
     let server = Serve::start(&project, &[]);
     let mut browser = Browser::new(&server);
     let page = browser.get("/pipelines/p/watch").has_status(200).text();
-    assert!(page.contains("There were no alerts.") && page.contains("Nobody is notified"), "{page}");
+    assert!(page.contains("There were no alerts.") && page.contains("No notifications are sent"), "{page}");
     alerts(&project);
     project.write("people.csv", "id,day,age,income,bought\nx,y,z,a,<i>b</i>\n");
     by_cron(&project, &["p"]).exits(1);
     by_cron(&project, &["p"]).exits(1);
     let page = browser.get("/pipelines/p/watch").has_status(200).text();
-    assert!(!page.contains("Nobody is notified") && !page.contains("<i>b"), "{page}");
+    assert!(!page.contains("No notifications are sent") && !page.contains("<i>b"), "{page}");
     for words in [
         "command true",
         "</span> sent",

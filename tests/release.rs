@@ -489,14 +489,14 @@ fn known_to(project: &Project, version: &str) -> Vec<String> {
         .collect()
 }
 
-fn duel(project: &Project, one: &str, other: &str) -> serde_json::Value {
+fn comparison(project: &Project, one: &str, other: &str) -> serde_json::Value {
     let outcome = release(project, &["--compare", one, other, "--format", "json"]);
     outcome.exits(0);
     serde_json::from_str(&outcome.stdout()[0]).expect("JSON")
 }
 
-fn metric<'a>(duel: &'a serde_json::Value, name: &str) -> &'a serde_json::Value {
-    duel["metrics"].as_array().and_then(|all| all.iter().find(|of| of["metric"] == name)).expect("the metric")
+fn metric<'a>(comparison: &'a serde_json::Value, name: &str) -> &'a serde_json::Value {
+    comparison["metrics"].as_array().and_then(|all| all.iter().find(|of| of["metric"] == name)).expect("the metric")
 }
 
 #[test]
@@ -511,14 +511,14 @@ fn two_versions_are_compared_as_train_compares_a_challenger_with_the_champion() 
     project.run("train", ["p"]);
     let entry = last(&project);
     assert!(entry["metrics"]["gain"].as_f64().expect("a gain") != 0.0, "{entry}");
-    let found = duel(&project, "v1", "v2");
+    let found = comparison(&project, "v1", "v2");
     for (ours, theirs) in [("value", "gain"), ("low", "gain_low"), ("high", "gain_high")] {
         assert_eq!(metric(&found, "auc")["gain"][ours], entry["metrics"][theirs], "{found}\n{entry}");
     }
     assert_eq!(metric(&found, "auc")["one"], entry["metrics"]["champion_auc"]);
     assert_eq!(metric(&found, "auc")["other"], entry["metrics"]["auc"]);
     // The other way round, gains turn round.
-    let back = duel(&project, "v2", "v1");
+    let back = comparison(&project, "v2", "v1");
     assert_eq!(
         metric(&back, "auc")["gain"]["value"].as_f64(),
         metric(&found, "auc")["gain"]["value"].as_f64().map(|gain| -gain)
@@ -544,7 +544,7 @@ fn rows_that_one_of_two_versions_knows_are_left_out() {
     let project = three_versions_of(project);
     let known: std::collections::BTreeSet<String> =
         [known_to(&project, "v1"), known_to(&project, "v3")].concat().into_iter().collect();
-    let found = duel(&project, "v1", "v3");
+    let found = comparison(&project, "v1", "v3");
     assert_eq!(
         (found["left_out"].as_u64(), found["rows"].as_u64()),
         (Some(known.len() as u64), Some(3000 - known.len() as u64))

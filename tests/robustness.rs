@@ -373,7 +373,7 @@ mod places {
             .stdin(Stdio::null())
             .output();
         let Ok(output) = output.filter_mountable() else {
-            testkit::skipped("mount", "this machine lets nobody mount a small disk");
+            testkit::skipped("mount", "a small disk cannot be mounted here");
             return;
         };
         let stderr = String::from_utf8_lossy(&output.stderr);

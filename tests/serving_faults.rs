@@ -360,7 +360,7 @@ impl SmallDisk {
         if disk.mount("size=96k,nr_inodes=64") {
             return Some(disk);
         }
-        testkit::skipped("mount", "nobody may mount a small disk here");
+        testkit::skipped("mount", "a small disk cannot be mounted here");
         None
     }
 

@@ -463,10 +463,7 @@ fn a_model_that_spark_trained_scores_as_xgboost_does_and_one_that_does_not_fit_i
         ("objective", "the model's objective is 'reg:squarederror', which does not fit 'task: classification'"),
         ("label", "it predicts 'stayed', not 'churned'; import a model of this label"),
         ("parts", "it was trained by the parts of another v1; train it again"),
-        (
-            "version",
-            "it was trained by the parts of v99, which is not here, so that nobody knows which rows it has seen",
-        ),
+        ("version", "it was trained by the parts of v99, which is not here, so it is unknown which rows it has seen"),
         ("cut_off", "the file is damaged or not a model of XGBoost"),
         ("damaged", "the file is damaged or not a model of XGBoost"),
         ("unmarked", "the model has no text 'millrace' that says what it was trained on"),

@@ -21,7 +21,7 @@ const STATE: &str = "sent.json";
 const EARLIER_STATE: &str = "told.json";
 const LOCK: &str = ".lock";
 
-/// The lock is held for reading and writing a small file. Whoever waits longer waits for a process that hangs.
+/// The lock is held for reading and writing a small file. A longer wait means that a process hangs.
 const LONGEST_LOCK: Duration = Duration::from_secs(2);
 
 /// A cause not heard of for so long is forgotten, with the count of what was not sent.

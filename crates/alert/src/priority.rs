@@ -10,13 +10,13 @@ use crate::EventClass;
 /// How urgent an alert is, from the most to the least.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
 pub enum Priority {
-    /// Somebody gets up at night.
+    /// Act now, at any hour.
     P0,
-    /// To be looked at now, in working hours.
+    /// Act now, in working hours.
     P1,
-    /// To be looked at today.
+    /// Act today.
     P2,
-    /// Good to know.
+    /// For information.
     P3,
 }
 

@@ -23,7 +23,7 @@ impl Secrets {
         self.0.add(secret);
     }
 
-    /// A webhook's address, which is a secret as a whole and in parts: whoever answers may repeat the key alone.
+    /// A webhook's address, which is a secret as a whole and in parts: a response may repeat the key alone.
     pub fn add_webhook(&mut self, text: &str, url: &Url) {
         let login = [url.username(), url.password().unwrap_or_default()].map(decoded);
         let query = url.query_pairs().map(|(_, value)| value.into_owned());

@@ -36,7 +36,7 @@ pub struct AlertsSpec {
     /// How urgent each class of event is.
     #[serde(default)]
     pub priorities: Levels,
-    /// What single pipelines say otherwise.
+    /// Settings for single pipelines.
     #[serde(default)]
     pub pipelines: Map<PipelineLevels>,
     /// The same cause is reported at most once in this time, on each channel: `1h` by default; hours, days or weeks.

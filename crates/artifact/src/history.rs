@@ -1,4 +1,4 @@
-//! Earlier runs of a stage, from the evidence of its artifacts. There is no other record of them.
+//! Earlier runs of a stage, from the evidence of its artifacts. They are recorded nowhere else.
 
 use std::path::{Path, PathBuf};
 

@@ -42,7 +42,7 @@ impl<W: Write> StreamOut<W> {
 
 /// Reads a whole stream.
 ///
-/// Errors: it is no stream (cannot run), or it ends without the end mark (try again).
+/// Errors: it is not a stream (cannot run), or it ends without the end mark (try again).
 pub fn read_stream(from: impl Read) -> Result<DataFrame> {
     // The reader panics at some bytes that do not follow the format.
     let read = catch_unwind(AssertUnwindSafe(|| read(from)));
@@ -152,7 +152,7 @@ fn incomplete(why: impl std::fmt::Display) -> Error {
 }
 
 fn cut_off() -> Error {
-    Error::try_again("the rows end without Arrow's end-of-stream mark: whoever sent them was cut off")
+    Error::try_again("the rows end without Arrow's end-of-stream marker: the sender was cut off")
 }
 
 /// Notices that nothing more came where something was expected.

@@ -110,16 +110,6 @@ impl Lineage {
     pub fn of<'a>(&self, columns: impl IntoIterator<Item = &'a str>) -> BTreeSet<ColumnOf> {
         columns.into_iter().filter_map(|column| self.columns.get(column)).flatten().cloned().collect()
     }
-
-    /// The columns of this table that change when the input column does: `None` means all, since it decides which rows there
-    /// are.
-    pub fn reached_by(&self, column: &ColumnOf) -> Option<Vec<&str>> {
-        if self.rows.contains(column) {
-            return None;
-        }
-        let reached = self.columns.iter().filter(|(_, of)| of.contains(column));
-        Some(reached.map(|(name, _)| name.as_str()).collect())
-    }
 }
 
 #[cfg(test)]
@@ -140,8 +130,5 @@ mod tests {
         );
         assert_eq!(serde_json::from_str::<Lineage>(&text).unwrap(), lineage);
         assert!(serde_json::from_str::<Lineage>(r#"{"rows":["id"]}"#).is_err());
-        assert_eq!(lineage.reached_by(&ColumnOf::new("orders", "n")), Some(vec!["total"]));
-        assert_eq!(lineage.reached_by(&ColumnOf::new("orders", "id")), None);
-        assert_eq!(lineage.reached_by(&ColumnOf::new("orders", "other")), Some(vec![]));
     }
 }

@@ -6,7 +6,7 @@ use spec::Tool;
 
 use crate::Fingerprint;
 
-/// The layer of a table, such as bronze, silver or gold: a label.
+/// The layer of a table: a label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Layer {
@@ -22,16 +22,16 @@ pub struct Read {
     /// What it was read for.
     #[serde(rename = "use")]
     pub purpose: Purpose,
-    /// The stage that wrote it; none for a file of people.
+    /// The stage that wrote it; none for a user's file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stage: Option<Tool>,
-    /// The name of the table; none for a file of people.
+    /// The name of the table; none for a user's file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub table: Option<String>,
     /// Relative to the project root where it lies below it.
     pub path: String,
     pub fingerprint: Fingerprint,
-    /// A hash of what the columns mean; none for files of people, and where it is unknown.
+    /// A hash of what the columns mean; none for users' files, and where it is unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub meaning: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -46,7 +46,7 @@ pub enum Purpose {
     Rows,
     /// A step reads it in addition to its rows.
     Join,
-    /// A file that a step names, or decisions of people.
+    /// A file that a step names, or the decisions of users.
     File,
     /// A check refers to it.
     Check,

@@ -46,7 +46,7 @@ impl Artifact {
 /// Reads the footer of the artifact at `path`, which is relative to `root` or absolute.
 ///
 /// # Errors
-/// Cannot run: there is no such file, it is damaged, or it has a column of a type that is not read.
+/// Cannot run: the file does not exist, it is damaged, or it has a column of a type that is not read.
 pub fn open(root: &Root, path: &Path) -> Result<Artifact> {
     opened(root, path, None, Reads::Itself)
 }

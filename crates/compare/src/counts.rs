@@ -61,9 +61,9 @@ struct Unit {
     first: i64,
 }
 
-/// Whose a request is that an outcome refers to.
+/// The key of the request that an outcome refers to.
 #[derive(Debug, Default)]
-enum Asker {
+enum RequestKey {
     /// It is not among the requests, or has no key.
     #[default]
     Unknown,
@@ -72,12 +72,12 @@ enum Asker {
     Several,
 }
 
-impl Asker {
+impl RequestKey {
     fn see(&mut self, key: &str) {
         match self {
-            Asker::Unknown => *self = Asker::Key(key.into()),
-            Asker::Key(known) if **known != *key => *self = Asker::Several,
-            Asker::Key(_) | Asker::Several => {}
+            RequestKey::Unknown => *self = RequestKey::Key(key.into()),
+            RequestKey::Key(known) if **known != *key => *self = RequestKey::Several,
+            RequestKey::Key(_) | RequestKey::Several => {}
         }
     }
 }
@@ -142,7 +142,7 @@ struct Counting<'a> {
     numbers: HashMap<Box<str>, u32>,
     pending: Vec<Pending>,
     /// Which requests outcomes refer to, and whose they are.
-    asked: HashMap<Box<str>, Asker>,
+    asked: HashMap<Box<str>, RequestKey>,
     /// The request that was counted last, by arm.
     last: Vec<Option<Box<str>>>,
     counts: Counts,
@@ -197,7 +197,7 @@ impl<'a> Counting<'a> {
         let mut seen = HashSet::new();
         outcomes(&mut |row| {
             let Some(name) = self.outcome_names.iter().position(|name| *name == row.name) else { return };
-            // What a text says is not known here: 'no' is no success. Before the comparison it counts for nothing.
+            // The meaning of a text is not known here: 'no' is not a success. Before the comparison it does not count.
             let text = row.text.filter(|_| row.time >= from).map(|text| format!("'{}'", spec::text::cut(text, 100)));
             if let Some(value) = text.or_else(|| (!row.value.is_finite()).then(|| row.value.to_string())) {
                 wrong.get_or_insert_with(|| format!("outcome '{}' has the value {value}", row.name));
@@ -307,8 +307,8 @@ impl<'a> Counting<'a> {
     fn find_units(&mut self) {
         for pending in &mut self.pending {
             let of_request = match pending.request.as_ref().and_then(|request| self.asked.get(request)) {
-                Some(Asker::Key(key)) => Some(&**key),
-                Some(Asker::Unknown | Asker::Several) | None => None,
+                Some(RequestKey::Key(key)) => Some(&**key),
+                Some(RequestKey::Unknown | RequestKey::Several) | None => None,
             };
             let Some(key) = of_request.or(pending.key.as_deref()) else {
                 self.counts.outcomes_unknown += 1;

@@ -12,15 +12,15 @@ fn spec() -> CompareSpec {
 }
 
 /// `(minute, request, key, arm, version, status)`
-type Asked = (i64, &'static str, &'static str, &'static str, &'static str, i64);
+type TestRequest = (i64, &'static str, &'static str, &'static str, &'static str, i64);
 /// `(minute, request, key, name, value)`; an empty text is none.
 type Happened = (i64, &'static str, &'static str, &'static str, f64);
 
-fn counts(asked: &[Asked], happened: &[Happened]) -> Result<Counts> {
+fn counts(asked: &[TestRequest], happened: &[Happened]) -> Result<Counts> {
     counts_of(&spec(), asked, happened)
 }
 
-fn counts_of(spec: &CompareSpec, asked: &[Asked], happened: &[Happened]) -> Result<Counts> {
+fn counts_of(spec: &CompareSpec, asked: &[TestRequest], happened: &[Happened]) -> Result<Counts> {
     let text = |text: &'static str| (!text.is_empty()).then_some(text);
     Counts::of(
         spec,
@@ -126,7 +126,7 @@ fn only_what_the_arm_may_have_caused_counts() {
     assert_eq!((found.now, found.to), (200 * MINUTE, 75 * MINUTE));
     assert_eq!(means(&found, 2), [(2, 0.5), (3, 1.0 / 3.0)]);
     // Without it, only keys of minute 15 and before can be judged.
-    let without: Vec<Asked> = asked.iter().filter(|(.., arm, _, _)| *arm != "shadow").copied().collect();
+    let without: Vec<TestRequest> = asked.iter().filter(|(.., arm, _, _)| *arm != "shadow").copied().collect();
     assert_eq!(means(&counts(&without, &happened).unwrap(), 2), [(2, 0.5), (2, 0.0)]);
 }
 
@@ -166,7 +166,7 @@ fn a_request_of_many_rows_is_one_request_and_one_that_failed_counts() {
         (10, "r1", "b", "old", "v1", 200),
         (10, "r2", "c", "new", "v2", 200),
         (10, "r1", "d", "old", "v1", 200),
-        // Nobody answered, so nobody knows which version it was.
+        // No version answered, so none is recorded.
         (11, "r3", "", "new", "", 500),
         (12, "r4", "e", "new", "", 503),
         (13, "r5", "f", "new", "v2", 200),
@@ -197,7 +197,7 @@ fn an_outcome_of_a_request_of_several_keys_is_of_the_key_that_it_names() {
     ];
     let found = counts(&asked, &happened).unwrap();
     assert_eq!((means(&found, 0), found.outcomes_unknown), (vec![(3, 0.0), (2, 1.0)], 1));
-    let turned: Vec<Asked> = asked.iter().rev().copied().collect();
+    let turned: Vec<TestRequest> = asked.iter().rev().copied().collect();
     let turned = counts(&turned, &happened).unwrap();
     assert_eq!((means(&turned, 0), turned.outcomes_unknown), (vec![(3, 0.0), (2, 1.0)], 1));
 }
@@ -230,7 +230,7 @@ fn what_was_before_its_beginning_is_left_out() {
 fn the_order_of_rows_does_not_matter() {
     let mut random = testkit::Random::seeded(3);
     let keys = ["a", "b", "c", "d", "e", "f"];
-    let mut asked: Vec<Asked> = (0..60)
+    let mut asked: Vec<TestRequest> = (0..60)
         .map(|minute| {
             let key = keys[random.below(6) as usize];
             let arm = if key < "d" { ("old", "v1") } else { ("new", "v2") };
@@ -258,7 +258,7 @@ fn the_order_of_rows_does_not_matter() {
 
 #[test]
 fn what_cannot_be_compared_says_why() {
-    let failure = |asked: &[Asked], happened: &[Happened]| counts(asked, happened).unwrap_err().to_string();
+    let failure = |asked: &[TestRequest], happened: &[Happened]| counts(asked, happened).unwrap_err().to_string();
     let way_out = "; see that `serve` runs with these arms, and that its journal has been sealed since";
     assert_eq!(failure(&[], &[]), format!("there are no requests yet{way_out}"));
     let only_old = [(1, "r", "a", "old", "v1", 200)];

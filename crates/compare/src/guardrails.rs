@@ -3,7 +3,7 @@
 //! They are looked at every time, so what is called broken *for sure* is so by an interval that stays valid at all looks.
 
 use crate::distributions::normal_quantile;
-use crate::judgement::Guarded;
+use crate::judgement::GuardrailResult;
 use crate::sequential::{self, half_width_of_rate};
 use crate::{ArmCounts, Better, CompareSpec, Outcome, Sample};
 
@@ -15,7 +15,7 @@ const SURE: f64 = 0.9999;
 const ENOUGH: usize = 100;
 
 /// The challenger's limits, in the order: errors, latency, secondary outcomes.
-pub(crate) fn of(spec: &CompareSpec, alpha: f64, control: &ArmCounts, challenger: &ArmCounts) -> Vec<Guarded> {
+pub(crate) fn of(spec: &CompareSpec, alpha: f64, control: &ArmCounts, challenger: &ArmCounts) -> Vec<GuardrailResult> {
     let mut guarded = Vec::new();
     guarded.extend(spec.guardrails.errors.map(|limit| errors(limit, alpha, challenger)));
     guarded.extend(spec.guardrails.p95_ms.map(|limit| latency(limit, &challenger.latencies)));
@@ -25,16 +25,16 @@ pub(crate) fn of(spec: &CompareSpec, alpha: f64, control: &ArmCounts, challenger
             let found = secondary(outcome, worse_by, alpha, arms);
             // A window of its own may leave it with fewer keys than the primary outcome, or none at all.
             let is_known = arms.iter().all(|arm| arm.keys >= spec.least_keys());
-            guarded.push(Guarded { is_known, held: found.held && is_known, ..found });
+            guarded.push(GuardrailResult { is_known, held: found.held && is_known, ..found });
         }
     }
     guarded
 }
 
-fn errors(limit: f64, alpha: f64, arm: &ArmCounts) -> Guarded {
+fn errors(limit: f64, alpha: f64, arm: &ArmCounts) -> GuardrailResult {
     let sample = Sample::of_rate(arm.failed, arm.requests);
     let half = if arm.requests > 1 { half_width_of_rate(&sample, limit, alpha) } else { f64::INFINITY };
-    Guarded {
+    GuardrailResult {
         what: "failed requests".to_owned(),
         value: sample.mean,
         limit,
@@ -47,16 +47,24 @@ fn errors(limit: f64, alpha: f64, arm: &ArmCounts) -> Guarded {
 
 /// The quantile, and its lower bound by order statistics: a count of Binomial(n, 0.95) lies below `n·0.95 − z·√(n·0.95·0.05)`
 /// with the probability of `z`.
-fn latency(limit: f64, sorted: &[u32]) -> Guarded {
+fn latency(limit: f64, sorted: &[u32]) -> GuardrailResult {
     const P: f64 = 0.95;
     let n = sorted.len() as f64;
     let at = |rank: f64| f64::from(sorted[(rank.ceil() as usize).clamp(1, sorted.len()) - 1]) / 1000.0;
     let what = "P95 of latency in ms".to_owned();
     if sorted.is_empty() {
-        return Guarded { what, value: 0.0, limit, is_known: false, held: false, broken: false, is_share: false };
+        return GuardrailResult {
+            what,
+            value: 0.0,
+            limit,
+            is_known: false,
+            held: false,
+            broken: false,
+            is_share: false,
+        };
     }
     let (value, least) = (at(P * n), P * n - normal_quantile(SURE) * (n * P * (1.0 - P)).sqrt());
-    Guarded {
+    GuardrailResult {
         what,
         value,
         limit,
@@ -67,7 +75,7 @@ fn latency(limit: f64, sorted: &[u32]) -> Guarded {
     }
 }
 
-fn secondary(outcome: &Outcome, worse_by: f64, alpha: f64, [control, challenger]: [&Sample; 2]) -> Guarded {
+fn secondary(outcome: &Outcome, worse_by: f64, alpha: f64, [control, challenger]: [&Sample; 2]) -> GuardrailResult {
     let scale = control.mean.abs();
     // With a tolerance of 0 the test still needs a size of difference to be quickest for.
     let tau = scale * if worse_by > 0.0 { worse_by } else { 0.05 };
@@ -77,7 +85,7 @@ fn secondary(outcome: &Outcome, worse_by: f64, alpha: f64, [control, challenger]
         Better::Lower => (found.value, found.low),
     };
     let allowed = worse_by * scale;
-    Guarded {
+    GuardrailResult {
         what: format!("'{}' worse by", outcome.outcome),
         value: match scale > 0.0 {
             true => worse / scale,

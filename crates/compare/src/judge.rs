@@ -20,7 +20,7 @@ pub fn judge(spec: &CompareSpec, counts: &Counts) -> Judgement {
     let control = &counts.arms[0];
     let challengers = &counts.arms[1..];
     let alpha = spec.alpha / challengers.len() as f64;
-    let look = Look { spec, counts, alpha, elapsed: counts.to - counts.from };
+    let look = Judging { spec, counts, alpha, elapsed: counts.to - counts.from };
     let arms: Vec<ArmJudgement> = challengers.iter().map(|challenger| look.challenger(control, challenger)).collect();
     let faulty = fault(counts, &ratio);
     let (verdict, at) = match &faulty {
@@ -84,7 +84,7 @@ fn fault(counts: &Counts, ratio: &SampleRatio) -> Option<String> {
 }
 
 /// One look at a comparison.
-struct Look<'a> {
+struct Judging<'a> {
     spec: &'a CompareSpec,
     counts: &'a Counts,
     /// What each challenger may err by.
@@ -93,7 +93,7 @@ struct Look<'a> {
     elapsed: i64,
 }
 
-impl Look<'_> {
+impl Judging<'_> {
     fn challenger(&self, control: &ArmCounts, challenger: &ArmCounts) -> ArmJudgement {
         let mut compared: Vec<Compared> = self
             .spec

@@ -85,7 +85,7 @@ pub struct ArmJudgement {
     pub why: String,
     pub primary: Compared,
     pub secondary: Vec<Compared>,
-    pub guardrails: Vec<Guarded>,
+    pub guardrails: Vec<GuardrailResult>,
     /// How much more data it takes; none where that cannot be computed, or where no more is needed.
     pub need: Option<Need>,
 }
@@ -119,7 +119,7 @@ pub struct Tested {
 
 /// A limit of a challenger.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Guarded {
+pub struct GuardrailResult {
     /// What is limited, such as `failed requests`.
     pub what: String,
     pub value: f64,
@@ -150,7 +150,7 @@ pub struct Need {
     pub days: Option<f64>,
 }
 
-impl Guarded {
+impl GuardrailResult {
     /// `failed requests 0.3 %, at most 1 % is allowed`
     pub fn in_words(&self) -> String {
         words::limit(self)

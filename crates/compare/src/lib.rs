@@ -31,7 +31,7 @@ mod words;
 pub use compare_spec::{Better, CompareSpec, Guardrails, Measure, Outcome, PromoteWhen, Promotion, Test};
 pub use counts::{ArmCounts, Counts};
 pub use judge::judge;
-pub use judgement::{ArmJudgement, Compared, Guarded, Judgement, Need, SampleRatio, Verdict};
+pub use judgement::{ArmJudgement, Compared, GuardrailResult, Judgement, Need, SampleRatio, Verdict};
 pub use load::{load, served};
 pub use point_in_time::PointInTime;
 pub use sample::Sample;

@@ -64,7 +64,7 @@ pub fn test(measure: Measure, control: &Sample, challenger: &Sample, alpha: f64,
 }
 
 /// The logarithm of Λ for a difference that is `off` from the hypothesis. The ratio itself overflows for differences that
-/// nobody doubts.
+/// is beyond doubt.
 fn log_ratio(off: f64, variance: f64, tau: f64) -> f64 {
     let of = |scale: &f64| {
         let spread = tau * tau * scale * scale;
@@ -165,7 +165,7 @@ mod tests {
         // Of three the variance may look like nothing.
         let near = |mean: f64| Sample { keys: 3, mean, variance: 1e-9 };
         assert_eq!(test(Measure::Mean, &near(1.0), &near(2.0), 0.05, 0.1).p, 1.0);
-        // Nobody of a hundred bought anything yet, which of buyers of one in a hundred happens to more than every third arm: that
+        // None of a hundred visitors has bought anything yet. If one in a hundred buys, that happens in more than every third arm: it
         // says no more than it would if one of them had bought.
         let buyers = |hits: u64, keys: u64| {
             let Sample { mean, variance, .. } = Sample::of_rate(hits, keys);

@@ -3,7 +3,7 @@
 use spec::text::{number, percent};
 
 use crate::judge::Reason;
-use crate::judgement::{ArmJudgement, Compared, Guarded, Need, Tested};
+use crate::judgement::{ArmJudgement, Compared, GuardrailResult, Need, Tested};
 use crate::{ArmCounts, Better, CompareSpec, Counts, Measure, Test};
 
 /// A whole number with its thousands set apart: `1,234,567`.
@@ -137,7 +137,7 @@ fn between(spec: &CompareSpec, compared: &Compared, tested: Tested) -> String {
 }
 
 /// A limit and what was measured; what is better than the control is not worse by anything.
-pub(crate) fn limit(guarded: &Guarded) -> String {
+pub(crate) fn limit(guarded: &GuardrailResult) -> String {
     let shown = |value: f64| {
         if value.is_infinite() {
             return "more than can be said in percent, because the control has none".to_owned();

@@ -27,7 +27,7 @@ struct World {
     worth: &'static [f64],
 }
 
-/// Where it only counts whether somebody signs.
+/// Where only the fact of a contract counts.
 const ONE: &[f64] = &[1.0];
 
 impl World {
@@ -95,7 +95,7 @@ struct Ends {
     kept: u32,
     open: u32,
     stopped: u32,
-    /// How many a fixed-horizon test would have told apart that is looked at as often.
+    /// In how many a fixed-horizon test, looked at as often, would have found a difference.
     misused: u32,
 }
 

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::path::PathBuf;
 
 use artifact::{Artifact, Evidence, Snapshot, evidence_of};
-use sinks::{ExportSpec, Goes, Upstream};
+use sinks::{Destination, ExportSpec, Upstream};
 use spec::text::count;
 use spec::{Class, Error, Result, Tool};
 use stage::{Job, Kept, Output};
@@ -83,26 +83,29 @@ pub fn content(artifact: &Artifact) -> Result<String> {
 pub fn key(job: &Job<Export>, spec: &ExportSpec) -> Result<String> {
     let unwritten = |error: serde_json::Error| Error::cannot_run(error.to_string());
     let mut text = serde_json::to_string(spec).map_err(unwritten)?;
-    if spec.format.goes() != Goes::Database {
+    if spec.format.destination() != Destination::Database {
         text += env!("CARGO_PKG_VERSION");
     }
     for (from, table) in spec.tables() {
         text += &format!("\n{from:?} {table}");
         // A page is made before monitor has looked, and again afterwards.
-        if spec.format.goes() == Goes::Page && from == Some(Upstream::Monitor) && !has_run(job, Upstream::Monitor) {
+        if spec.format.destination() == Destination::Page
+            && from == Some(Upstream::Monitor)
+            && !has_run(job, Upstream::Monitor)
+        {
             continue;
         }
         for artifact in artifacts(job, from, &table)? {
             text += &format!(" {}", content(artifact)?);
         }
     }
-    if spec.format.goes() == Goes::Page && spec.html.shows_models() {
+    if spec.format.destination() == Destination::Page && spec.html.shows_models() {
         let log = job.root.join(Tool::Train.folder(&job.pipeline)).join(score::Log::FILE);
         if log.exists() {
             text += &format!("\n{}", artifact::hash_file(&log)?);
         }
     }
-    if spec.format.goes() == Goes::Database {
+    if spec.format.destination() == Destination::Database {
         text += &format!("\n{}", sinks::load::target(spec, &job.root)?);
     }
     Ok(blake3::hash(text.as_bytes()).to_hex().to_string())

@@ -1,8 +1,8 @@
 //! `export`: delivers tables. See `stage` for all that the stages share.
 
 mod deliveries;
-mod given;
 mod outputs;
+mod report_data;
 mod tables;
 mod to_path;
 mod wiring;

@@ -5,12 +5,12 @@ use std::path::Path;
 
 use artifact::{Books, Notes, PolarsResultExt};
 use polars::prelude::Schema;
-use sinks::{ExportSpec, Goes, Mode, Sheet, arranged, check_parts, load, write, write_book, write_parts};
+use sinks::{Destination, ExportSpec, Mode, Sheet, arranged, check_parts, load, write, write_book, write_parts};
 use spec::text::count;
 use spec::{Error, Result};
-use stage::{FileOutput, FolderOutput, Job, Output, RenderedOutput, Rows, Standing, Wrote, checked};
+use stage::{FileOutput, FolderOutput, Job, Output, RenderedOutput, Rows, Standing, WriteResult, checked};
 
-use crate::given::Pipeline;
+use crate::report_data::Pipeline;
 use crate::tables::{batches, described, scan, table};
 use crate::wiring::Export;
 
@@ -33,7 +33,9 @@ pub fn output(job: &Job<Export>, spec: &ExportSpec, key: String) -> Result<Outpu
             standing: Standing::Current,
         }));
     }
-    if spec.format.goes() == Goes::File && spec.excel.sheets.is_empty() || spec.format.goes() == Goes::Database {
+    if spec.format.destination() == Destination::File && spec.excel.sheets.is_empty()
+        || spec.format.destination() == Destination::Database
+    {
         let (mut table, parts) = table(job, spec)?;
         table.notes = notes;
         if spec.format.keeps_evidence(spec) {
@@ -41,7 +43,7 @@ pub fn output(job: &Job<Export>, spec: &ExportSpec, key: String) -> Result<Outpu
         }
         let (schema, spec) = (table.schema.clone(), with_words(job, spec)?);
         let extension = spec.format.extension().to_owned();
-        if spec.format.goes() == Goes::Database {
+        if spec.format.destination() == Destination::Database {
             let (root, force, who) = (job.root.clone(), job.common.force, who(job, &spec));
             let write = Box::new(move |rows: Rows, file: &mut std::fs::File, place: &str| {
                 let how =
@@ -52,12 +54,12 @@ pub fn output(job: &Job<Export>, spec: &ExportSpec, key: String) -> Result<Outpu
                 writeln!(file, "{text}").map_err(|error| Error::io("write", Path::new(place), &error))?;
                 // Rows that an earlier run appended are not among those of this one.
                 let was_appended = receipt.was_there && parts.is_empty() && receipt.mode == Mode::Append.name();
-                Ok(Wrote { rows: if was_appended { 0 } else { receipt.rows }, receipt: Some(receipt) })
+                Ok(WriteResult { rows: if was_appended { 0 } else { receipt.rows }, receipt: Some(receipt) })
             });
             return Ok(Output::Rendered(RenderedOutput { table, extension, write }));
         }
         let write = Box::new(move |rows: Rows, file: &mut std::fs::File, place: &str| {
-            Ok(Wrote { rows: write_rows(&spec, &schema, rows, file, place)?, receipt: None })
+            Ok(WriteResult { rows: write_rows(&spec, &schema, rows, file, place)?, receipt: None })
         });
         return Ok(Output::Rendered(RenderedOutput { table, extension, write }));
     }
@@ -96,7 +98,7 @@ pub type Writer = Box<dyn FnOnce(&mut (dyn Write + Send), &str) -> Result<()>>;
 
 /// How a delivery that is a file is written; its checks are judged first.
 pub fn writer(job: &Job<Export>, spec: &ExportSpec) -> Result<Writer> {
-    if spec.format.goes() == Goes::Page {
+    if spec.format.destination() == Destination::Page {
         let given = Pipeline::of(job);
         let made = job.stamp.time().format("%Y-%m-%d at %H:%M UTC").to_string();
         let text = sinks::report::render(&spec.page(), spec.stem(), job.pipeline.as_str(), &made, &given)?;

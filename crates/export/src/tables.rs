@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use artifact::{Artifact, Batch, Described, PolarsResultExt, hash_file, scan_files, stream};
 use polars::prelude::{DataFrame, LazyFrame};
-use sinks::{ExportSpec, Goes, Mode, OutColumn, Upstream, arrange, lineage, load};
+use sinks::{Destination, ExportSpec, Mode, OutColumn, Upstream, arrange, lineage, load};
 use spec::{Error, Name, Result, did_you_mean};
 use stage::{Empty, Job, Stage, TableOutput};
 
@@ -105,7 +105,7 @@ pub fn table(job: &Job<Export>, spec: &ExportSpec) -> Result<(TableOutput, Vec<S
     let mut parts = Vec::new();
     let mut taken = all.clone();
     if let Some(database) = &spec.database
-        && spec.format.goes() == Goes::Database
+        && spec.format.destination() == Destination::Database
         && database.mode == Mode::Append
     {
         let hashes = all.iter().map(|artifact| match &artifact.evidence {

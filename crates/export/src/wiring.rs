@@ -6,7 +6,7 @@ use artifact::{Input, Snapshot, fingerprint};
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use score::Log;
-use sinks::{ExportFile, ExportSpec, Format, Goes};
+use sinks::{Destination, ExportFile, ExportSpec, Format};
 use spec::{Error, Exit, Result, Tool, Url, did_you_mean};
 use stage::{Job, Output, Stage};
 use tool::About;
@@ -85,7 +85,8 @@ impl Stage for Export {
     fn inputs(job: &Job<Self>) -> Result<Vec<Input>> {
         let mut inputs = job.artifacts.iter().map(artifact::Artifact::as_input).collect::<Result<Vec<Input>>>()?;
         let log = Tool::Train.folder(&job.pipeline).join(Log::FILE);
-        let shows_models = specs(job)?.iter().any(|spec| spec.format.goes() == Goes::Page && spec.html.shows_models());
+        let shows_models =
+            specs(job)?.iter().any(|spec| spec.format.destination() == Destination::Page && spec.html.shows_models());
         if shows_models && job.root.join(&log).exists() {
             let fingerprint = fingerprint(&job.root.join(&log))?;
             inputs.push(Input { path: log.display().to_string(), fingerprint, rows: None });
@@ -177,7 +178,7 @@ impl Stage for Export {
                 Error::cannot_run("-o writes one delivery, and export.yaml has several").hint("choose one by --only")
             );
         };
-        if spec.format.goes() == Goes::Database {
+        if spec.format.destination() == Destination::Database {
             return Err(Error::cannot_run(format!("-o writes a file, and the format is {}", spec.format))
                 .hint("add --format csv, or another format of files"));
         }

@@ -6,7 +6,7 @@ use crate::node::Interval;
 
 pub(crate) const DAY_MICROS: i64 = 86_400_000_000;
 
-/// Days since 1970-01-01 of `YYYY-MM-DD`, in the years 0 to 9999; nothing if there is no such day.
+/// Days since 1970-01-01 of `YYYY-MM-DD`, in the years 0 to 9999; `None` if the day does not exist.
 pub(crate) fn date(text: &str) -> Option<i32> {
     let mut parts = text.trim().split('-');
     let (year, month, day) = (parts.next()?, parts.next()?, parts.next()?);

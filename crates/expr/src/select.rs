@@ -1,4 +1,4 @@
-//! A whole SELECT as data: what it reads, keeps, groups and gives. Whoever runs it knows the columns of the tables.
+//! A whole SELECT as data: what it reads, keeps, groups and gives. The code that runs it knows the columns of the tables.
 //!
 //! Names with a table in front (`c.city`) are replaced by the names that the columns have once the tables are joined;
 //! then each part is an expression like any other. What has no place in [`Select`] is refused with its place in the
@@ -113,7 +113,7 @@ impl Names {
         self.merged.contains(&(table.to_owned(), column.to_owned()))
     }
 
-    /// The columns of a table, as called there and in the joined rows; none if there is no such table.
+    /// The columns of a table, as called there and in the joined rows; `None` if the table does not exist.
     pub fn of(&self, table: &str) -> Option<&BTreeMap<String, String>> {
         self.tables.get(table)
     }

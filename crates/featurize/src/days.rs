@@ -17,7 +17,7 @@ use values::form::whole;
 /// A gap of so many days, five years, parts rows from the rest, if the rest spans no more than that itself.
 const GAP: i64 = 1_826;
 
-/// From which day to which the rows lie, but for those that lie alone or after today.
+/// The first and the last day of the rows, without outliers and rows after today.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Stretch {
     pub rows: u64,

@@ -13,11 +13,11 @@ use super::{rows, series};
 #[serde(rename_all = "snake_case")]
 pub enum Plan {
     /// Per entity and cutoff.
-    Cutoffs(Box<crate::cutoffs::plan::Plan>),
+    Cutoffs(Box<crate::cutoffs::CutoffsPlan>),
     /// Per row: of the row itself, of its earlier rows by key, of places and of other tables by key.
-    Rows(Box<rows::Plan>),
+    Rows(Box<rows::RowsPlan>),
     /// Per series, cutoff and period of the horizon.
-    Series(Box<series::Plan>),
+    Series(Box<series::SeriesPlan>),
 }
 
 /// Plans a spec. Of the tables that `open` opens only the columns are looked at.
@@ -28,10 +28,10 @@ pub fn plan(spec: &FeaturesSpec, open: Open) -> Result<Plan> {
         FeaturesSpec::Cutoffs(spec) => {
             let doing = format!("table '{}'", spec.table);
             let schema = artifact::PolarsResultExt::during(open(spec.table.as_str())?.collect_schema(), doing)?;
-            Plan::Cutoffs(Box::new(crate::cutoffs::plan::Plan::new(spec, &schema, open)?))
+            Plan::Cutoffs(Box::new(crate::cutoffs::CutoffsPlan::new(spec, &schema, open)?))
         }
-        FeaturesSpec::Rows(spec) => Plan::Rows(Box::new(rows::Plan::new(spec, open)?)),
-        FeaturesSpec::Series(spec) => Plan::Series(Box::new(series::Plan::new(spec, open)?)),
+        FeaturesSpec::Rows(spec) => Plan::Rows(Box::new(rows::RowsPlan::new(spec, open)?)),
+        FeaturesSpec::Series(spec) => Plan::Series(Box::new(series::SeriesPlan::new(spec, open)?)),
     })
 }
 

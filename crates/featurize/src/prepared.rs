@@ -1,4 +1,4 @@
-//! Features of single entities or rows, now: for anyone who answers while somebody waits.
+//! Features of single entities or rows as of now, for servers that answer requests.
 
 use chrono::{DateTime, NaiveDate, Utc};
 use polars::prelude::{DataFrame, SchemaRef};

@@ -161,11 +161,6 @@ impl FeaturesSpec {
         matches!(self, FeaturesSpec::Rows(_))
     }
 
-    /// Whether an example is a period of a series.
-    pub fn is_of_series(&self) -> bool {
-        matches!(self, FeaturesSpec::Series(_))
-    }
-
     /// Whether the spec says when rows became known; without it a row counts as known at its time, as it is now.
     pub fn says_when_known(&self) -> bool {
         match self {

@@ -2,7 +2,7 @@
 //!
 //! The file `data/.catalog.index` is derived from the footers. It may be deleted at any time, and an error in it only
 //! costs time. A line counts for an artifact only while the file has the same inode, size and times of change as when
-//! its footer was read; whoever writes to the file, or puts another in its place, changes one of them. `verify` does
+//! its footer was read; a write to the file, or another file in its place, changes one of them. `verify` does
 //! not look at it.
 
 use std::collections::{HashMap, HashSet};
@@ -162,34 +162,34 @@ impl Index {
             return;
         }
         let read: HashSet<PathBuf> = new.iter().map(|new| PathBuf::from(&new.path)).collect();
-        let mut written = Written::default();
+        let mut file = IndexText::default();
         for (path, line) in lines.iter().filter(|(path, _)| is_there(path) && !read.contains(*path)) {
             let of = |number: usize| shared.get(number).and_then(|shared| serde_json::to_string(shared).ok());
             if let [Some(inputs), Some(columns)] = line.shared.map(of) {
-                written.add(&path.to_string_lossy(), line.mark, [inputs, columns], &text[line.json.clone()]);
+                file.add(&path.to_string_lossy(), line.mark, [inputs, columns], &text[line.json.clone()]);
             }
         }
-        new.into_iter().for_each(|new| written.add(&new.path, new.mark, new.shared, &new.json));
-        let text = format!("{}\n{}{}", head(), written.shared, written.lines);
+        new.into_iter().for_each(|new| file.add(&new.path, new.mark, new.shared, &new.json));
+        let text = format!("{}\n{}{}", head(), file.shared, file.lines);
         // A project that cannot be written to can still be read.
-        let file = root.join(FILE);
-        if let Ok(mut temporary) = Temporary::beside(&file)
+        let path = root.join(FILE);
+        if let Ok(mut temporary) = Temporary::beside(&path)
             && temporary.file().write_all(text.as_bytes()).is_ok()
         {
-            let _ = temporary.replace(&file);
+            let _ = temporary.replace(&path);
         }
     }
 }
 
-/// The file in the making.
+/// The text of the index while it is put together.
 #[derive(Default)]
-struct Written {
+struct IndexText {
     numbers: HashMap<String, usize>,
     shared: String,
     lines: String,
 }
 
-impl Written {
+impl IndexText {
     fn add(&mut self, path: &str, mark: Mark, shared: [String; 2], json: &str) {
         let [inputs, columns] = shared.map(|text| self.number(text));
         self.lines.push_str(&format!("{path}\t{}\t{inputs}\t{columns}\t{json}\n", mark.written()));

@@ -3,7 +3,7 @@
 
 use spec::{Error, Result, did_you_mean};
 
-use crate::takes::Takes;
+use crate::takes::ParameterType;
 
 /// A parameter that may be set. `N` says what it needs to have an effect.
 pub(crate) struct Allowed<N> {
@@ -11,7 +11,7 @@ pub(crate) struct Allowed<N> {
     pub name: &'static str,
     /// Another name that the library accepts, and so does a spec.
     pub alias: Option<&'static str>,
-    pub takes: Takes,
+    pub takes: ParameterType,
     pub needs: N,
 }
 

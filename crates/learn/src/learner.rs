@@ -33,7 +33,7 @@ pub trait Learner: Send + Sync {
     }
 
     /// The features of which it predicts the first that is not missing; none of a learner that learns. Where all are missing, its
-    /// prediction is no plain forecast.
+    /// prediction is not a plain forecast.
     fn repeats(&self) -> &[String] {
         &[]
     }

@@ -12,12 +12,12 @@ use spec::{Error, Result};
 
 use crate::Input;
 use crate::answer;
-use crate::batch_api::{Api, Ended, Look};
+use crate::batch_api::{Api, BatchState, Ended};
 use crate::canonical;
 use crate::client;
 use crate::engine;
-use crate::ledger::{self, Batch, Entry, Item, Key, Ledger, Lot, Spend, owner};
-use crate::outcome::{Asked, FailureKind, Outcome, Progress, Stop, Watch};
+use crate::ledger::{self, Batch, BatchKey, Entry, Item, Key, Ledger, Spend, owner};
+use crate::outcome::{FailureKind, Outcome, Progress, RunReport, Stop, Watch};
 use crate::settings::{Model, Settings};
 use crate::task::TaskFile;
 use crate::tokens;
@@ -35,7 +35,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// Asks by batch for what the ledger does not know, and collects what earlier batches brought.
 ///
 /// `wait` is how long this run looks after its batches before it leaves them to the next run; then
-/// [`Asked::try_again`] says which batches are open.
+/// [`RunReport::try_again`] says which batches are open.
 ///
 /// # Errors
 /// Cannot run: a key that is refused, a ledger that cannot be written, a file that the provider does not accept.
@@ -47,7 +47,7 @@ pub fn batch(
     ledger: &Ledger,
     watch: &dyn Watch,
     wait: Duration,
-) -> Result<Asked> {
+) -> Result<RunReport> {
     let mut worklist = Worklist::new(task, inputs, settings, ledger)?;
     if worklist.open().is_empty() {
         return Ok(worklist.finish(None));
@@ -58,21 +58,21 @@ pub fn batch(
     }
     engine::need_prices(&worklist.models[..1], settings)?;
     let model = worklist.models[0].clone();
-    let lot = Lot {
+    let batch_key = BatchKey {
         task: task.name().to_owned(),
         model: model.wire_name.clone(),
         provider: model.provider.name.clone(),
         prompt: task.prompt_hash().to_owned(),
     };
     let by_key = worklist.units.iter().enumerate().map(|(at, unit)| (unit.keys[0], at)).collect();
-    let apis = HashMap::from([(lot.provider.clone(), Api::new(&model.provider, &settings.limits)?)]);
+    let apis = HashMap::from([(batch_key.provider.clone(), Api::new(&model.provider, &settings.limits)?)]);
     let mut run = Run {
         task,
         settings,
         ledger,
         apis,
         model,
-        lot,
+        batch_key,
         by_key,
         owner: owner(),
         failed: HashMap::new(),
@@ -90,7 +90,7 @@ struct Run<'a> {
     /// The servers that have batches, by the names of their providers.
     apis: HashMap<String, Api>,
     model: Model,
-    lot: Lot,
+    batch_key: BatchKey,
     by_key: HashMap<Key, usize>,
     owner: String,
     failed: HashMap<Key, String>,
@@ -127,14 +127,14 @@ impl Run<'_> {
     /// The batches that are not collected: those of this task, and others in which inputs of this run wait.
     fn open_batches(&self, worklist: &Worklist) -> Result<Vec<Batch>> {
         let keys: Vec<Key> = worklist.open().into_iter().map(|unit| worklist.units[unit].keys[0]).collect();
-        self.ledger.open_batches(&self.lot, &keys, &self.owner)
+        self.ledger.open_batches(&self.batch_key, &keys, &self.owner)
     }
 
     /// Connects to the providers of all open batches. One whose name is gone from `llm.yaml` may have another name now: it is this
     /// task's provider, if that has the batch.
     async fn find_providers(&mut self, worklist: &Worklist) -> Result<()> {
         for batch in self.open_batches(worklist)? {
-            let name = &batch.lot.provider;
+            let name = &batch.batch_key.provider;
             if self.apis.contains_key(name) {
                 continue;
             }
@@ -142,7 +142,7 @@ impl Run<'_> {
                 self.apis.insert(name.clone(), Api::new(provider, &self.settings.limits)?);
                 continue;
             }
-            let here = self.api(&self.lot.provider)?;
+            let here = self.api(&self.batch_key.provider)?;
             let found = match &batch.id {
                 Some(id) => here.has(id, &batch.token).await?,
                 None => here.find(&batch.token, &batch.time).await?.is_some(),
@@ -153,12 +153,12 @@ impl Run<'_> {
                     format!(
                         "waits at provider '{name}', which llm.yaml does not name any more, and provider '{}' does not \
                          have it",
-                        self.lot.provider
+                        self.batch_key.provider
                     ),
                     format!("write '{name}' back under providers until the batch is collected"),
                 ));
             }
-            self.ledger.moved(&batch.token, &self.lot.provider)?;
+            self.ledger.moved(&batch.token, &self.batch_key.provider)?;
         }
         Ok(())
     }
@@ -181,7 +181,7 @@ impl Run<'_> {
     /// A run that was killed between intention and record: the provider knows whether the batch exists.
     async fn find_intended(&self, worklist: &Worklist) -> Result<()> {
         for batch in self.open_batches(worklist)?.iter().filter(|batch| batch.id.is_none()) {
-            match self.api(&batch.lot.provider)?.find(&batch.token, &batch.time).await? {
+            match self.api(&batch.batch_key.provider)?.find(&batch.token, &batch.time).await? {
                 Some(id) => self.ledger.submitted(&batch.token, &id)?,
                 None => self.ledger.abandon(&batch.token)?,
             }
@@ -216,7 +216,8 @@ impl Run<'_> {
                 break;
             }
             let token = token(&self.owner, &items);
-            let (taken, cap) = self.ledger.intend(&self.lot, &token, &self.owner, &items, &self.settings.daily)?;
+            let (taken, cap) =
+                self.ledger.intend(&self.batch_key, &token, &self.owner, &items, &self.settings.daily)?;
             stop = cap.map(Stop::cap);
             let lines: Vec<&str> =
                 lines.iter().zip(taken).filter(|(_, ours)| *ours).map(|(line, _)| line.as_str()).collect();
@@ -224,7 +225,7 @@ impl Run<'_> {
                 continue;
             }
             let time = ledger::now_text();
-            match self.api(&self.lot.provider)?.submit(&token, &time, lines.join("\n") + "\n").await {
+            match self.api(&self.batch_key.provider)?.submit(&token, &time, lines.join("\n") + "\n").await {
                 Ok(id) => self.ledger.submitted(&token, &id)?,
                 Err(error) => {
                     self.ledger.let_go(&token)?;
@@ -258,20 +259,22 @@ impl Run<'_> {
         loop {
             let mut open = Vec::new();
             for batch in self.open_batches(worklist)? {
-                let (Some(id), Some(api)) = (batch.id.clone(), self.apis.get(&batch.lot.provider)) else { continue };
+                let (Some(id), Some(api)) = (batch.id.clone(), self.apis.get(&batch.batch_key.provider)) else {
+                    continue;
+                };
                 let Some(look) = api.look(&id).await? else {
                     return Err(self.lost_batch(
                         &batch,
-                        format!("is not known at provider '{}' any more", batch.lot.provider),
+                        format!("is not known at provider '{}' any more", batch.batch_key.provider),
                         "if the key belongs to another account, set the key with which it was submitted".to_owned(),
                     ));
                 };
                 match look {
-                    Look::GoesOn(status) => {
+                    BatchState::GoesOn(status) => {
                         self.ledger.batch_status(&batch.token, &status)?;
                         open.push(batch);
                     }
-                    Look::Ended(ended) => self.collect(&batch, ended).await?,
+                    BatchState::Ended(ended) => self.collect(&batch, ended).await?,
                 }
             }
             self.settle(worklist)?;
@@ -298,13 +301,13 @@ impl Run<'_> {
         let items: HashMap<Key, Item> =
             self.ledger.batch_items(&batch.token)?.into_iter().map(|item| (item.key, item)).collect();
         let (mut answers, mut failed, mut spend) = (Vec::new(), Vec::new(), Spend::default());
-        let api = self.api(&batch.lot.provider)?;
+        let api = self.api(&batch.batch_key.provider)?;
         for file in [&ended.output_file, &ended.error_file].into_iter().flatten() {
             for line in api.content(file).await?.lines() {
                 let Ok(line) = serde_json::from_str::<Value>(line) else { continue };
                 let item = line["custom_id"].as_str().and_then(unhex).and_then(|key| items.get(&key));
                 let Some(item) = item else { continue };
-                match self.read(&batch.lot, item, &line, &mut spend) {
+                match self.read(&batch.batch_key, item, &line, &mut spend) {
                     Some(Ok(entry)) => answers.push(entry),
                     Some(Err(reason)) => failed.push((item.key, self.settings.redact(&reason))),
                     None => {}
@@ -327,7 +330,13 @@ impl Run<'_> {
 
     /// One line of an output or error file: an answer, a failure, or nothing if it was never tried, or if its schema is not known:
     /// that of a task that has changed since.
-    fn read(&self, lot: &Lot, item: &Item, line: &Value, spend: &mut Spend) -> Option<Result<Entry, String>> {
+    fn read(
+        &self,
+        batch_key: &BatchKey,
+        item: &Item,
+        line: &Value,
+        spend: &mut Spend,
+    ) -> Option<Result<Entry, String>> {
         let response = &line["response"];
         if !response.is_object() {
             let (code, message) = (line["error"]["code"].as_str(), line["error"]["message"].as_str());
@@ -349,7 +358,7 @@ impl Run<'_> {
         let (tokens_in, tokens_out) = reply.tokens.unwrap_or_default();
         let cost = self.model.price.map(|price| price.of(tokens_in, tokens_out) * price.batch);
         *spend += Spend { requests: 0, tokens: tokens_in + tokens_out, money: cost.unwrap_or_default() };
-        if lot.prompt != self.lot.prompt && !self.by_key.contains_key(&item.key) {
+        if batch_key.prompt != self.batch_key.prompt && !self.by_key.contains_key(&item.key) {
             return None;
         }
         if let Some(words) = reply.refusal {
@@ -365,10 +374,10 @@ impl Run<'_> {
         Some(Ok(Entry {
             key: item.key,
             time: ledger::now(),
-            task: lot.task.clone(),
-            model: lot.model.clone(),
-            provider: lot.provider.clone(),
-            prompt: lot.prompt.clone(),
+            task: batch_key.task.clone(),
+            model: batch_key.model.clone(),
+            provider: batch_key.provider.clone(),
+            prompt: batch_key.prompt.clone(),
             input: item.input.clone(),
             answer: canonical::text(&Value::Object(values)),
             tokens_in,

@@ -21,8 +21,8 @@ const TOKEN: &str = "millrace_token";
 /// Time for one file to be sent or fetched.
 const FILE_TIMEOUT: Duration = Duration::from_secs(900);
 
-/// A batch that is looked at.
-pub(crate) enum Look {
+/// The state of a batch.
+pub(crate) enum BatchState {
     /// In this status.
     GoesOn(String),
     Ended(Ended),
@@ -127,19 +127,19 @@ impl Api {
     }
 
     /// Looks at a batch. None if the provider does not have it.
-    pub async fn look(&self, id: &str) -> Result<Option<Look>> {
+    pub async fn look(&self, id: &str) -> Result<Option<BatchState>> {
         let Some(batch) = self.retrieve(id).await? else { return Ok(None) };
         let status = serde_json::to_value(&batch.status).ok();
         let status = status.and_then(|status| status.as_str().map(str::to_owned)).unwrap_or_default();
         Ok(Some(match batch.status {
             BatchStatus::Validating | BatchStatus::InProgress | BatchStatus::Finalizing | BatchStatus::Cancelling => {
-                Look::GoesOn(status)
+                BatchState::GoesOn(status)
             }
             BatchStatus::Completed | BatchStatus::Expired | BatchStatus::Cancelled | BatchStatus::Failed => {
                 let errors = batch.errors.unwrap_or_default().data;
                 let failed = errors.iter().map(|error| error.message.clone()).collect::<Vec<_>>().join("; ");
                 let failed = (batch.status == BatchStatus::Failed).then_some(failed);
-                Look::Ended(Ended {
+                BatchState::Ended(Ended {
                     status,
                     output_file: batch.output_file_id,
                     error_file: batch.error_file_id,

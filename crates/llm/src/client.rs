@@ -35,7 +35,7 @@ pub struct Reply {
     pub request_id: Option<String>,
 }
 
-/// Why there is no answer.
+/// Why no answer was received.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Fault {
     /// No answer, or only a part of it, in time.

@@ -5,7 +5,7 @@ use spec::{Error, Result};
 use crate::Input;
 use crate::client;
 use crate::ledger::Ledger;
-use crate::outcome::{Asked, Stop, Watch};
+use crate::outcome::{RunReport, Stop, Watch};
 use crate::run;
 use crate::settings::{Model, Settings};
 use crate::task::TaskFile;
@@ -15,7 +15,7 @@ use crate::worklist::Worklist;
 /// Asks for each input, distinct ones once, and only what the ledger does not know.
 ///
 /// Nothing but the ledger is touched if all is known. What a daily cap, an outage or the caller leaves unasked is
-/// [`crate::FailureKind::Unasked`], and [`Asked::try_again`] says so; all answers are in the ledger by then.
+/// [`crate::FailureKind::Unasked`], and [`RunReport::try_again`] says so; all answers are in the ledger by then.
 ///
 /// # Errors
 /// Cannot run: a key that is refused, an unknown model, requests that are rejected one and all, a ledger that cannot
@@ -26,7 +26,7 @@ pub fn ask(
     settings: &Settings,
     ledger: &Ledger,
     watch: &dyn Watch,
-) -> Result<Asked> {
+) -> Result<RunReport> {
     let mut worklist = Worklist::new(task, inputs, settings, ledger)?;
     if worklist.open().is_empty() {
         return Ok(worklist.finish(None));
@@ -44,7 +44,7 @@ pub fn ask(
 ///
 /// # Errors
 /// Cannot run: the ledger cannot be read.
-pub fn known(task: &TaskFile, inputs: &[Input], settings: &Settings, ledger: &Ledger) -> Result<Asked> {
+pub fn known(task: &TaskFile, inputs: &[Input], settings: &Settings, ledger: &Ledger) -> Result<RunReport> {
     Ok(Worklist::new(task, inputs, settings, ledger)?.finish(Some(Stop::Cancelled)))
 }
 

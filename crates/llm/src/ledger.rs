@@ -26,7 +26,7 @@ mod writer;
 
 use checkpoint::{Checkpoints, Commits};
 
-pub(crate) use batches::{Batch, Item, Lot};
+pub(crate) use batches::{Batch, BatchKey, Item};
 pub(crate) use process::owner;
 pub(crate) use writer::{Claim, Claimed, Done, Record, Writer};
 

@@ -11,7 +11,7 @@
 //!    full, `job` and `talk` hold one conversation, `limits` and `breaker` say when, `client` speaks HTTP.
 //! 5. `answer` and `schema` judge what comes back; the model learns of a fault once.
 //! 6. The ledger's own thread commits answers in groups; a slot is free again when its answer is committed.
-//! 7. [`Asked`] says for each input its answer or the reason, the sums, and whether to try again later.
+//! 7. [`RunReport`] says for each input its answer or the reason, the sums, and whether to try again later.
 //!
 //! [`estimate`] does the first half and counts tokens. [`batch()`] sends the rest through OpenAI's Batch API instead.
 
@@ -39,7 +39,7 @@ mod worklist;
 pub use batch::batch;
 pub use engine::{Estimate, ask, estimate, known};
 pub use ledger::{Key, Ledger, Spend};
-pub use outcome::{Answer, Asked, Failure, FailureKind, Outcome, Progress, Stop, Totals, Watch};
+pub use outcome::{Answer, Failure, FailureKind, Outcome, Progress, RunReport, Stop, Totals, Watch};
 pub use schema::{Kind, Schema, integer_of};
 pub use settings::{Settings, SettingsSpec};
 pub use task::{TaskFile, TaskSpec};

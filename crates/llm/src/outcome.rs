@@ -149,16 +149,16 @@ impl std::fmt::Display for Stop {
     }
 }
 
-/// What came of asking.
+/// The result of a run.
 #[derive(Clone, Debug)]
-pub struct Asked {
+pub struct RunReport {
     /// For each input, in the order given.
     pub outcomes: Vec<Outcome>,
     pub totals: Totals,
     pub stopped: Option<Stop>,
 }
 
-impl Asked {
+impl RunReport {
     /// The error of class "try again" if inputs remain that another run may answer. What was answered is kept.
     pub fn try_again(&self) -> Option<Error> {
         let left: Vec<&Failure> =
@@ -194,5 +194,5 @@ pub trait Watch {
     }
 }
 
-/// Nobody watches.
+/// Reports nothing and never stops.
 impl Watch for () {}

@@ -83,7 +83,7 @@ pub(crate) fn run(
 
 /// What became of a unit.
 enum Settled {
-    /// Somebody else's answer came first: the model's place and its answer.
+    /// The answer of another process came first: the model's place and its answer.
     Known(usize, Box<Known>),
     Now(Outcome),
 }
@@ -106,7 +106,7 @@ struct State {
     ready: VecDeque<usize>,
     /// Claimed, to be asked alone.
     alone: VecDeque<usize>,
-    /// Somebody else is asking.
+    /// Another process is asking.
     held: Vec<usize>,
     looked: Instant,
     claiming: bool,
@@ -193,7 +193,7 @@ impl State {
 
     fn stop(&mut self, stop: Stop) {
         if self.stop.is_none() {
-            // Whoever asked reports it.
+            // The process that asked reports it.
             tracing::debug!("no further requests: {stop}");
             self.stop = Some(stop);
             self.stopped_at = Some(Instant::now());

@@ -24,7 +24,7 @@ use crate::canonical;
 use crate::prompt::{Message, Prompts, Rendered, Role};
 use crate::schema::Schema;
 
-/// A task as written. The file has no version: the hash of its content is its version.
+/// What a language model is asked, and which columns it reads and fills. The version of a task is the hash of its file.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TaskSpec {
@@ -224,12 +224,6 @@ impl TaskFile {
     /// Rows that travel in one request.
     pub fn batch_rows(&self) -> usize {
         self.batch_rows
-    }
-
-    /// The same task with another first model and no fallback: for comparisons.
-    pub fn with_model(mut self, model: &str) -> TaskFile {
-        self.models = vec![model.to_owned()];
-        self
     }
 
     pub(crate) fn render(&self, input: &Input) -> Result<Rendered, String> {

@@ -9,7 +9,7 @@ use spec::Result;
 use crate::Input;
 use crate::canonical;
 use crate::ledger::{Key, Known, Ledger};
-use crate::outcome::{Answer, Asked, FailureKind, Outcome, Stop, Totals};
+use crate::outcome::{Answer, FailureKind, Outcome, RunReport, Stop, Totals};
 use crate::prompt::Rendered;
 use crate::settings::{Model, Settings};
 use crate::task::TaskFile;
@@ -105,7 +105,7 @@ impl Worklist {
     }
 
     /// Gives each input its outcome; what has none was not asked, for the reason of `stopped`.
-    pub fn finish(mut self, stopped: Option<Stop>) -> Asked {
+    pub fn finish(mut self, stopped: Option<Stop>) -> RunReport {
         let reason = stopped.as_ref().map_or_else(|| "not asked".to_owned(), Stop::to_string);
         let unasked = Outcome::failed(FailureKind::Unasked, reason);
         let outcomes: Vec<Outcome> = self
@@ -119,7 +119,7 @@ impl Worklist {
         let answered = self.units.iter().filter_map(|unit| unit.outcome.as_ref()?.answer());
         self.totals.answered = answered.filter(|answer| !answer.cached).count() as u64;
         self.totals.failed = self.totals.distinct - self.totals.cached - self.totals.answered;
-        Asked { outcomes, totals: self.totals, stopped }
+        RunReport { outcomes, totals: self.totals, stopped }
     }
 }
 

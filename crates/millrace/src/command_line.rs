@@ -27,11 +27,11 @@ struct CommandLine {
     #[arg(long, value_name = "NAME", exclusive = true)]
     schema: Option<String>,
     #[command(subcommand)]
-    command: Option<Own>,
+    command: Option<OwnCommand>,
 }
 
 #[derive(Subcommand)]
-enum Own {
+enum OwnCommand {
     Init(init::Arguments),
     Run(run::Arguments),
     Schedule(times::Arguments),
@@ -59,12 +59,14 @@ pub fn main(line: Vec<OsString>) -> ExitCode {
         return tool::other_main("millrace", || schema(&name));
     }
     match line.command {
-        Some(Own::Init(arguments)) => tool::other_main("init", || init::init(&arguments)),
-        Some(Own::Run(arguments)) => tool::other_main("run", || run::run(&arguments)),
-        Some(Own::Schedule(arguments)) => tool::other_main("schedule", || times::print(&arguments)),
-        Some(Own::Link(arguments)) => tool::other_main("link", || link::link(&arguments)),
-        Some(Own::Completions(arguments)) => tool::other_main("completions", || packaging::completions(&arguments)),
-        Some(Own::Manual(arguments)) => tool::other_main("manual", || packaging::manual(&arguments)),
+        Some(OwnCommand::Init(arguments)) => tool::other_main("init", || init::init(&arguments)),
+        Some(OwnCommand::Run(arguments)) => tool::other_main("run", || run::run(&arguments)),
+        Some(OwnCommand::Schedule(arguments)) => tool::other_main("schedule", || times::print(&arguments)),
+        Some(OwnCommand::Link(arguments)) => tool::other_main("link", || link::link(&arguments)),
+        Some(OwnCommand::Completions(arguments)) => {
+            tool::other_main("completions", || packaging::completions(&arguments))
+        }
+        Some(OwnCommand::Manual(arguments)) => tool::other_main("manual", || packaging::manual(&arguments)),
         // Help was printed.
         None => ExitCode::from(Exit::CannotRun.code()),
     }

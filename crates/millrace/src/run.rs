@@ -71,7 +71,7 @@ pub fn run(arguments: &Arguments) -> Result<Exit> {
 }
 
 /// How a run is limited and repeated. A run by hand is neither.
-struct Manner {
+struct RunPolicy {
     retries: Retries,
     time_out: TimeOuts,
     schedule: Option<Schedule>,
@@ -79,9 +79,9 @@ struct Manner {
 
 fn attempt(arguments: &Arguments, project: &Project, pipeline: Name, started: Instant) -> Result<Outcome> {
     let todo = todo(arguments, project, &pipeline)?;
-    let manner = match arguments.scheduled {
+    let policy = match arguments.scheduled {
         true => scheduled(project, &pipeline)?,
-        false => Manner {
+        false => RunPolicy {
             retries: Retries { times: 0, ..Retries::default() },
             time_out: TimeOuts::default(),
             schedule: None,
@@ -96,11 +96,11 @@ fn attempt(arguments: &Arguments, project: &Project, pipeline: Name, started: In
     let slots = Slots::new(project)?;
     let memory = Memory::new(project)?;
     let mut stages = Stages::new(&pipeline, &log, project)?;
-    stages.until = manner.time_out.run.map(|limit| started + limit.duration());
-    let outcome = stages_of(&todo, &mut stages, (&slots, &memory), &manner, &log);
+    stages.until = policy.time_out.run.map(|limit| started + limit.duration());
+    let outcome = stages_of(&todo, &mut stages, (&slots, &memory), &policy, &log);
     let outcome = outcome.unwrap_or_else(|error| Outcome::of_error(&error));
     log.note(&outcome.line(pipeline.as_str(), started.elapsed()))?;
-    if let (Some(schedule), Some(message)) = (&manner.schedule, &outcome.gave_up) {
+    if let (Some(schedule), Some(message)) = (&policy.schedule, &outcome.gave_up) {
         alert(project, &pipeline, schedule, outcome.stage.unwrap_or(Tool::Ingest), message);
     }
     Ok(outcome)
@@ -110,7 +110,7 @@ fn stages_of(
     todo: &[Tool],
     stages: &mut Stages,
     (slots, memory): (&Slots, &Memory),
-    manner: &Manner,
+    policy: &RunPolicy,
     log: &Log,
 ) -> Result<Outcome> {
     for tool in todo {
@@ -121,15 +121,15 @@ fn stages_of(
                 Ok(slot) => slot,
                 Err(ended) => break ended,
             };
-            let (ended, needed) = stages.run(*tool, manner.time_out.stage)?;
+            let (ended, needed) = stages.run(*tool, policy.time_out.stage)?;
             drop(slot);
             memory.keep(stages.pipeline, *tool, needed)?;
-            if !ended.is_worth_another_try() || retry == manner.retries.times {
+            if !ended.is_worth_another_try() || retry == policy.retries.times {
                 break ended;
             }
             retry += 1;
-            let pause = manner.retries.pause(retry);
-            log.note(&format!("{tool}: retry {retry} of {} in {} s", manner.retries.times, pause.as_secs()))?;
+            let pause = policy.retries.pause(retry);
+            log.note(&format!("{tool}: retry {retry} of {} in {} s", policy.retries.times, pause.as_secs()))?;
             if let Some(ended) = stages.pause(pause) {
                 break ended;
             }
@@ -178,11 +178,11 @@ fn named(name: &str, among: &[Tool]) -> Result<Tool> {
     })
 }
 
-fn scheduled(project: &Project, pipeline: &Name) -> Result<Manner> {
+fn scheduled(project: &Project, pipeline: &Name) -> Result<RunPolicy> {
     let schedule = Schedule::load(&project.root, &project.env, pipeline)?.ok_or_else(|| {
         Error::cannot_run(format!("no file resources/{pipeline}/{}, which --scheduled needs", schedule::FILE))
     })?;
-    Ok(Manner { retries: schedule.retries, time_out: schedule.time_out, schedule: Some(schedule) })
+    Ok(RunPolicy { retries: schedule.retries, time_out: schedule.time_out, schedule: Some(schedule) })
 }
 
 /// For schedulers that call the stages themselves, and have no other way to report it: time ran out, or retries did not help.

@@ -9,24 +9,34 @@ use serde::Deserialize;
 use spec::{Class, Result, Severity, Tool};
 use stage::Job;
 
+use crate::found::judged;
 use crate::service::sealed;
 use crate::wiring::{COMPARISON, Found, Monitor};
 
 /// How the running comparison is watched. Arms, outcomes and limits are those of `release.yaml`.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ComparisonSpec {
-    /// `soft` (default) warns of a division of keys that does not work and of a guardrail that is surely broken, `hard`
+    /// `soft` (default) warns of arms that did not get their shares of keys and of a guardrail that is surely broken, `hard`
     /// refuses the run.
     pub severity: Severity,
     /// How urgent an alert is, from `P0` to `P3`. Default: `P1`.
     pub priority: Option<Priority>,
 }
 
+impl Default for ComparisonSpec {
+    fn default() -> ComparisonSpec {
+        ComparisonSpec { severity: Severity::Soft, priority: None }
+    }
+}
+
 /// Looks at the comparison, if there is one.
 pub fn look(job: &Job<Monitor>, spec: &ComparisonSpec) -> Result<Found> {
     let (release, _) = compare::load(&job.root, &job.pipeline, &job.env)?;
-    let skipped = |why: String| Found::new(COMPARISON, table(None), check(spec, Checked::Skipped, why), None);
+    let skipped = |why: String| {
+        let check = judged(COMPARISON, spec.severity, None, why);
+        Found::new(COMPARISON, table(None), CheckResult { verdict: Checked::Skipped, ..check }, None)
+    };
     let artifacts = sealed(job, release.served.as_ref())?;
     if !artifacts.iter().any(artifact::Artifact::is_table) {
         return skipped("no requests were sealed yet".to_owned());
@@ -50,17 +60,9 @@ pub fn look(job: &Job<Monitor>, spec: &ComparisonSpec) -> Result<Found> {
         format!("{} against {}: {}: {}", found.challenger_version, found.control_version, found.verdict, found.why);
     let fault = if found.verdict == Verdict::SampleRatio { Some(words.clone()) } else { None };
     let fault = fault.or_else(|| (!broken.is_empty()).then(|| broken.join("; ")));
-    let verdict = match (&fault, spec.severity) {
-        (None, _) => Checked::Passed,
-        (Some(_), Severity::Hard) => Checked::Failed,
-        (Some(_), Severity::Soft) => Checked::Warned,
-    };
     let priority = spec.priority.or_else(|| fault.as_ref().map(|_| Priority::P1));
-    Found::new(COMPARISON, table(Some((&release, &found))), check(spec, verdict, fault.unwrap_or(words)), priority)
-}
-
-fn check(spec: &ComparisonSpec, verdict: Checked, found: String) -> CheckResult {
-    CheckResult { check: COMPARISON.to_owned(), severity: spec.severity, verdict, found }
+    let check = judged(COMPARISON, spec.severity, fault, words);
+    Found::new(COMPARISON, table(Some((&release, &found))), check, priority)
 }
 
 /// Why there is nothing to compare any more, if so.
@@ -75,4 +77,16 @@ fn is_over(job: &Job<Monitor>, found: &Judgement) -> Result<Option<String>> {
     let entries = registry.decisions()?;
     let is_archived = ModelStage::decided(challenger, &entries).is_some_and(|entry| entry.action == Action::Archive);
     Ok(is_archived.then(|| format!("the last comparison is over: {challenger} is archived")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_comparison_only_warns_unless_the_project_asks_for_more() {
+        let spec = |text: &str| serde_json::from_str::<ComparisonSpec>(text).unwrap();
+        assert_eq!(spec("{}").severity, Severity::Soft);
+        assert_eq!(spec(r#"{"severity": "hard"}"#).severity, Severity::Hard);
+    }
 }

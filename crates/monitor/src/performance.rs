@@ -12,7 +12,7 @@ use score::{Manifest, Registry, Task, Version};
 use spec::text::count;
 use spec::{Error, Name, Result, Tool};
 use stage::Job;
-use watch::{EstimateReport, EstimateSpec, Keys, Origin, PerformanceReport, PerformanceSpec, Promised, Reference};
+use watch::{CardFigures, EstimateReport, EstimateSpec, Keys, Origin, PerformanceReport, PerformanceSpec, Reference};
 
 use crate::drift::production;
 use crate::service::{requests_since, sealed};
@@ -38,7 +38,7 @@ struct Past {
     registry: Registry,
     manifest: Manifest,
     keys: Keys,
-    promised: BTreeMap<String, Promised>,
+    figures: BTreeMap<String, CardFigures>,
     /// Those that `predict` wrote.
     predicted: Option<DataFrame>,
     /// Those that the server answered.
@@ -59,10 +59,10 @@ impl Past {
         let files = files(job, Tool::Predict, "scores");
         let newest = files.first().and_then(|file| artifact::evidence_of(file).ok().flatten());
         let keys = Keys::of(&manifest, newest.map(|evidence| evidence.notes.carried).unwrap_or_default());
-        let promised = promised(&registry, &manifest, metric, segments)?;
+        let figures = figures(&registry, &manifest, metric, segments)?;
         let mut required = [&keys.shared()[..], &["model_version", "scored_at"]].concat();
         required.extend(keys.carried.iter().map(String::as_str));
-        let scores = watch::score_columns(manifest.task, &promised);
+        let scores = watch::score_columns(manifest.task, &figures);
         let mut predicted = None;
         if which.from.contains(&Origin::Predict) {
             // Versions know different classes: of those that a table does not have, no row of it has a probability.
@@ -87,7 +87,7 @@ impl Past {
             let sealed = requests_since(sealed(job, which.served)?, since);
             answers = Some(watch::answered(&sealed, compare::REQUESTS, &keys, &scores, since)?);
         }
-        Ok(Past { version: version.to_string(), registry, manifest, keys, promised, predicted, answers })
+        Ok(Past { version: version.to_string(), registry, manifest, keys, figures, predicted, answers })
     }
 
     /// All predictions, with keys that can be compared with those of the labels.
@@ -133,7 +133,7 @@ pub fn judge(job: &Job<Monitor>, spec: &PerformanceSpec) -> Result<(PerformanceR
         ));
     }
     let predictions = past.predictions(Some(&outcomes))?;
-    let report = watch::performance(spec, task, &past.keys, &predictions, &outcomes, &past.promised)?;
+    let report = watch::performance(spec, task, &past.keys, &predictions, &outcomes, &past.figures)?;
     Ok((report.judging(&past.version), past.version))
 }
 
@@ -144,14 +144,14 @@ pub fn estimate(job: &Job<Monitor>, spec: &EstimateSpec) -> Result<(EstimateRepo
     let mut past = Past::read(job, which, |task| spec.metric_of(task), &[])?;
     let outcomes = past.outcomes(job, &spec.labels, &[])?;
     let predictions = past.predictions(outcomes.as_ref())?;
-    let Past { version, registry, manifest, keys, promised, .. } = past;
+    let Past { version, registry, manifest, keys, figures, .. } = past;
     let mut references = BTreeMap::new();
     for version in registry.versions()? {
-        let classes = promised.get(&version.to_string()).map(|promised| promised.classes.as_slice());
+        let classes = figures.get(&version.to_string()).map(|figures| figures.classes.as_slice());
         let reference = Reference::read(&registry, version, &keys, classes.unwrap_or_default())?;
         references.insert(version.to_string(), reference);
     }
-    let report = watch::estimate(spec, manifest.task, &keys, &predictions, outcomes.as_ref(), &promised, &references)?;
+    let report = watch::estimate(spec, manifest.task, &keys, &predictions, outcomes.as_ref(), &figures, &references)?;
     Ok((report.judging(&version), version))
 }
 
@@ -169,15 +169,15 @@ fn files(job: &Job<Monitor>, tool: Tool, table: &str) -> Vec<PathBuf> {
 }
 
 /// The metric on the card of each version.
-fn promised(
+fn figures(
     registry: &Registry,
     production: &Manifest,
     metric: Metric,
     segments: &[String],
-) -> Result<BTreeMap<String, Promised>> {
-    let mut promised = BTreeMap::new();
+) -> Result<BTreeMap<String, CardFigures>> {
+    let mut figures = BTreeMap::new();
     for version in registry.versions()? {
-        let of = |manifest: &Manifest| Promised {
+        let of = |manifest: &Manifest| CardFigures {
             test: manifest.metric(metric),
             threshold: manifest.threshold.as_ref().map(|threshold| threshold.value),
             classes: manifest.classes.as_ref().map(|classes| classes.names.clone()).unwrap_or_default(),
@@ -187,9 +187,9 @@ fn promised(
         // A version that cannot be read does not keep the others from being judged: it has no figure to be compared with.
         let found = match version == production.origin.version {
             true => of(production),
-            false => registry.manifest(version).map_or_else(|_: Error| Promised::default(), |manifest| of(&manifest)),
+            false => registry.manifest(version).map(|manifest| of(&manifest)).unwrap_or_default(),
         };
-        promised.insert(Version::to_string(&version), found);
+        figures.insert(Version::to_string(&version), found);
     }
-    Ok(promised)
+    Ok(figures)
 }

@@ -71,12 +71,6 @@ impl Field {
         self
     }
 
-    /// Suggestions that the input offers: the id of a `datalist`.
-    pub fn suggestions(mut self, id: &'static str) -> Field {
-        self.input = self.input.attr("list", id);
-        self
-    }
-
     /// The label around its input.
     pub fn html(self) -> Element {
         let label = el("label").add(el("span").class("label").add(self.label)).add(self.input);

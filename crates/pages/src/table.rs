@@ -28,7 +28,7 @@ impl Column {
         Column { is_number: true, ..Column::text(name) }
     }
 
-    /// Whoever follows the column's name gets the page where rows are in its order.
+    /// The column's name links to the page with the rows in its order.
     pub fn sorted_by(self, address: Address) -> Column {
         Column { sort: Some(address), ..self }
     }

@@ -1,8 +1,8 @@
 //! `release`: who is in production, and why. See `tool` for all that the programs share.
 
+mod comparing;
 mod context;
 mod deciding;
-mod duel;
 mod judging;
 mod reading;
 mod training;

@@ -7,7 +7,7 @@ use spec::{Error, Exit, Result, Tool};
 use tool::{About, Common, Program};
 
 use crate::context::Context;
-use crate::{deciding, duel, judging, reading};
+use crate::{comparing, deciding, judging, reading};
 
 /// How answers are printed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -130,7 +130,7 @@ impl Program for Release {
         } else if let Some(time) = &arguments.at {
             reading::at(&context, point_in_time(time)?, format)?;
         } else if let Some([one, other]) = arguments.compare.as_deref() {
-            duel::duel(&context, one.parse()?, other.parse()?, format)?;
+            comparing::compare(&context, one.parse()?, other.parse()?, format)?;
         } else if let Some(version) = &arguments.promote {
             deciding::promote(&context, version.parse()?, why)?;
         } else if arguments.rollback {

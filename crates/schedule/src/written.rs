@@ -156,7 +156,7 @@ impl Schedule {
     /// Reads and checks the schedule of a pipeline; `None` if it has none.
     ///
     /// # Errors
-    /// Cannot run: there is no such pipeline, or the file is wrong: with file, line and column.
+    /// Cannot run: the pipeline does not exist, or the file is wrong: with file, line and column.
     pub fn load(root: &Root, env: &Environment, pipeline: &Name) -> Result<Option<Schedule>> {
         let folder = PathBuf::from("resources").join(pipeline.as_str());
         if !root.join(&folder).is_dir() {

@@ -44,4 +44,4 @@ pub use scorer::{Predicted, ScoredRows, Scorer, of_classes};
 pub use split_summary::{FoldsSummary, Part, PartSummary, SplitBy, SplitSummary};
 pub use threshold::{Best, Cost, Threshold, ThresholdRule};
 pub use totals::Totals;
-pub use versus::{Draws, Duel, Versus, versus};
+pub use versus::{Draws, MetricComparison, Versus, versus};

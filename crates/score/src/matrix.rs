@@ -107,7 +107,7 @@ impl Matrix {
     /// The values of one feature, one per row; missing is NaN. A copy.
     ///
     /// # Panics
-    /// If there is no such feature, as with a slice.
+    /// If the feature does not exist, as with a slice.
     pub fn column(&self, feature: usize) -> Vec<f64> {
         let mut values = vec![f64::NAN; self.rows()];
         copy_into(self.batch.column(feature), &mut values, 1, 0);
@@ -117,7 +117,7 @@ impl Matrix {
     /// The value of one feature in one row; missing is NaN.
     ///
     /// # Panics
-    /// If there is no such feature or row, as with a slice.
+    /// If the feature or row does not exist, as with a slice.
     pub fn value(&self, feature: usize, row: usize) -> f64 {
         number_at(self.batch.column(feature), row)
     }
@@ -138,7 +138,7 @@ impl Matrix {
     /// The rows at these positions, in this order. A copy.
     ///
     /// # Panics
-    /// Panics if there is no such row, as a slice does.
+    /// Panics if the row does not exist, as a slice does.
     pub fn take(&self, rows: &[usize]) -> Matrix {
         let count = self.rows();
         assert!(rows.iter().all(|row| *row < count), "a row beyond the {count} of the matrix");

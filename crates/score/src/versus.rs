@@ -27,14 +27,14 @@ pub struct Versus {
     /// Rows of the table that one of them has learned from, which are left out.
     pub left_out: usize,
     /// Every metric that both have, in the order of reports.
-    pub metrics: Vec<Duel>,
+    pub metrics: Vec<MetricComparison>,
     /// What people should know of the comparison.
     pub notes: Vec<String>,
 }
 
 /// A metric of two versions.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Duel {
+pub struct MetricComparison {
     pub metric: Metric,
     pub one: f64,
     pub other: f64,
@@ -102,7 +102,7 @@ pub fn versus(
     let metrics =
         Metric::ALL.into_iter().filter(|metric| metric.judges(one.manifest.task) || metric.judges_intervals());
     let duels = metrics.filter_map(|metric| {
-        Some(Duel {
+        Some(MetricComparison {
             metric,
             one: ours.value(metric, cut(one))?,
             other: theirs.value(metric, cut(other))?,

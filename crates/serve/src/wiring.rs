@@ -94,7 +94,7 @@ impl Program for Serve {
             ..Options::on(arguments.listen)
         };
         let secure = options.tls.is_some();
-        let host = Arc::new(Around { root: root.clone(), env: env.clone() });
+        let host = Arc::new(ServeHost { root: root.clone(), env: env.clone() });
         let alert = {
             let host = host.clone();
             move |pipeline: &Name, error: &Error| host.alert(pipeline, error)
@@ -131,19 +131,19 @@ impl Program for Serve {
 }
 
 /// What the server needs from outside.
-struct Around {
+struct ServeHost {
     root: Root,
     env: Environment,
 }
 
-impl Around {
+impl ServeHost {
     /// A view of the store of its own: decisions do not wait for the thread that follows it.
     fn mirror(&self) -> Result<Mirror> {
         Mirror::new(&self.root, &self.env)
     }
 }
 
-impl Host for Around {
+impl Host for ServeHost {
     fn alert(&self, pipeline: &Name, error: &Error) {
         let run = uuid::Uuid::now_v7().to_string();
         let source = Source {

@@ -57,7 +57,7 @@ impl Throttle {
     }
 }
 
-/// Somebody about to change something.
+/// A user who is about to change something.
 #[derive(Clone, Debug)]
 pub struct Act {
     pub who: String,

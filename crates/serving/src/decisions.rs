@@ -16,25 +16,25 @@ use crate::tokens::Role;
 
 /// What is decided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Deed {
+pub enum DecisionKind {
     Promote(Version),
     Rollback,
     Archive(Version),
 }
 
-impl Deed {
+impl DecisionKind {
     pub fn word(self) -> &'static str {
         match self {
-            Deed::Promote(_) => "promote",
-            Deed::Rollback => "rollback",
-            Deed::Archive(_) => "archive",
+            DecisionKind::Promote(_) => "promote",
+            DecisionKind::Rollback => "rollback",
+            DecisionKind::Archive(_) => "archive",
         }
     }
 
     fn version(self) -> Option<Version> {
         match self {
-            Deed::Promote(version) | Deed::Archive(version) => Some(version),
-            Deed::Rollback => None,
+            DecisionKind::Promote(version) | DecisionKind::Archive(version) => Some(version),
+            DecisionKind::Rollback => None,
         }
     }
 }
@@ -42,7 +42,7 @@ impl Deed {
 /// Who decides, why, and on what.
 pub struct DecisionRequest {
     pub pipeline: Name,
-    pub deed: Deed,
+    pub kind: DecisionKind,
     pub why: String,
     pub who: String,
     pub role: Role,
@@ -66,12 +66,12 @@ const LONGEST: usize = 2000;
 /// Errors: 404 for a version that does not exist; 409 if the registry refuses, or production is no longer what the decision
 /// was made on; 422 without a reason; 503 if the project's store cannot be reached.
 pub async fn decide(app: &App, asked: DecisionRequest) -> Result<Decided, Refusal> {
-    let about = json!({"version": asked.deed.version().map(|version| version.to_string()), "why": spec::text::cut(&asked.why, LONGEST)});
+    let about = json!({"version": asked.kind.version().map(|version| version.to_string()), "why": spec::text::cut(&asked.why, LONGEST)});
     let act = Act {
         who: asked.who.clone(),
         role: Some(asked.role),
         way: asked.way,
-        action: asked.deed.word(),
+        action: asked.kind.word(),
         pipeline: Some(asked.pipeline.to_string()),
         about,
     };
@@ -97,7 +97,7 @@ fn decided(root: &spec::Root, asked: &DecisionRequest, host: &Arc<dyn Host>) -> 
     }
     host.fetch_decisions(&asked.pipeline).map_err(|error| of_store(&error))?;
     let registry = Registry::at(root.join(spec::Tool::Train.folder(&asked.pipeline)));
-    if let Some(version) = asked.deed.version() {
+    if let Some(version) = asked.kind.version() {
         host.fetch_version(&asked.pipeline, version).map_err(|error| of_store(&error))?;
         let versions = registry.versions()?;
         if !versions.contains(&version) {
@@ -117,15 +117,15 @@ fn decided(root: &spec::Root, asked: &DecisionRequest, host: &Arc<dyn Host>) -> 
         return Err(refusal.way_out("look again, and decide again if it is still right"));
     }
     let signature = Signature { who: at_host(&asked.who), ..Signature::now() };
-    if asked.deed == Deed::Rollback {
+    if asked.kind == DecisionKind::Rollback {
         for version in standing.iter().rev().take(2) {
             host.fetch_version(&asked.pipeline, *version).map_err(|error| of_store(&error))?;
         }
     }
-    let entry = match asked.deed {
-        Deed::Promote(version) => registry.promote(version, champion, why, signature),
-        Deed::Rollback => registry.rollback(&standing, why, signature),
-        Deed::Archive(version) => registry.archive(version, why, signature),
+    let entry = match asked.kind {
+        DecisionKind::Promote(version) => registry.promote(version, champion, why, signature),
+        DecisionKind::Rollback => registry.rollback(&standing, why, signature),
+        DecisionKind::Archive(version) => registry.archive(version, why, signature),
     };
     let entry = entry.map_err(|error| of_registry(&error))?;
     // It holds on this machine already.
@@ -142,7 +142,7 @@ fn decided(root: &spec::Root, asked: &DecisionRequest, host: &Arc<dyn Host>) -> 
     Ok(Decided { entry, warning })
 }
 
-/// The store is not part of the request: whatever is wrong with it, the client may try again.
+/// The store is not part of the request: whatever fails there, the client may try again.
 fn of_store(error: &Error) -> Refusal {
     let message = format!("the project's store: {}", error.message());
     Refusal { way_out: error.way_out().map(str::to_owned), ..Refusal::unavailable("store", message) }

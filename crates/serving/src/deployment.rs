@@ -7,7 +7,7 @@ use score::{Action, Entry, ModelStage, Registry, Version};
 use spec::{Error, Name, Result, Root, Tool};
 
 use crate::arm::{Arm, NamedArm, no_model};
-use crate::spec::{ArmShare, ServeSpec, Which};
+use crate::spec::{ArmShare, ArmVersion, ServeSpec};
 
 /// The arms of a pipeline, as they are until the next change.
 pub struct Deployment {
@@ -15,7 +15,7 @@ pub struct Deployment {
     pub arms: Vec<NamedArm>,
     /// How many of `arms` answer.
     pub answering: usize,
-    /// The place of the arm that is whatever is in production.
+    /// The place of the arm that follows production.
     production: Option<usize>,
     /// The version before the one in production, while the new one is only tried.
     pub rollout: Option<Takeover>,
@@ -138,9 +138,9 @@ pub fn sources(
         .arms()
         .iter()
         .map(|(_, which, _)| match which {
-            Which::Production => production,
-            Which::Staging => staging,
-            Which::Version(version) => existing.contains(version).then_some(*version),
+            ArmVersion::Production => production,
+            ArmVersion::Staging => staging,
+            ArmVersion::Version(version) => existing.contains(version).then_some(*version),
         })
         .collect();
     if production.is_none() {
@@ -219,7 +219,7 @@ pub fn load(
     if let Some((_, first)) = answering.first_mut() {
         first.share = Some(first.share.unwrap_or_default() + orphaned);
     }
-    let production = answering.iter().position(|(which, _)| *which == Which::Production);
+    let production = answering.iter().position(|(which, _)| *which == ArmVersion::Production);
     let before = sources.before.filter(|before| production.is_some_and(|at| answering[at].1.arm.version != *before));
     let rollout = match (production, before) {
         (Some(at), Some(before)) => match arm(before) {

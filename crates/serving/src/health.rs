@@ -142,7 +142,7 @@ fn compare(scorer: &Scorer, rows: &DataFrame, predictions: &DataFrame) -> Result
     }
 }
 
-/// The columns that rows of this version have, where there is no table of them.
+/// The columns of this version's rows, where no table has them.
 pub fn schema_of(loaded: &LoadedVersion) -> Result<Schema> {
     let manifest = &loaded.manifest;
     let mut schema = Schema::default();

@@ -79,7 +79,7 @@ pub fn check(
     public: Option<&PublicUrl>,
 ) -> std::result::Result<(), Refusal> {
     let authority = authority(request);
-    // Where there are tokens, another name is no danger: a browser sends it no session, and monitoring systems
+    // With tokens, another host name is harmless: a browser sends no session to it, and monitoring systems
     // (Prometheus, Kubernetes) calls it by its number.
     if let Some(authority) = authority.as_deref().filter(|_| !has_tokens)
         && !is_loopback(authority)

@@ -199,8 +199,8 @@ pub fn answer(
         part.arm.speed.answered(received.elapsed(), false);
     }
     let us = |from: Instant, to: Instant| to.duration_since(from).as_micros() as u64;
-    let scored = Instant::now();
-    let times = Parts { parse: us(received, parsed), features: us(parsed, prepared), model: us(prepared, scored) };
+    let scored_at = Instant::now();
+    let times = Parts { parse: us(received, parsed), features: us(parsed, prepared), model: us(prepared, scored_at) };
     let count = request.rows.len();
     // Where each row's prediction is: of answering parts only.
     let mut places = vec![(0, 0); count];
@@ -240,7 +240,7 @@ pub fn answer(
             },
             shadow: part.shadow,
             times,
-            scored,
+            scored_at,
         };
         let columns = record::Columns { masking: context.masking, signature: &part.arm.signature };
         let inputs = match &request.rows {

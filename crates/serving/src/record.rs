@@ -54,7 +54,7 @@ pub struct Line<'a> {
     pub shadow: bool,
     pub times: Parts,
     /// When the scores were there: since then the line is being written.
-    pub scored: Instant,
+    pub scored_at: Instant,
 }
 
 /// What is known of a row that has a line for itself.
@@ -107,7 +107,7 @@ impl Line<'_> {
     }
 
     fn end(&self, out: &mut Vec<u8>) {
-        json::field(out, "write_us", &(self.scored.elapsed().as_micros() as u64));
+        json::field(out, "write_us", &(self.scored_at.elapsed().as_micros() as u64));
         out.extend_from_slice(b"}\n");
     }
 

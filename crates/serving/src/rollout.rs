@@ -137,7 +137,7 @@ pub fn watch(pipeline: &Pipeline) -> Option<Error> {
     let (bad, good) = (new.version, takeover.before.version);
     let metrics = counted.evidence();
     let decide = || -> Result<bool> {
-        // Somebody may have decided meanwhile. The log lets only one decision count, and waits for no training.
+        // Another decision may have been made meanwhile. The log accepts only one of them, and does not wait for a training.
         if pipeline.registry.production()? != Some(bad) {
             return Ok(false);
         }

@@ -79,7 +79,7 @@ pub struct ArmSpec {
     /// `production`, `staging`, or a version such as `v7`. Default: the name of the arm. An arm whose version does not exist
     /// gives its share to the first one.
     #[serde(default)]
-    pub version: Option<Which>,
+    pub version: Option<ArmVersion>,
     /// The share of visitors that it answers, from 0 to 1. Default: what the others leave.
     #[serde(default)]
     pub share: Option<f64>,
@@ -90,19 +90,19 @@ pub struct ArmSpec {
 
 /// Which version an arm is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Which {
+pub enum ArmVersion {
     Production,
     Staging,
     Version(Version),
 }
 
-impl std::str::FromStr for Which {
+impl std::str::FromStr for ArmVersion {
     type Err = Error;
-    fn from_str(text: &str) -> Result<Which> {
+    fn from_str(text: &str) -> Result<ArmVersion> {
         match text {
-            "production" => Ok(Which::Production),
-            "staging" => Ok(Which::Staging),
-            version => version.parse().map(Which::Version).map_err(|_| {
+            "production" => Ok(ArmVersion::Production),
+            "staging" => Ok(ArmVersion::Staging),
+            version => version.parse().map(ArmVersion::Version).map_err(|_| {
                 Error::cannot_run(format!("'{version}' names no version"))
                     .hint("write production, staging, or v1, v2, …")
             }),
@@ -110,15 +110,15 @@ impl std::str::FromStr for Which {
     }
 }
 
-impl<'de> Deserialize<'de> for Which {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Which, D::Error> {
+impl<'de> Deserialize<'de> for ArmVersion {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<ArmVersion, D::Error> {
         spec::read_text(deserializer, "production, staging, or a version such as v7", str::parse)
     }
 }
 
-impl JsonSchema for Which {
+impl JsonSchema for ArmVersion {
     fn schema_name() -> std::borrow::Cow<'static, str> {
-        "Which".into()
+        "ArmVersion".into()
     }
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
         schemars::json_schema!({ "type": "string", "pattern": "^(production|staging|v[1-9][0-9]*)$" })
@@ -293,12 +293,13 @@ impl ServeSpec {
                 }
                 sum += value;
                 if arm.shadow {
-                    let error = Error::cannot_run("a shadow answers nobody").hint("leave out 'share', or 'shadow'");
+                    let error =
+                        Error::cannot_run("a shadow answers no visitors").hint("leave out 'share', or 'shadow'");
                     return Some(error.at("share").at(name).at("arms"));
                 }
             }
             if arm.version.is_none()
-                && let Err(error) = name.parse::<Which>()
+                && let Err(error) = name.parse::<ArmVersion>()
             {
                 return Some(error.at(name).at("arms"));
             }
@@ -325,13 +326,13 @@ impl ServeSpec {
     }
 
     /// The arms in order, the answering ones with their shares.
-    pub fn arms(&self) -> Vec<(String, Which, ArmShare)> {
+    pub fn arms(&self) -> Vec<(String, ArmVersion, ArmShare)> {
         if self.arms.is_empty() {
-            return vec![("production".to_owned(), Which::Production, ArmShare::Answers(1.0))];
+            return vec![("production".to_owned(), ArmVersion::Production, ArmShare::Answers(1.0))];
         }
         let given: f64 = self.arms.iter().filter_map(|(_, arm)| arm.share).sum();
         let arm = |(name, arm): (&str, &ArmSpec)| {
-            let which = arm.version.or_else(|| name.parse().ok()).unwrap_or(Which::Production);
+            let which = arm.version.or_else(|| name.parse().ok()).unwrap_or(ArmVersion::Production);
             let share = match arm.shadow {
                 true => ArmShare::Shadow,
                 false => ArmShare::Answers(arm.share.unwrap_or((1.0 - given).max(0.0))),
@@ -368,9 +369,9 @@ mod tests {
         let spec =
             read("arms:\n  production: {}\n  staging: {share: 0.1}\n  next: {version: v7, shadow: true}\n").unwrap();
         let arms = spec.arms();
-        assert_eq!(arms[0], ("production".to_owned(), Which::Production, ArmShare::Answers(0.9)));
-        assert_eq!(arms[1], ("staging".to_owned(), Which::Staging, ArmShare::Answers(0.1)));
-        assert_eq!(arms[2], ("next".to_owned(), Which::Version("v7".parse().unwrap()), ArmShare::Shadow));
+        assert_eq!(arms[0], ("production".to_owned(), ArmVersion::Production, ArmShare::Answers(0.9)));
+        assert_eq!(arms[1], ("staging".to_owned(), ArmVersion::Staging, ArmShare::Answers(0.1)));
+        assert_eq!(arms[2], ("next".to_owned(), ArmVersion::Version("v7".parse().unwrap()), ArmShare::Shadow));
         assert_eq!(read("table: scoring\n").unwrap().arms().len(), 1);
     }
 

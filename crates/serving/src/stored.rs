@@ -142,7 +142,7 @@ impl Stored {
     /// A key as clients send it, of a text that people typed in: a number where keys are numbers.
     pub fn key_of(&self, text: &str) -> Value {
         let number = text.parse::<i64>().map(Value::from).or_else(|_| text.parse::<u64>().map(Value::from));
-        // `007` is no number of ours.
+        // `007` is not a number here.
         let is_as_shown = |number: &Value| {
             let shown = number.to_string();
             shown == text

@@ -16,7 +16,7 @@ use spec::{Name, Tool};
 
 use crate::app::App;
 use crate::audit::Act;
-use crate::decisions::{self, DecisionRequest, Deed};
+use crate::decisions::{self, DecisionKind, DecisionRequest};
 use crate::predict_routes::body_of;
 use crate::refusal::Refusal;
 use crate::results::Format;
@@ -184,16 +184,16 @@ const DECISION: &str = "write {\"why\": \"…\"}; \"on\" may name the version in
 async fn decide(
     app: &Arc<App>,
     pipeline: &str,
-    deed: impl FnOnce() -> Result<Deed, Refusal>,
+    kind: impl FnOnce() -> Result<DecisionKind, Refusal>,
     word: &'static str,
     headers: &HeaderMap,
     body: Body,
 ) -> Result<Response, Refusal> {
     let (role, who) = may(app, headers, Role::Admin, word, pipeline).await?;
     let pipeline = named(app, pipeline)?;
-    let deed = deed()?;
+    let kind = kind()?;
     let DecisionBody { why, on } = read(app, headers, body, DECISION).await?;
-    let decided = decisions::decide(app, DecisionRequest { pipeline, deed, why, who, role, way: "api", on }).await?;
+    let decided = decisions::decide(app, DecisionRequest { pipeline, kind, why, who, role, way: "api", on }).await?;
     Ok(axum::Json(decided.described()).into_response())
 }
 
@@ -203,7 +203,7 @@ async fn promote(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Refusal> {
-    decide(&app, &pipeline, || Ok(Deed::Promote(version(&named)?)), "promote", &headers, body).await
+    decide(&app, &pipeline, || Ok(DecisionKind::Promote(version(&named)?)), "promote", &headers, body).await
 }
 
 async fn archive(
@@ -212,7 +212,7 @@ async fn archive(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Refusal> {
-    decide(&app, &pipeline, || Ok(Deed::Archive(version(&named)?)), "archive", &headers, body).await
+    decide(&app, &pipeline, || Ok(DecisionKind::Archive(version(&named)?)), "archive", &headers, body).await
 }
 
 async fn rollback(
@@ -221,5 +221,5 @@ async fn rollback(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Refusal> {
-    decide(&app, &pipeline, || Ok(Deed::Rollback), "rollback", &headers, body).await
+    decide(&app, &pipeline, || Ok(DecisionKind::Rollback), "rollback", &headers, body).await
 }

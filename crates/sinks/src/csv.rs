@@ -218,7 +218,7 @@ impl Kind for Csv {
         let writer = writer(out, options, null).batched(&shown).during(place)?;
         let marker = Marker::new(&options.null);
         let is_alone = schema.len() == 1 && options.null.is_empty() && schema.iter().all(|(_, of)| is_text(of));
-        let alone = is_alone.then(Alone::default);
+        let alone = is_alone.then(SingleColumn::default);
         Ok(Box::new(CsvSink { writer, plain, numerals, marker, alone, shown, place, rows: 0 }))
     }
 }
@@ -228,7 +228,7 @@ struct CsvSink<'a> {
     plain: Plain,
     numerals: Numerals,
     marker: Option<Marker>,
-    alone: Option<Alone>,
+    alone: Option<SingleColumn>,
     /// The columns as the file has them.
     shown: Schema,
     place: &'a str,
@@ -381,13 +381,13 @@ fn like_a_null(place: &str, row: u64, column: &str, null: &str) -> Error {
 
 /// The rows of a table of one column of texts, where a null is written like an empty text: one of the two may come.
 #[derive(Default)]
-struct Alone {
+struct SingleColumn {
     has_null: bool,
     /// The first row with an empty text.
     empty: Option<u64>,
 }
 
-impl Alone {
+impl SingleColumn {
     fn check(&mut self, rows: &DataFrame, before: u64, place: &str) -> Result<()> {
         for column in rows.columns() {
             self.has_null |= column.null_count() > 0;

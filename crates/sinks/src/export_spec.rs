@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use spec::{Error, Map, Name, Result, Tool, Url};
 
 use crate::report::{Part, ReportSpec, RowsPart};
-use crate::{CsvOptions, DatabaseSpec, ExcelOptions, Format, Goes, OutColumn, SortKey};
+use crate::{CsvOptions, DatabaseSpec, Destination, ExcelOptions, Format, OutColumn, SortKey};
 
 /// One delivery, or several under `deliveries`. Example:
 ///
@@ -168,7 +168,7 @@ impl ExportFile {
             "sqlite" => self.sqlite.clone(),
             _ => None,
         };
-        if format.goes() == Goes::Database {
+        if format.destination() == Destination::Database {
             let database = database.as_ref().ok_or_else(|| missing(format.name()))?;
             database.fault(format).map_or(Ok(()), |error| Err(error.at(format.name())))?;
         }
@@ -211,7 +211,7 @@ impl ExportFile {
             .hint(format!("take it out, or write `format: {of}`"))
             .at(key));
         }
-        let is_database = format.goes() == Goes::Database;
+        let is_database = format.destination() == Destination::Database;
         if is_database && self.to.is_some() {
             return Err(Error::cannot_run(format!("has no effect: the format {format} writes no file"))
                 .hint("take it out, or deliver a file by another delivery")
@@ -276,7 +276,7 @@ impl ExportSpec {
     /// The tables that are read, with the stages that they come from.
     pub fn tables(&self) -> Vec<(Option<Upstream>, Name)> {
         let mut tables: Vec<(Option<Upstream>, Name)> = Vec::new();
-        if self.format.goes() == Goes::Page {
+        if self.format.destination() == Destination::Page {
             tables.extend(self.page().tables().into_iter().map(|(from, name)| (from, name.clone())));
         } else if self.excel.sheets.is_empty() {
             tables.push((self.from, self.table.clone()));

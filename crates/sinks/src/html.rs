@@ -2,7 +2,7 @@
 
 use spec::{Error, Result};
 
-use crate::sink::{Goes, Kind, Sink, Target};
+use crate::sink::{Destination, Kind, Sink, Target};
 
 pub(crate) struct Html;
 
@@ -20,8 +20,8 @@ impl Kind for Html {
          that needs no network."
     }
 
-    fn goes(&self) -> Goes {
-        Goes::Page
+    fn destination(&self) -> Destination {
+        Destination::Page
     }
 
     fn begin<'a>(&self, target: Target<'a>) -> Result<Box<dyn Sink + 'a>> {

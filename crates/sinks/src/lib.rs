@@ -1,4 +1,4 @@
-//! Tables on their way out of the house: CSV, JSON lines, Parquet and Excel, written batch by batch.
+//! Delivers tables as CSV, JSON lines, Parquet, Excel and pages, and into databases, batch by batch.
 //!
 //! [`ExportSpec`] is the body of `export.yaml`, [`arrange`] picks and orders columns and rows, [`write()`] puts
 //! the batches into a [`Sink`] of the kind that the spec names. Memory stays flat unless `sort` is requested. Equal inputs
@@ -50,7 +50,7 @@ pub use self::database::{DatabaseSpec, Mode, load};
 pub use self::excel::{ExcelOptions, Sheet, SheetSpec, write_book};
 pub use self::export_spec::{ExportFile, ExportSpec, Upstream};
 pub use self::hive::{check_parts, write_parts};
-pub use self::sink::{Format, Goes, Kind, Receipt, Sink, Target};
+pub use self::sink::{Destination, Format, Kind, Receipt, Sink, Target};
 use crate::plain::check_schema;
 
 /// The name of the exported file, with the time of the run in UTC: `churn_scores_20261121_014200.csv`.

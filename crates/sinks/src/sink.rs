@@ -24,8 +24,8 @@ pub trait Kind: Sync {
     fn about(&self) -> &'static str;
 
     /// What becomes of a table.
-    fn goes(&self) -> Goes {
-        Goes::File
+    fn destination(&self) -> Destination {
+        Destination::File
     }
 
     /// Begins a table. A table that cannot be held is refused here, and so is one that goes elsewhere than into a file of
@@ -40,7 +40,7 @@ pub trait Kind: Sync {
 
 /// What becomes of a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Goes {
+pub enum Destination {
     /// It is a file, written batch by batch.
     File,
     /// It is part of a page, which may show several tables: see [`crate::report`].
@@ -93,7 +93,7 @@ impl Format {
 
     /// The names of the kinds that are files, which a flag may choose.
     pub fn files() -> impl Iterator<Item = &'static str> {
-        KINDS.iter().filter(|kind| kind.goes() != Goes::Database).map(|kind| kind.name())
+        KINDS.iter().filter(|kind| kind.destination() != Destination::Database).map(|kind| kind.name())
     }
 }
 
@@ -169,7 +169,7 @@ mod tests {
     #[test]
     fn every_kind_keeps_what_all_promise() {
         let table = df!("n" => [1i64, 2, 3], "s" => ["a", "b", "c"]).unwrap();
-        for format in KINDS.iter().filter(|kind| kind.goes() == Goes::File).map(|kind| kind.name()) {
+        for format in KINDS.iter().filter(|kind| kind.destination() == Destination::File).map(|kind| kind.name()) {
             let text = format!("table: t\nformat: {format}\n");
             let kind = Format::named(format).unwrap();
             assert!(kind.about().ends_with('.') && !kind.extension().is_empty(), "{format}");

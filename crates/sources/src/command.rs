@@ -38,7 +38,7 @@ pub(crate) use process::Program;
 #[schemars(with = "Written")]
 pub struct CommandSpec {
     run: Vec<Hidden>,
-    format: Prints,
+    format: CommandFormat,
     environment: Map<Hidden>,
     timeout: Duration,
     separator: Option<Character>,
@@ -59,7 +59,7 @@ struct Written {
     #[schemars(with = "Vec<String>")]
     run: Vec<Hidden>,
     /// What it prints.
-    format: Prints,
+    format: CommandFormat,
     /// Its variables. Of Millrace's own it gets only PATH, HOME, USER, LANG, LC_ALL, TZ, TMPDIR and those that say how
     /// to reach the network (`*_proxy`, `SSL_CERT_*`). Their values are in no file, log or error.
     #[serde(default)]
@@ -98,10 +98,10 @@ fn an_hour() -> u32 {
     3600
 }
 
-/// What a program prints.
+/// The format of what a program prints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Prints {
+pub(crate) enum CommandFormat {
     /// Fields between separators.
     Csv,
     /// Fields between tabs.
@@ -114,14 +114,14 @@ pub(crate) enum Prints {
     Singer,
 }
 
-impl Prints {
+impl CommandFormat {
     fn name(self) -> &'static str {
         match self {
-            Prints::Csv => "csv",
-            Prints::Tsv => "tsv",
-            Prints::JsonLines => "json_lines",
-            Prints::Arrow => "arrow",
-            Prints::Singer => "singer",
+            CommandFormat::Csv => "csv",
+            CommandFormat::Tsv => "tsv",
+            CommandFormat::JsonLines => "json_lines",
+            CommandFormat::Arrow => "arrow",
+            CommandFormat::Singer => "singer",
         }
     }
 }
@@ -202,15 +202,15 @@ impl TryFrom<Written> for CommandSpec {
         if values.map(Hidden::expose).any(|value| value.contains('\0')) {
             return Err("an argument or a variable has a NUL character, which no program can be given".to_owned());
         }
-        let is_text = matches!(format, Prints::Csv | Prints::Tsv);
+        let is_text = matches!(format, CommandFormat::Csv | CommandFormat::Tsv);
         let keys = [
-            ("separator", separator.is_some(), format == Prints::Csv, "csv"),
+            ("separator", separator.is_some(), format == CommandFormat::Csv, "csv"),
             ("header", header.is_some(), is_text, "csv and tsv"),
             ("null_values", null_values.is_some(), is_text, "csv and tsv"),
-            ("encoding", encoding.is_some(), is_text || format == Prints::JsonLines, "csv, tsv and json_lines"),
-            ("stream", stream.is_some(), format == Prints::Singer, "singer"),
-            ("config", config.is_some(), format == Prints::Singer, "singer"),
-            ("incremental", incremental, format == Prints::Singer, "singer"),
+            ("encoding", encoding.is_some(), is_text || format == CommandFormat::JsonLines, "csv, tsv and json_lines"),
+            ("stream", stream.is_some(), format == CommandFormat::Singer, "singer"),
+            ("config", config.is_some(), format == CommandFormat::Singer, "singer"),
+            ("incremental", incremental, format == CommandFormat::Singer, "singer"),
         ];
         if let Some((key, _, _, formats)) = keys.into_iter().find(|(_, is_given, fits, _)| *is_given && !fits) {
             return Err(format!("'{key}' is for the format {formats}, not for {}", format.name()));
@@ -264,7 +264,7 @@ impl Source for CommandSpec {
             let values: Vec<String> = values.map(|(name, value)| format!("{name}\0{value}")).collect();
             settings.insert("config".to_owned(), of.hidden(&values.join("\0")));
         }
-        if !matches!(format, Prints::Arrow | Prints::Singer) {
+        if !matches!(format, CommandFormat::Arrow | CommandFormat::Singer) {
             settings.extend(self.as_file().settings(of));
         }
         settings
@@ -275,7 +275,10 @@ impl Source for CommandSpec {
     }
 
     fn may_lack_columns(&self) -> bool {
-        matches!(self.format, Prints::JsonLines | Prints::Singer | Prints::Csv | Prints::Tsv)
+        matches!(
+            self.format,
+            CommandFormat::JsonLines | CommandFormat::Singer | CommandFormat::Csv | CommandFormat::Tsv
+        )
     }
 
     fn open(&self, located: Located, request: &Request<'_>) -> Result<Opened> {
@@ -285,8 +288,8 @@ impl Source for CommandSpec {
         }
         let program = Arc::new(self.program(request.root));
         match self.format {
-            Prints::Arrow => arrow::open(&program, located, request),
-            Prints::Singer => singer::open(&program, self.stream.as_deref(), self.incremental, located, request),
+            CommandFormat::Arrow => arrow::open(&program, located, request),
+            CommandFormat::Singer => singer::open(&program, self.stream.as_deref(), self.incremental, located, request),
             _ => {
                 let located = Located { places: vec![Place::Program(program)], ..located };
                 self.as_file().open_text(self.file_format(), located, request)
@@ -304,9 +307,9 @@ impl CommandSpec {
 
     fn file_format(&self) -> Format {
         match self.format {
-            Prints::Tsv => Format::Tsv,
-            Prints::JsonLines => Format::JsonLines,
-            Prints::Csv | Prints::Arrow | Prints::Singer => Format::Csv,
+            CommandFormat::Tsv => Format::Tsv,
+            CommandFormat::JsonLines => Format::JsonLines,
+            CommandFormat::Csv | CommandFormat::Arrow | CommandFormat::Singer => Format::Csv,
         }
     }
 

@@ -28,7 +28,7 @@ pub(crate) fn decoded(
         return Ok((Box::new(rest), encoding));
     }
     let decoder = encoding.new_decoder_without_bom_handling();
-    let doubt = (mark == 0).then(|| Doubt::new(encoding));
+    let doubt = (mark == 0).then(|| Utf8Detector::new(encoding));
     let decoding = Decoding {
         doubt,
         inner: rest,
@@ -45,22 +45,22 @@ pub(crate) fn decoded(
 
 /// Whether bytes that are to be read in another encoding are UTF-8 throughout: then that is what they are, and `é`
 /// would silently become `Ã©` or `챕`.
-struct Doubt {
+struct Utf8Detector {
     encoding: &'static Encoding,
     /// The beginning of a character that continues in the next bytes.
     rest: Vec<u8>,
     /// Characters of several bytes.
     characters: usize,
-    /// This many of them are no coincidence.
+    /// This many of them are not a coincidence.
     enough: usize,
 }
 
-impl Doubt {
-    fn new(encoding: &'static Encoding) -> Doubt {
+impl Utf8Detector {
+    fn new(encoding: &'static Encoding) -> Utf8Detector {
         // No word of a language with Latin letters has one of them; in other encodings a short text may have one or two.
         let is_latin = [WINDOWS_1252, ISO_8859_15, MACINTOSH].contains(&encoding);
         let enough = if is_latin || is_utf_16(encoding) { 1 } else { 3 };
-        Doubt { encoding, rest: Vec::new(), characters: 0, enough }
+        Utf8Detector { encoding, rest: Vec::new(), characters: 0, enough }
     }
 
     /// Whether all bytes so far, these included, may be UTF-8.
@@ -101,14 +101,14 @@ pub(crate) fn is_utf_16(encoding: &'static Encoding) -> bool {
 
 /// Whether `bytes` that are to be read in `encoding` are UTF-8.
 pub(crate) fn are_utf_8(bytes: &[u8], encoding: &'static Encoding) -> bool {
-    let mut doubt = Doubt::new(encoding);
+    let mut doubt = Utf8Detector::new(encoding);
     doubt.stands(bytes) && doubt.judge().is_err()
 }
 
 struct Decoding<R> {
     inner: R,
     /// `None` once the bytes are known not to be UTF-8.
-    doubt: Option<Doubt>,
+    doubt: Option<Utf8Detector>,
     decoder: encoding_rs::Decoder,
     input: Vec<u8>,
     /// Consumed bytes of `input`.

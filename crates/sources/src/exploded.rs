@@ -100,7 +100,7 @@ impl Exploded {
         let is_json = serde_json::from_slice::<IgnoredAny>(&self.bytes[line.clone()]).is_ok();
         match is_json {
             true => self.record(&line)?,
-            // What is not JSON is refused with its text, or found to be cut short, by whoever reads the lines.
+            // What is not JSON is refused with its text, or found to be cut short, by the reader of the lines.
             false => self.lines.extend_from_slice(&self.bytes[self.at..next]),
         }
         self.at = next;
@@ -136,7 +136,7 @@ impl Exploded {
         Ok(true)
     }
 
-    /// Writes a record, which is JSON, as lines. One with bytes that are no text stays as it is: whoever reads the lines refuses it.
+    /// Writes a record, which is JSON, as lines. One whose bytes are not text stays as it is: the reader of the lines refuses it.
     fn record(&mut self, place: &Range<usize>) -> Result<()> {
         let check = |what: String| Error::cannot_run(what).hint("check 'explode'");
         let record = &self.bytes[place.clone()];

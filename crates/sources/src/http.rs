@@ -19,13 +19,13 @@
 mod budget;
 pub(crate) mod exchange;
 mod flight;
+mod items_at;
 pub(crate) mod json_page;
 mod paging;
 mod proof;
 mod ranges;
 mod rows;
 mod since;
-mod taking;
 pub(crate) mod tree;
 mod written;
 mod xml_page;
@@ -48,10 +48,10 @@ use crate::typed::{Missing, Typing};
 use demo::apartments::{City, Server};
 
 use flight::Flight;
+use items_at::lists_in_words;
 use paging::Items;
 use rows::{Layout, Rows};
 use since::Following;
-use taking::lists_in_words;
 
 pub use written::{HttpSpec, PageFormat};
 

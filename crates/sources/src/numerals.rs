@@ -105,7 +105,7 @@ impl Numerals {
                 continue;
             }
             if !behind && self.parts(letter) {
-                // The first group has up to three digits, every other just three. Nobody writes a separator after a
+                // The first group has up to three digits, every other just three. A separator does not follow a
                 // leading zero.
                 if group == 0 || group > 3 || groups > 0 && group != 3 || groups == 0 && is_zero_first {
                     return None;

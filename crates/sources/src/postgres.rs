@@ -22,7 +22,7 @@ use spec::{Error, Result, ResultExt, Root};
 use store::Cloud;
 
 use crate::database::Selection;
-use crate::database::server::{Field, KeyKind, Plan, ServerSpec};
+use crate::database::server::{Field, KeyKind, ReadPlan, ServerSpec};
 use crate::ending::Ending;
 use crate::incremental::{Bookmark, Reach, When, nothing_after, when};
 use crate::memory::{Edge, Mark, Memory, Past, gone};
@@ -126,7 +126,7 @@ pub(crate) struct PostgresBatches {
     first: Option<Chunk>,
     chunks: Chunks,
     failed: bool,
-    plan: Plan,
+    plan: ReadPlan,
     file: String,
     /// Rows handed out.
     lines: u32,

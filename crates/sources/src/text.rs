@@ -118,7 +118,7 @@ impl TextBatch {
 pub(crate) trait TextSource: Send {
     fn next_batch(&mut self) -> spec::Result<Option<TextBatch>>;
 
-    /// Gets back a batch that is no longer needed: whoever makes large ones may use its memory for the next, which costs the
+    /// Takes back a batch that is no longer needed: a source of large batches may use its memory for the next, which costs the
     /// kernel less than fresh memory.
     fn take_back(&mut self, _: TextBatch) {}
 }

@@ -217,7 +217,7 @@ pub(crate) struct Records {
     /// Names of the elements that are open, up to a record.
     open: Vec<String>,
     tree: Tree,
-    /// Paths of elements that are no records.
+    /// Paths of elements that are not records.
     known: BTreeSet<String>,
     has_root: bool,
     found: bool,

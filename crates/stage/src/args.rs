@@ -19,10 +19,10 @@ pub struct RunFlags {
     /// First read every input completely and compare it with the hash in its evidence
     #[arg(long, help_heading = "This run")]
     pub verify: bool,
-    /// Who does the work. Default: MILLRACE_ENGINE, else local
+    /// What computes the stage. Default: MILLRACE_ENGINE, else local
     #[arg(long, value_name = "ENGINE", value_enum, help_heading = "This run")]
     pub engine: Option<Engine>,
-    /// With an engine: into how many parts rows go. Default: MILLRACE_PARTITIONS, else as the engine decides
+    /// With an engine other than local: into how many parts the rows are divided. Default: MILLRACE_PARTITIONS, else as the engine decides
     #[arg(long, value_name = "N", help_heading = "This run", value_parser = tool::whole_number::<usize>)]
     pub partitions: Option<usize>,
 }

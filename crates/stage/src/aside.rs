@@ -11,7 +11,7 @@ use crate::refusals::Refusals;
 use crate::refused_rows::RefusedRows;
 
 /// What accompanies a table's rows but is not passed on with them.
-pub struct Aside {
+pub struct SideOutputs {
     pub refused: RefusedRows,
     pub changes: Option<TableWriter>,
     /// What rules removed.
@@ -22,7 +22,7 @@ pub struct Aside {
     pub refusals: Refusals,
 }
 
-impl Aside {
+impl SideOutputs {
     /// Keeps what is not passed on, and returns the rows that are.
     pub fn take(&mut self, batch: Batch) -> Result<DataFrame> {
         let Batch { rows, refused, removed, changes } = batch;

@@ -13,7 +13,7 @@ use polars::prelude::{LazyFrame, Schema};
 use spec::text::count;
 use spec::{Class, Error, Result};
 
-use crate::aside::Aside;
+use crate::aside::SideOutputs;
 use crate::describe::described;
 use crate::output::{BooksOf, Empty, FileOutput, FinishedTable, Kept, TableOutput, counted};
 use crate::publication::files_passed;
@@ -84,7 +84,7 @@ impl<S: Stage> Drafting<'_, S> {
         let target = self.target(&table, "parquet");
         let log = self.target(&changes_of(&table), "parquet");
         let create = |schema: &Schema| TableWriter::create(&log, schema).map(TableWriter::without_summary);
-        let mut aside = Aside {
+        let mut aside = SideOutputs {
             refused: RefusedRows { target: self.target(&table, "refused.parquet"), writer: None },
             changes: output.changes.as_ref().map(create).transpose()?,
             books: Books::default(),
@@ -130,7 +130,7 @@ impl<S: Stage> Drafting<'_, S> {
             }
             writer.write(rows)?;
         }
-        let Aside { refused, changes, mut books, refused_rows, refusals } = aside;
+        let SideOutputs { refused, changes, mut books, refused_rows, refusals } = aside;
         books.add(S::TOOL.name(), Fate::Refused, refused_rows);
         for (check, rows) in row_checks.refused() {
             books.add(&format!("check '{check}'"), Fate::Refused, rows);
@@ -277,7 +277,7 @@ impl<S: Stage> Drafting<'_, S> {
                 }
                 Draft::Kept(kept) if kept.table == name => {
                     let artifact = open(&self.job.root, &kept.path)?;
-                    // It is an input like others now, and those are compared with their hashes.
+                    // It is an input like the others now, and is compared with its hash.
                     artifact.verify()?;
                     inputs.push(artifact.as_input()?);
                     rows += artifact.rows()?;

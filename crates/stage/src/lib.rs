@@ -47,7 +47,7 @@ pub use later::Later;
 pub use mirror::Mirror;
 pub use output::{
     Accepted, BooksOf, Derived, Empty, Facts, FileOutput, Finished, FinishedTable, FolderOutput, Judged, Kept, Output,
-    RenderedOutput, Standing, TableOutput, Wrote, rows_of,
+    RenderedOutput, Standing, TableOutput, WriteResult, rows_of,
 };
 pub use refusals::MaxRefused;
 pub use rehearsal::{Rehearsal, Rehearsed, rehearse};
@@ -215,7 +215,7 @@ pub struct Job<S: Stage> {
     pub later: Later,
     /// How urgent an alert of this run is, where the stage knows better than `resources/alerts.yaml`.
     pub priority: Cell<Option<Priority>>,
-    /// Who does the work.
+    /// What does the work.
     pub(crate) engine: engine::Engine,
     /// The driver's end of the engine, once it is needed.
     pub(crate) carrier: OnceCell<engine::Carrier>,
@@ -238,7 +238,7 @@ impl<S: Stage> Job<S> {
         Ok(snapshot)
     }
 
-    /// Who does the work in parts, if somebody does.
+    /// What does the work in parts, if it is done in parts.
     pub fn carrier(&self) -> Result<Option<&engine::Carrier>> {
         if self.engine == engine::Engine::Local {
             return Ok(None);

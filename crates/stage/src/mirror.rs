@@ -260,7 +260,7 @@ impl Mirror {
         }
         let local = self.root.join(folder);
         std::fs::create_dir_all(&local).map_err(|error| Error::io("create", folder, &error))?;
-        // Whoever appends meanwhile would append to the file that is replaced.
+        // A writer that appends meanwhile would append to the file that is replaced.
         let _lock = artifact::lock_journal(&local.join(name))?;
         let Some(Journal { url, here, there }) = self.both(folder, name)? else { return Ok(()) };
         if here.starts_with(&there) {
@@ -310,7 +310,7 @@ impl Mirror {
     }
 
     /// Sends what was appended to a journal here. If another machine appended first, its lines count: the store's are
-    /// taken in the place of those of ours, which all `may_go`. Whoever appended a line must look afterwards whether it
+    /// taken in the place of those of ours, which all `may_go`. A caller that appended a line must check afterwards whether it
     /// is still there.
     ///
     /// Errors: what [`Mirror::send_journal`] says; the journal here is then as it was.

@@ -172,11 +172,11 @@ pub struct RenderedOutput {
 }
 
 /// Writes the rows of a table to a file, which errors call by the text.
-pub type WriteRows = Box<dyn FnOnce(Rows, &mut File, &str) -> Result<Wrote>>;
+pub type WriteRows = Box<dyn FnOnce(Rows, &mut File, &str) -> Result<WriteResult>>;
 
 /// The result of writing a table in a format of its own.
 #[derive(Clone, Debug, Default)]
-pub struct Wrote {
+pub struct WriteResult {
     pub rows: u64,
     /// Of a table that went elsewhere: what was read back there.
     pub receipt: Option<artifact::Receipt>,

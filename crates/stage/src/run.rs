@@ -20,7 +20,7 @@ use crate::later::Later;
 use crate::mirror::{Candidate, Mirror};
 use crate::publication::Publication;
 use crate::publish::{publish, release, send_journals};
-use crate::up_to_date::{Answer, Key, Looked, answer};
+use crate::up_to_date::{Answer, Key, LastComparison, answer};
 use crate::verification::{Verification, verify};
 use crate::{Cause, Job, Stage};
 
@@ -162,7 +162,7 @@ fn attempt<S: Stage>(job: &mut Job<S>, who: &str) -> Result<Exit> {
     }
     let inputs = S::inputs(job)?;
     match decide(job, &inputs)? {
-        Course::UpToDate(snapshot, why) => {
+        Action::UpToDate(snapshot, why) => {
             if Snapshot::read(&job.folder())?.as_ref() != Some(&snapshot) {
                 snapshot.write(&job.folder())?;
             }
@@ -177,7 +177,7 @@ fn attempt<S: Stage>(job: &mut Job<S>, who: &str) -> Result<Exit> {
             print(&snapshot.paths)?;
             Ok(Exit::Done)
         }
-        Course::Release(snapshot) => {
+        Action::Release(snapshot) => {
             let paths = recorded(job, who, &inputs, || {
                 tracing::info!("{who}: sends what an earlier run wrote");
                 let guard = release(job, who, &snapshot, artifact::publishing())?;
@@ -186,7 +186,7 @@ fn attempt<S: Stage>(job: &mut Job<S>, who: &str) -> Result<Exit> {
             print(&paths)?;
             Ok(Exit::Done)
         }
-        Course::Run(reason) => {
+        Action::Run(reason) => {
             let mut paths = Vec::new();
             loop {
                 job.carrier = OnceCell::new();
@@ -236,9 +236,9 @@ fn recorded<S: Stage>(
     drop(guard);
     summary(who, &publication, began);
     if publication.items.is_empty()
-        && let Err(error) = Looked::write(&job.folder(), &publication.paths, &key(job, inputs))
+        && let Err(error) = LastComparison::write(&job.folder(), &publication.paths, &key(job, inputs))
     {
-        tracing::warn!("{who}: the next run looks again: {error}");
+        tracing::warn!("{who}: what was compared could not be noted, so the next run compares again: {error}");
     }
     log.post();
     job.warnings.borrow_mut().extend(publication.warnings());
@@ -275,7 +275,7 @@ fn summary(who: &str, publication: &Publication, began: Instant) {
 }
 
 /// What a run has to do.
-enum Course {
+enum Action {
     /// Nothing: this is the stage's output, with the reason: mostly, that a run would give the same.
     UpToDate(Snapshot, String),
     /// A run would give this again, but it is not published everywhere yet.
@@ -290,38 +290,38 @@ fn key<'a, S: Stage>(job: &'a Job<S>, inputs: &'a [Input]) -> Key<'a> {
     Key { tool: S::TOOL, pipeline, spec: &job.spec_hash, version: VERSION, inputs }
 }
 
-fn decide<S: Stage>(job: &Job<S>, inputs: &[Input]) -> Result<Course> {
+fn decide<S: Stage>(job: &Job<S>, inputs: &[Input]) -> Result<Action> {
     if job.common.force {
-        return Ok(Course::Run("of --force".to_owned()));
+        return Ok(Action::Run("of --force".to_owned()));
     }
     if let Some(cause) = S::cause(job) {
-        return Ok(Course::Run(cause));
+        return Ok(Action::Run(cause));
     }
     let key = key(job, inputs);
-    let looked = Looked::read(&job.folder());
+    let looked = LastComparison::read(&job.folder());
     let mut why = None;
     for Candidate { snapshot, released } in job.mirror.candidates(&S::TOOL.folder(&job.pipeline))? {
         match answer(&job.root, Some(&snapshot), looked.as_ref(), &key)? {
-            Answer::UpToDate if released => return Ok(Course::UpToDate(snapshot, "up to date".to_owned())),
-            Answer::UpToDate => return Ok(Course::Release(snapshot)),
+            Answer::UpToDate if released => return Ok(Action::UpToDate(snapshot, "up to date".to_owned())),
+            Answer::UpToDate => return Ok(Action::Release(snapshot)),
             Answer::InputsChanged(reason) => match S::enough(job, &snapshot, reason)? {
                 Cause::Enough(reason) => why = why.or(Some(reason)),
-                Cause::NotYet(reason) if released => return Ok(Course::UpToDate(snapshot, reason)),
-                Cause::NotYet(_) => return Ok(Course::Release(snapshot)),
+                Cause::NotYet(reason) if released => return Ok(Action::UpToDate(snapshot, reason)),
+                Cause::NotYet(_) => return Ok(Action::Release(snapshot)),
             },
             Answer::Run(reason) => why = why.or(Some(reason)),
         }
     }
-    Ok(Course::Run(why.unwrap_or_else(|| "it has not run yet".to_owned())))
+    Ok(Action::Run(why.unwrap_or_else(|| "it has not run yet".to_owned())))
 }
 
 /// Reports what a run would do. Takes no lock and publishes nothing.
 fn dry_run<S: Stage>(job: &Job<S>, who: &str) -> Result<Exit> {
     let inputs = S::inputs(job)?;
     match decide(job, &inputs)? {
-        Course::UpToDate(_, why) => tracing::info!("{who}: would not run: {why}"),
-        Course::Release(_) => tracing::info!("{who}: would send what an earlier run wrote"),
-        Course::Run(reason) => {
+        Action::UpToDate(_, why) => tracing::info!("{who}: would not run: {why}"),
+        Action::Release(_) => tracing::info!("{who}: would send what an earlier run wrote"),
+        Action::Run(reason) => {
             tracing::info!("{who}: would run because {reason}");
             for input in &inputs {
                 let rows = input.rows.map(|rows| format!(" ({})", count(rows, "row"))).unwrap_or_default();

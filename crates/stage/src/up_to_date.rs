@@ -28,7 +28,12 @@ pub enum Answer {
 
 /// Compares the evidence of the artifacts in `snapshot` with `key`. All must exist. Those of the newest run
 /// decide, because it compared the others and kept them. `looked`: of a run that looked later and found nothing new.
-pub fn answer(root: &Root, snapshot: Option<&Snapshot>, looked: Option<&Looked>, key: &Key<'_>) -> Result<Answer> {
+pub fn answer(
+    root: &Root,
+    snapshot: Option<&Snapshot>,
+    looked: Option<&LastComparison>,
+    key: &Key<'_>,
+) -> Result<Answer> {
     let Some(snapshot) = snapshot.filter(|snapshot| !snapshot.paths.is_empty()) else {
         return Ok(Answer::Run("it has not run yet".to_owned()));
     };
@@ -80,24 +85,24 @@ pub struct Of {
 /// What a run that found nothing new had compared; such a run leaves no evidence. If the note is lost, the stage
 /// compares again.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
-pub struct Looked {
+pub struct LastComparison {
     paths: Vec<PathBuf>,
     of: Of,
 }
 
-impl Looked {
+impl LastComparison {
     const FILE: &str = ".looked.json";
 
     /// What was noted last in a stage's folder; nothing if it cannot be read.
-    pub fn read(folder: &Path) -> Option<Looked> {
-        serde_json::from_slice(&std::fs::read(folder.join(Looked::FILE)).ok()?).ok()
+    pub fn read(folder: &Path) -> Option<LastComparison> {
+        serde_json::from_slice(&std::fs::read(folder.join(LastComparison::FILE)).ok()?).ok()
     }
 
     /// Notes that `key` was looked at and `snapshot` stays what it is.
     pub fn write(folder: &Path, snapshot: &[PathBuf], key: &Key<'_>) -> Result<()> {
         let of = Of { version: key.version.to_owned(), spec: key.spec.to_owned(), inputs: key.inputs.to_vec() };
-        let looked = Looked { paths: snapshot.to_vec(), of };
-        let target = folder.join(Looked::FILE);
+        let looked = LastComparison { paths: snapshot.to_vec(), of };
+        let target = folder.join(LastComparison::FILE);
         let text = serde_json::to_vec(&looked).map_err(|error| Error::cannot_run(error.to_string()))?;
         let mut temporary = Temporary::beside(&target)?;
         temporary.file().write_all(&text).map_err(|error| Error::io("write", &target, &error))?;

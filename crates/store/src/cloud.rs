@@ -160,14 +160,14 @@ impl Cloud {
         }
     }
 
-    /// Why there is no object: it is missing, or its bucket is.
+    /// Why the object cannot be read: it is missing, or its bucket is.
     pub fn missing(&self, url: &Url) -> Error {
         // A folder is not a bucket, and its list would begin at the root of the disk.
         if url.scheme() == Scheme::File {
             return no_object(url);
         }
         let Ok((store, _)) = self.reach(url) else { return no_object(url) };
-        // The answer to a look without a body does not say it. Whoever may not list learns nothing more.
+        // A response without a body does not say it, and a key without the right to list learns nothing more.
         let first = async { store.list(None).try_next().await };
         match wait_for(first) {
             Ok(Err(error)) if names_no_bucket(&error.to_string()) => no_bucket(url),

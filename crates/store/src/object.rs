@@ -77,7 +77,7 @@ impl Object {
                 let mut parts = std::pin::pin!(object.parts());
                 while let Some(part) = parts.next().await {
                     let failed = part.is_err();
-                    // Whoever reads no more has dropped the other end.
+                    // A reader that has enough has dropped the other end.
                     if sender.send(part).is_err() || failed {
                         return;
                     }

@@ -58,7 +58,7 @@ pub enum Fault {
 
 /// A request as the answering closure sees it.
 #[derive(Clone, Debug)]
-pub struct Asked {
+pub struct ChatRequest {
     /// The whole body.
     pub body: Value,
     /// The last user message.
@@ -104,7 +104,7 @@ impl Stats {
     }
 }
 
-type Answering = dyn Fn(&Asked) -> String + Send + Sync;
+type Answering = dyn Fn(&ChatRequest) -> String + Send + Sync;
 
 struct Shared {
     stats: Mutex<Stats>,
@@ -155,7 +155,7 @@ impl LlmServer {
     }
 
     /// Answers with what `answering` returns as the message's content.
-    pub fn answer(&self, answering: impl Fn(&Asked) -> String + Send + Sync + 'static) {
+    pub fn answer(&self, answering: impl Fn(&ChatRequest) -> String + Send + Sync + 'static) {
         *lock(&self.shared.answering) = Arc::new(answering);
     }
 
@@ -244,7 +244,7 @@ fn chat(shared: &Shared, stream: &TcpStream, request: &http::Request) -> bool {
     let Ok(body) = serde_json::from_str::<Value>(&request.body) else {
         return http::write(stream, 400, &[], &error("not JSON", "invalid_json"));
     };
-    let asked = Asked { prompt: prompt(&body), body, number };
+    let asked = ChatRequest { prompt: prompt(&body), body, number };
     match fault {
         None => {
             let (content, latency) = {
@@ -259,7 +259,7 @@ fn chat(shared: &Shared, stream: &TcpStream, request: &http::Request) -> bool {
     }
 }
 
-fn fail(shared: &Shared, stream: &TcpStream, asked: &Asked, fault: &Fault) -> bool {
+fn fail(shared: &Shared, stream: &TcpStream, asked: &ChatRequest, fault: &Fault) -> bool {
     let busy = error("Rate limit reached", "rate_limit_exceeded");
     match fault {
         Fault::Busy(seconds) => http::write(stream, 429, &[("retry-after", &seconds.to_string())], &busy),
@@ -319,7 +319,7 @@ fn prompt(body: &Value) -> String {
 }
 
 /// A chat completion as OpenAI writes it. A token is four characters.
-fn completion(asked: &Asked, content: &str) -> String {
+fn completion(asked: &ChatRequest, content: &str) -> String {
     let (tokens_in, tokens_out) = (asked.body["messages"].to_string().len() / 4, content.len() / 4 + 1);
     json!({
         "id": format!("chatcmpl-{}", asked.number), "object": "chat.completion", "created": 1_700_000_000,

@@ -1,4 +1,4 @@
-//! Kills a tool at a moment of its publishing, by name instead of by luck.
+//! Kills a tool at a named moment of its publishing.
 //!
 //! A small library is compiled and loaded before the C library of the tool; it knows the moments by the calls that
 //! the tool makes. So there is nothing in the tools that could kill them anywhere else.

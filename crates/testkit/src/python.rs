@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-/// The first Python that can import `module`: the variable `PYTHON`, then every `python3` on `PATH`. `None`, with a word on
+/// The first Python that can import `module`: the variable `PYTHON`, then every `python3` on `PATH`. `None`, with a message on
 /// stderr, where there is none.
 pub fn python_with(module: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 /// The Python of the environment in `.cache/spark` below `repository`, else the first one on `PATH` that has both Spark and Sail. `None`, with a
-/// word on stderr, where there is none or no Java; the service is called `spark`.
+/// message on stderr, where it or Java is missing; the service is called `spark`.
 pub fn spark_python(repository: &Path) -> Option<PathBuf> {
     let own = repository.join(".cache/spark/bin/python3");
     let path = std::env::var_os("PATH").unwrap_or_default();

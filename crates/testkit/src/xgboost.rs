@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 pub const XGBOOST: &str = "MILLRACE_XGBOOST";
 
 /// The library that the variable [`XGBOOST`] names, or that `scripts/setup --xgboost` fetched into this repository. `None`, with
-/// a word on stderr, where there is none.
+/// a message on stderr, where it is missing.
 #[track_caller]
 pub fn xgboost_library() -> Option<PathBuf> {
     let repository = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2)?;

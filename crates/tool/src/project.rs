@@ -16,7 +16,7 @@ impl Project {
     /// Finds the root and reads the environment. From here on secrets are replaced in every log line.
     ///
     /// # Errors
-    /// Cannot run: there is no project here, or its `.env` cannot be read.
+    /// Cannot run: no project is found, or its `.env` cannot be read.
     pub fn open() -> Result<Project> {
         let root = Root::find()?;
         let env = Environment::of_process(root.path())?;

@@ -1,5 +1,5 @@
 //! The run log: an OpenLineage event pair per run, as JSON lines under `data/runs/`, and posted to
-//! `OPENLINEAGE_URL` where that is set. Events are recorded while an interruption waits, and posted when none has to.
+//! `OPENLINEAGE_URL` where that is set. An interruption waits while an event is recorded, but not while it is posted.
 //!
 //! Events follow <https://openlineage.io/spec/2-0-2/OpenLineage.json>.
 
@@ -32,7 +32,7 @@ pub struct Dataset {
 }
 
 impl Dataset {
-    /// A file of which only the name is recorded.
+    /// A file with nothing but its name.
     pub fn named(name: impl Into<String>) -> Dataset {
         Dataset { name: name.into(), facets: Map::new() }
     }

@@ -44,7 +44,7 @@ pub(crate) fn end(log: impl FnOnce()) {
 /// Whether something is just being sent that an interruption does not wait for.
 static IS_SENDING: AtomicBool = AtomicBool::new(false);
 
-/// Does work that an interruption does not wait for, so that nobody knows how far it came.
+/// Does work that an interruption does not wait for, so that it is not known how far it came.
 pub fn while_sending<T>(work: impl FnOnce() -> T) -> T {
     IS_SENDING.store(true, Ordering::SeqCst);
     let done = work();

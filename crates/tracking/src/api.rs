@@ -105,7 +105,7 @@ impl Api {
         let text = response.text().await.map_err(lost)?;
         let body: Value = serde_json::from_str(&text).unwrap_or(Value::Null);
         if status.is_success() {
-            // A page for logging in is no success, and not the answer that there is nothing.
+            // A login page is not a success, nor the answer that nothing exists.
             let is_answer = body.is_object() || text.trim().is_empty();
             return if is_answer { Ok(Ok(body)) } else { Err(self.odd(call, "JSON object")) };
         }

@@ -25,7 +25,7 @@ pub(crate) struct Known {
     /// Where its files are, such as `mlflow-artifacts:/1/abc/artifacts`.
     pub artifacts: String,
     finished: bool,
-    /// Somebody threw it away there: it stays away.
+    /// It was deleted there, and is not sent again.
     pub deleted: bool,
 }
 

@@ -235,7 +235,7 @@ fn version(job: &Job<Train>, registry: Registry, trial: Trial, decision: Decisio
     })
 }
 
-/// Logs the decision. A promotion over a champion that is no longer there is none: the version waits in staging, and the note
+/// Logs the decision. If the champion has changed meanwhile, the version is not promoted: it waits in staging, and the note
 /// says why.
 fn record(registry: &Registry, version: Version, decision: &Decision) -> Result<Option<String>> {
     let error = match registry.record(version, decision, Signature::now()) {

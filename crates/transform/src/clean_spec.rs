@@ -21,7 +21,7 @@ pub struct TableSpec {
     /// rows follow each other, their columns meet by name. Default: the raw table of the same name.
     #[serde(default)]
     pub from: FromTables,
-    /// The layer of the table, such as bronze, silver or gold: a label in its evidence.
+    /// The layer of the table, `silver` or `gold`: a label in its evidence.
     #[serde(default)]
     pub layer: Option<Layer>,
     /// What is done to it, in order.

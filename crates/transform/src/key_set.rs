@@ -20,7 +20,8 @@ pub struct KeySet {
 
 impl KeySet {
     /// Adds the key of each row; returns how many rows repeat a key that was there before them.
-    pub fn insert_all(&mut self, columns: &[Column]) -> PolarsResult<u64> {
+    #[cfg(test)]
+    fn insert_all(&mut self, columns: &[Column]) -> PolarsResult<u64> {
         let mut repeats = 0;
         self.insert_where(columns, |_| true, |_| repeats += 1)?;
         Ok(repeats)

@@ -179,7 +179,7 @@ impl Split {
         }))
     }
 
-    /// What was removed, if anything was and it was not told yet.
+    /// What was removed and not reported yet.
     fn end(&mut self) -> Option<Batch> {
         let counts = std::mem::take(&mut self.counts);
         // Refused rows are counted by their table.

@@ -9,7 +9,7 @@ pub fn has_four_digits(day: i64) -> bool {
     FOUR_DIGITS.contains(&day)
 }
 
-/// The day of a year, month (1 to 12) and day of the month; nothing if there is no such day.
+/// The day of a year, month (1 to 12) and day of the month; `None` if the day does not exist.
 pub fn day(year: i64, month: u32, of_month: u32) -> Option<i64> {
     if !(1..=days_in(year, month)?).contains(&of_month) {
         return None;
@@ -39,7 +39,7 @@ pub fn is_leap(year: i64) -> bool {
     year % 4 == 0 && (year % 100 != 0 || year % 400 == 0)
 }
 
-/// How many days a month has; nothing if there is no such month.
+/// How many days a month has; `None` if the month does not exist.
 pub fn days_in(year: i64, month: u32) -> Option<u32> {
     Some(match month {
         2 => 28 + u32::from(is_leap(year)),

@@ -46,7 +46,7 @@ pub(crate) struct Parts {
 }
 
 impl Parts {
-    /// Days since 1970; nothing if there is no such day.
+    /// Days since 1970; `None` if the day does not exist.
     pub(crate) fn days(&self) -> Option<i64> {
         if let Some(epoch) = self.epoch {
             return Some(epoch.div_euclid(86_400)).filter(|day| calendar::has_four_digits(*day));

@@ -20,7 +20,7 @@ pub use disk::{DiskSpec, DiskUse, FolderUse, disk_use};
 pub use drift::{Against, ColumnDrift, DriftReport, DriftSpec, Look, Profile, Watched, judge, requested};
 pub use estimate::{Estimate, EstimateReport, EstimateSpec, Reference, estimate};
 pub use outcomes::{Judged, Keys, class_names, score_columns, together};
-pub use performance::{Performance, PerformanceReport, PerformanceSpec, Promised, performance};
+pub use performance::{CardFigures, Performance, PerformanceReport, PerformanceSpec, performance};
 pub use runs::{End, Run, RunsSpec, StageRuns, findings, runs_of, runs_table, stage_runs};
 pub use segments::figures_of_segments;
 pub use service::{

@@ -12,7 +12,7 @@ use spec::text::number;
 use spec::{Error, Result, did_you_mean};
 
 use crate::answers::ROW_IS_KNOWN;
-use crate::performance::Promised;
+use crate::performance::CardFigures;
 
 /// The first of the keys that `performance` and `estimate` share whose value is out of its range, with the way out.
 pub(crate) fn fault(max_worse: f64, weeks: u32, min_rows: u32) -> Option<Error> {
@@ -63,11 +63,11 @@ impl Keys {
 
 /// The columns that hold what a model says of a row: its score or, of several classes, the probability of each class that any
 /// of the versions knows.
-pub fn score_columns(task: Task, promised: &BTreeMap<String, Promised>) -> Vec<String> {
+pub fn score_columns(task: Task, card_figures: &BTreeMap<String, CardFigures>) -> Vec<String> {
     if task != Task::Multiclass {
         return vec!["score".to_owned()];
     }
-    let classes: BTreeSet<&String> = promised.values().flat_map(|promised| &promised.classes).collect();
+    let classes: BTreeSet<&String> = card_figures.values().flat_map(|card_figures| &card_figures.classes).collect();
     classes.into_iter().map(|class| probability_column(class)).collect()
 }
 
@@ -204,7 +204,7 @@ struct AllKnown {
 
 /// For whom predictions and outcomes are joined.
 #[derive(Clone, Copy)]
-pub(crate) struct Asker<'a> {
+pub(crate) struct JoinSettings<'a> {
     /// The key in monitor.yaml, which errors name.
     pub key: &'static str,
     pub task: Task,
@@ -212,7 +212,7 @@ pub(crate) struct Asker<'a> {
     pub labels: &'a str,
     pub segments: &'a [String],
     /// By version.
-    pub promised: &'a BTreeMap<String, Promised>,
+    pub card_figures: &'a BTreeMap<String, CardFigures>,
 }
 
 /// Joins predictions with outcomes. `predictions`: the keys, the [`score_columns`], `model_version` and `scored_at`, of all
@@ -220,18 +220,18 @@ pub(crate) struct Asker<'a> {
 /// several lines about a row the first counts. A prediction whose row is not known ([`ROW_IS_KNOWN`]) has no outcome. Predictions of several classes of a version whose classes are not known are
 /// left out.
 pub(crate) fn join(
-    asker: Asker<'_>,
+    settings: JoinSettings<'_>,
     keys: &Keys,
     predictions: &DataFrame,
     outcomes: Option<&DataFrame>,
 ) -> Result<Vec<Outcome>> {
-    let doing = asker.key;
+    let doing = settings.key;
     let names: Vec<&String> = [Some(&keys.entity), keys.time.as_ref()].into_iter().flatten().collect();
     let known = match outcomes {
-        Some(outcomes) => known_of(asker, keys, &names, predictions, outcomes)?,
+        Some(outcomes) => known_of(settings, keys, &names, predictions, outcomes)?,
         None => AllKnown::default(),
     };
-    let scores = Scores::of(asker, predictions)?;
+    let scores = Scores::of(settings, predictions)?;
     let versions = predictions.column("model_version").during(doing)?.str().during(doing)?.clone();
     let scored_at = micros_of(doing, predictions.column("scored_at").during(doing)?)?;
     let times = match &keys.time {
@@ -247,7 +247,7 @@ pub(crate) fn join(
     let is_known = predictions.column(ROW_IS_KNOWN).ok().and_then(|known| known.bool().ok());
     let carried = keys.carried.iter().filter_map(|name| texts(name).transpose()).collect::<Result<Vec<_>>>()?;
     // What a prediction says of itself, such as how far ahead it looks, is no matter of the row that it is about.
-    let own_segments = asker.segments.iter().map(texts).collect::<Result<Vec<_>>>()?;
+    let own_segments = settings.segments.iter().map(texts).collect::<Result<Vec<_>>>()?;
     let mut entities: HashMap<String, u32> = HashMap::new();
     let mut newest: BTreeMap<(String, Vec<String>), (i64, Outcome)> = BTreeMap::new();
     for row in 0..predictions.height() {
@@ -266,7 +266,7 @@ pub(crate) fn join(
             None => of_row.next().flatten(),
         });
         let segments = if found.is_some() { segments.collect() } else { Vec::new() };
-        let label = found.map(|found| number_of(found.label, &known.names, asker.promised.get(version)));
+        let label = found.map(|found| number_of(found.label, &known.names, settings.card_figures.get(version)));
         let weight = found.map_or(1.0, |found| found.weight);
         let outcome = Outcome { version: version.to_owned(), entity, time, week, segments, label, weight, scores };
         let key = key.into_iter().chain(carried.iter().map(|column| column[row].clone().unwrap_or_default())).collect();
@@ -279,11 +279,11 @@ pub(crate) fn join(
 }
 
 /// The label as [`Outcome::label`] has it.
-fn number_of(label: Label, names: &[String], promised: Option<&Promised>) -> f64 {
+fn number_of(label: Label, names: &[String], card_figures: Option<&CardFigures>) -> f64 {
     match label {
         Label::Number(number) => number,
         Label::Class(name) => {
-            let classes = promised.map(|promised| promised.classes.as_slice()).unwrap_or_default();
+            let classes = card_figures.map(|card_figures| card_figures.classes.as_slice()).unwrap_or_default();
             let known = classes.iter().position(|class| *class == names[name]);
             known.unwrap_or(classes.len() + name) as f64
         }
@@ -298,18 +298,18 @@ struct Scores<'a> {
 }
 
 impl<'a> Scores<'a> {
-    fn of(asker: Asker<'a>, predictions: &DataFrame) -> Result<Scores<'a>> {
-        let doing = asker.key;
-        let names = score_columns(asker.task, asker.promised);
+    fn of(settings: JoinSettings<'a>, predictions: &DataFrame) -> Result<Scores<'a>> {
+        let doing = settings.key;
+        let names = score_columns(settings.task, settings.card_figures);
         let numbers = |name: &String| numbers_of(doing, predictions.column(name).during(doing)?);
         let columns = names.iter().map(numbers).collect::<Result<_>>()?;
         let place = |class: &String| names.iter().position(|name| *name == probability_column(class));
-        let of_version = |(version, promised): (&'a String, &'a Promised)| {
-            let places: Option<Vec<usize>> = promised.classes.iter().map(place).collect();
+        let of_version = |(version, card_figures): (&'a String, &'a CardFigures)| {
+            let places: Option<Vec<usize>> = card_figures.classes.iter().map(place).collect();
             Some((version.as_str(), places.filter(|places| !places.is_empty())?))
         };
         let of_version =
-            (asker.task == Task::Multiclass).then(|| asker.promised.iter().filter_map(of_version).collect());
+            (settings.task == Task::Multiclass).then(|| settings.card_figures.iter().filter_map(of_version).collect());
         Ok(Scores { columns, of_version })
     }
 
@@ -324,13 +324,13 @@ impl<'a> Scores<'a> {
 
 /// What happened, by the key of the row.
 fn known_of(
-    asker: Asker<'_>,
+    settings: JoinSettings<'_>,
     keys: &Keys,
     names: &[&String],
     predictions: &DataFrame,
     outcomes: &DataFrame,
 ) -> Result<AllKnown> {
-    let doing = asker.key;
+    let doing = settings.key;
     for name in names {
         let (ours, theirs) = (predictions.column(name).during(doing)?, outcomes.column(name).during(doing)?);
         if ours.dtype() != theirs.dtype() {
@@ -341,18 +341,18 @@ fn known_of(
             .hint("predictions from before the change cannot be judged: move them out of the folder of predict"));
         }
     }
-    let labels = labels_of(asker, outcomes.column(&keys.label).during(doing)?)?;
+    let labels = labels_of(settings, outcomes.column(&keys.label).during(doing)?)?;
     let weights = weights_of(doing, keys, outcomes)?;
     let segment = |name: &String| -> Result<Vec<Option<String>>> {
         let column = outcomes.column(name).map_err(|_| {
             let known: Vec<&str> = outcomes.get_column_names().into_iter().map(|name| name.as_str()).collect();
-            Error::cannot_run(format!("{doing}.segments: no column '{name}' in table '{}'", asker.labels))
+            Error::cannot_run(format!("{doing}.segments: no column '{name}' in table '{}'", settings.labels))
                 .hint(did_you_mean(name, known))
         })?;
         texts_of(doing, column)
     };
     let segments: Vec<Vec<Option<String>>> =
-        asker.segments.iter().filter(|name| !keys.carried.contains(name)).map(segment).collect::<Result<_>>()?;
+        settings.segments.iter().filter(|name| !keys.carried.contains(name)).map(segment).collect::<Result<_>>()?;
     let mut rows = HashMap::new();
     for row in 0..outcomes.height() {
         let (Some(key), Some(label)) = (key_of(doing, outcomes, names, row)?, labels.of_rows[row]) else { continue };
@@ -364,9 +364,9 @@ fn known_of(
 }
 
 /// The labels as `train` reads them: numbers, or of several classes names.
-fn labels_of(asker: Asker<'_>, column: &Column) -> Result<Labels> {
-    let doing = asker.key;
-    if asker.task != Task::Multiclass {
+fn labels_of(settings: JoinSettings<'_>, column: &Column) -> Result<Labels> {
+    let doing = settings.key;
+    if settings.task != Task::Multiclass {
         let of_rows = numbers_of(doing, column)?.into_iter().map(|number| number.map(Label::Number)).collect();
         return Ok(Labels { of_rows, names: Vec::new() });
     }

@@ -15,7 +15,7 @@ use spec::text::{number, percent};
 use spec::{Error, Name, Result, Severity};
 
 use crate::answers::Origin;
-use crate::outcomes::{self, Asker, Judged, Keys, Outcome, entities_of, grouped, join, newest_weeks};
+use crate::outcomes::{self, JoinSettings, Judged, Keys, Outcome, entities_of, grouped, join, newest_weeks};
 
 /// How predictions are judged by what happened.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
@@ -94,7 +94,7 @@ impl PerformanceSpec {
 
 /// What the card says of a version.
 #[derive(Clone, Debug, Default)]
-pub struct Promised {
+pub struct CardFigures {
     /// The metric on the test part.
     pub test: Option<f64>,
     /// Rows that score at least this are flagged.
@@ -107,7 +107,7 @@ pub struct Promised {
     pub block: Option<u32>,
 }
 
-impl Promised {
+impl CardFigures {
     /// How much worse `value` is than on the test part, as a share of that; negative if better.
     pub(crate) fn worse(&self, metric: Metric, value: Option<f64>) -> Option<f64> {
         let (value, test) = value.zip(self.test)?;
@@ -166,7 +166,7 @@ pub struct PerformanceReport {
 
 /// Joins predictions with outcomes and judges them. `predictions`: the keys, the [`crate::score_columns`], `model_version` and
 /// `scored_at`, of all runs; the last one about a row counts, for each version. `outcomes`: the keys, the label, the weight
-/// and the segments; of several lines about a row the first counts. `promised`: by version.
+/// and the segments; of several lines about a row the first counts. `card_figures`: by version.
 ///
 /// # Errors
 /// Cannot run: keys of different types, a label of another type than the task needs, an unknown segment, a weight that is
@@ -177,23 +177,24 @@ pub fn performance(
     keys: &Keys,
     predictions: &DataFrame,
     outcomes: &DataFrame,
-    promised: &BTreeMap<String, Promised>,
+    card_figures: &BTreeMap<String, CardFigures>,
 ) -> Result<PerformanceReport> {
     let metric = spec.metric_of(task)?;
     let (labels, segments) = (&spec.labels, &spec.segments);
-    let asker = Asker { key: "performance", task, labels, segments, promised };
-    let mut joined = join(asker, keys, predictions, Some(outcomes))?;
+    let settings = JoinSettings { key: "performance", task, labels, segments, card_figures };
+    let mut joined = join(settings, keys, predictions, Some(outcomes))?;
     joined.retain(|outcome| outcome.label.is_some());
     newest_weeks(&mut joined, spec.weeks);
     let mut lines = Vec::new();
     let versions: BTreeMap<&str, Vec<&Outcome>> = grouped(joined.iter(), |outcome| outcome.version.as_str());
     for (version, rows) in versions {
-        let promised = promised.get(version).cloned().unwrap_or_default();
+        let card_figures = card_figures.get(version).cloned().unwrap_or_default();
         let mut line = |week, segment: Option<(String, Option<String>)>, rows: &[&Outcome]| -> Result<()> {
             let scored = outcomes::scored(task, rows, keys.weight.is_some(), "performance")?;
-            let test = segment.as_ref().and_then(|segment| promised.segments.get(segment)).copied().or(promised.test);
-            let promised = Promised { test, ..promised.clone() };
-            let line = judged(spec, metric, &promised, rows, &scored);
+            let test =
+                segment.as_ref().and_then(|segment| card_figures.segments.get(segment)).copied().or(card_figures.test);
+            let card_figures = CardFigures { test, ..card_figures.clone() };
+            let line = judged(spec, metric, &card_figures, rows, &scored);
             lines.push(Performance { version: version.to_owned(), week, segment, ..line });
             Ok(())
         };
@@ -216,21 +217,21 @@ pub(crate) const RESAMPLES: (usize, u64) = (500, 42);
 fn judged(
     spec: &PerformanceSpec,
     metric: Metric,
-    promised: &Promised,
+    card_figures: &CardFigures,
     rows: &[&Outcome],
     scored: &Scored,
 ) -> Performance {
-    let value = scored.value(metric, promised.threshold);
-    let resamples = resamples_of(rows, promised.block);
-    let mut intervals = resamples.intervals(scored, &[metric, Metric::Bias], promised.threshold);
+    let value = scored.value(metric, card_figures.threshold);
+    let resamples = resamples_of(rows, card_figures.block);
+    let mut intervals = resamples.intervals(scored, &[metric, Metric::Bias], card_figures.threshold);
     let bias = intervals.pop().flatten().filter(|_| scored.task() == Task::Regression);
     let interval = intervals.pop().flatten().map(|interval| (interval.low, interval.high));
     let means = means(scored);
     let is_above = |(actual, predicted): (f64, f64), limit: f64| (predicted - actual).abs() > limit * actual.abs();
     let biased = means.zip(spec.max_bias).is_some_and(|(means, limit)| is_above(means, limit))
         && bias.is_some_and(|bias| bias.low > 0.0 || bias.high < 0.0);
-    let worse = promised.worse(metric, value);
-    let beyond_chance = promised.is_beyond(metric, interval);
+    let worse = card_figures.worse(metric, value);
+    let beyond_chance = card_figures.is_beyond(metric, interval);
     let enough = rows.len() as u64 >= u64::from(spec.min_rows);
     let is_unknown = |row: &&&Outcome| row.is_of_unknown_class(scored.task());
     Performance {
@@ -241,7 +242,7 @@ fn judged(
         unknown_rows: rows.iter().filter(is_unknown).count() as u64,
         value,
         interval,
-        test: promised.test,
+        test: card_figures.test,
         worse,
         beyond_chance,
         judged: Judged::of(enough, worse.is_some() || spec.max_bias.is_some() && means.is_some(), value.is_some()),

@@ -26,7 +26,7 @@ pub struct InRange {
     /// Share of all rows that may fail, from 0 (default) to 1.
     #[serde(default)]
     pub max_share: Share,
-    /// `hard` (default) takes failing rows out, and refuses the run beyond `max_share`; `soft` warns.
+    /// `hard` (default) sets failing rows aside, and refuses the run beyond `max_share`; `soft` warns.
     #[serde(default)]
     pub severity: Severity,
 }
@@ -51,7 +51,7 @@ impl TryFrom<Written> for InRange {
         let Written { column, min, max, max_share, severity } = written;
         let crossed = match (&min, &max) {
             (None, None) => return Err("neither 'min' nor 'max' is given; give at least one".to_owned()),
-            // What is no time is refused once the column is known.
+            // A value that is not a time is refused once the column is known.
             (Some(Scalar::Text(low)), Some(Scalar::Text(high))) => {
                 let time = |text: &str| text.parse::<Moment>().ok().map(Moment::utc);
                 time(low).zip(time(high)).is_some_and(|(low, high)| low > high)

@@ -19,7 +19,7 @@ pub struct NotNull {
     /// Share of all rows that may fail, from 0 (default) to 1.
     #[serde(default)]
     pub max_share: Share,
-    /// `hard` (default) takes failing rows out, and refuses the run beyond `max_share`; `soft` warns.
+    /// `hard` (default) sets failing rows aside, and refuses the run beyond `max_share`; `soft` warns.
     #[serde(default)]
     pub severity: Severity,
 }

@@ -316,7 +316,7 @@ fn payments(world: &World, number: u64, chance: &mut Chance, text: &mut Text) {
         return;
     }
     if chance.happens(0.02 * dirt) {
-        // Nobody knows how this one was paid.
+        // It is not known how this one was paid.
         return;
     }
     let mut left = order.cents();

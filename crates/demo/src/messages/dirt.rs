@@ -7,7 +7,7 @@ use crate::chance::Chance;
 pub(super) fn spoil(text: &mut String, language: Language, chance: &mut Chance) {
     let faults = [1, 1, 1, 1, 1, 1, 2, 2, 2, 3][chance.below(10) as usize];
     let mut faults: Vec<usize> = (0..faults).map(|_| chance.below(FAULTS.len() as u64) as usize).collect();
-    // Nobody shouts into the references that a form writes afterwards.
+    // References that a form appends are not in capitals.
     faults.sort_unstable();
     for at in faults {
         FAULTS[at](text, language, chance);

@@ -6,7 +6,7 @@ use artifact::PolarsResultExt;
 use polars::prelude::{DataFrame, DataType, Expr, Series, col};
 use spec::{Error, Result};
 
-use super::plan::Plan;
+use super::plan::CutoffsPlan;
 use super::store::take;
 use crate::as_of::AsOf;
 use crate::changes::{Changes, History};
@@ -38,7 +38,7 @@ impl Attribute {
 }
 
 /// Reads the columns that attributes need.
-pub fn others(plan: &Plan, open: Open) -> Result<Others> {
+pub fn others(plan: &CutoffsPlan, open: Open) -> Result<Others> {
     let mut needed: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for lookup in &plan.lookups {
         let columns = needed.entry(&lookup.table).or_default();
@@ -61,7 +61,7 @@ pub fn others(plan: &Plan, open: Open) -> Result<Others> {
 }
 
 /// The changes of columns, which rows are read with.
-pub fn histories(plan: &Plan, others: &Others) -> Result<Vec<History>> {
+pub fn histories(plan: &CutoffsPlan, others: &Others) -> Result<Vec<History>> {
     let history = |(column, changes): &(String, Changes)| {
         let other = others.get(changes.of.as_str());
         let other = other.ok_or_else(|| Error::cannot_run(format!("table '{}' was not read", changes.of)))?;
@@ -71,7 +71,7 @@ pub fn histories(plan: &Plan, others: &Others) -> Result<Vec<History>> {
 }
 
 /// The attributes of a plan, for entities by their keys.
-pub fn attributes(plan: &Plan, keys: &Series, others: &Others) -> Result<Vec<Attribute>> {
+pub fn attributes(plan: &CutoffsPlan, keys: &Series, others: &Others) -> Result<Vec<Attribute>> {
     let attribute = |of: &crate::as_of::ByKey| {
         let place = format!("attribute '{}'", of.take);
         let other = others

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use spec::Result;
 
 use super::compact::{Reals, Times};
-use super::plan::{Condition, Plan, Word, condition_name};
+use super::plan::{Condition, CutoffsPlan, Word, condition_name};
 use super::store::{Codes, Test};
 use crate::changes::{History, Versions};
 use crate::eval::evaluated;
@@ -28,7 +28,7 @@ pub struct Chunk {
 }
 
 /// The rows with the columns that the table does not have; `None` without any.
-pub fn with_made(plan: &Plan, rows: &DataFrame) -> Result<Option<DataFrame>> {
+pub fn with_made(plan: &CutoffsPlan, rows: &DataFrame) -> Result<Option<DataFrame>> {
     if plan.made.is_empty() {
         return Ok(None);
     }
@@ -43,7 +43,7 @@ pub fn with_made(plan: &Plan, rows: &DataFrame) -> Result<Option<DataFrame>> {
 impl Chunk {
     /// `rows` have entity and time.
     pub fn read(
-        plan: &Plan,
+        plan: &CutoffsPlan,
         rows: &DataFrame,
         entities: &mut Interner,
         words: &mut [Interner],
@@ -116,7 +116,7 @@ impl Chunk {
 }
 
 /// `today` are the rows with all columns as they are today.
-fn conditions(plan: &Plan, rows: &DataFrame, today: &DataFrame) -> Result<Vec<Vec<u8>>> {
+fn conditions(plan: &CutoffsPlan, rows: &DataFrame, today: &DataFrame) -> Result<Vec<Vec<u8>>> {
     let doing = || format!("reading table '{}'", plan.table);
     let (tests, bits) = Test::all(plan);
     let mut lanes = vec![vec![0u8; rows.height()]; bits.div_ceil(8)];
@@ -140,7 +140,7 @@ fn conditions(plan: &Plan, rows: &DataFrame, today: &DataFrame) -> Result<Vec<Ve
 }
 
 /// A condition while some of its late columns are not known: they are null.
-fn in_a_way(plan: &Plan, rows: &DataFrame, condition: &Condition, way: usize) -> Result<Series> {
+fn in_a_way(plan: &CutoffsPlan, rows: &DataFrame, condition: &Condition, way: usize) -> Result<Series> {
     let place = format!("where '{}'", condition.sql);
     let mut masked = rows.clone();
     for (_, late) in condition.late.iter().enumerate().filter(|(bit, _)| way & (1 << bit) == 0) {

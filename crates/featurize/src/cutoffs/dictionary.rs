@@ -4,12 +4,12 @@ use artifact::type_name;
 use polars::prelude::Schema;
 
 use super::calendar::Calendar;
-use super::plan::{How, Plan};
+use super::plan::{CutoffsPlan, How};
 use super::spec::{CutoffSpec, EntityFeature, LabelKind};
 use crate::known::Knowledge;
 
 /// Writes the dictionary. `rows` are those of the training and of the scoring table.
-pub fn write(spec: &CutoffSpec, plan: &Plan, calendar: &Calendar, schema: &Schema, rows: (u64, u64)) -> String {
+pub fn write(spec: &CutoffSpec, plan: &CutoffsPlan, calendar: &Calendar, schema: &Schema, rows: (u64, u64)) -> String {
     let mut out = String::new();
     let mut line = |text: String| {
         out.push_str(&text);

@@ -111,7 +111,7 @@ pub fn label_known(store: &Store, bounds: &Bounds, ahead: &[(usize, usize)], of:
         let is_last = |row: &usize| store.until.as_ref().is_none_or(|until| until[*row] == NEVER);
         let rows = since.iter().flat_map(|since| (*low..*high).filter(is_last).map(|row| since[row]));
         let rows = rows.filter(|at| *at != i64::MIN);
-        // A column that never changed is no reason to wait.
+        // A column that never changed does not delay the label.
         let columns =
             of.late.iter().flat_map(|late| &store.late[*late][*low..*high]).copied().filter(|at| *at != NEVER);
         match rows.chain(columns).max() {

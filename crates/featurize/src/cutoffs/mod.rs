@@ -50,7 +50,7 @@ mod target;
 mod words;
 
 pub use calendar::Calendar;
-pub use plan::Plan;
+pub use plan::CutoffsPlan;
 
 #[cfg(test)]
 pub mod tests;

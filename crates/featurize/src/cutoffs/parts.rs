@@ -11,10 +11,10 @@ use serde::{Deserialize, Serialize};
 use spec::{Error, Result};
 
 use super::attributes::others;
-use super::plan::Plan;
+use super::plan::CutoffsPlan;
 use super::spec::{CUTOFF, CutoffSpec};
 use super::store::Counts;
-use super::table::{BATCH, FeatureSet, Frame, Task, World, books, check_conditions, nobody, used};
+use super::table::{BATCH, EntityData, FeatureSet, Frame, Task, books, check_conditions, nobody, used};
 use crate::rows::Open;
 use crate::shape::FeaturesSpec;
 
@@ -57,25 +57,25 @@ fn cutoffs(spec: &FeaturesSpec) -> Result<&CutoffSpec> {
 /// [`Whole::reads`] names; `columns` are those of the table; `open` opens other tables.
 pub fn part(spec: &FeaturesSpec, rows: DataFrame, columns: &Schema, open: Open, settled: &Settled) -> Result<Part> {
     let spec = cutoffs(spec)?;
-    let plan = Plan::new(spec, columns, open)?;
+    let plan = CutoffsPlan::new(spec, columns, open)?;
     check_conditions(&plan, columns)?;
-    let world = World::until(&plan, rows.lazy(), &others(&plan, open)?, plan.clock.start(settled.newest))?;
+    let data = EntityData::until(&plan, rows.lazy(), &others(&plan, open)?, plan.clock.start(settled.newest))?;
     let training = settled.training.iter().map(|day| Task::new(&plan, *day, true)).collect::<Result<Vec<_>>>()?;
     let scoring = Task::new(&plan, settled.newest, false)?;
-    let all: Vec<u32> = (0..world.entities() as u32).collect();
-    let mut table = DataFrame::empty_with_schema(&Task::new(&plan, settled.newest, true)?.schema(&plan, &world)?);
+    let all: Vec<u32> = (0..data.entities() as u32).collect();
+    let mut table = DataFrame::empty_with_schema(&Task::new(&plan, settled.newest, true)?.schema(&plan, &data)?);
     for task in &training {
-        let (_, rows) = task.rows(&plan, &world, &all)?;
+        let (_, rows) = task.rows(&plan, &data, &all)?;
         table.vstack_mut(&rows).during("features")?;
     }
-    let (_, scored) = scoring.rows(&plan, &world, &all)?;
+    let (_, scored) = scoring.rows(&plan, &data, &all)?;
     let counted = Counted {
-        counts: world.counts,
-        used: used(&world, &training, &scoring),
+        counts: data.counts,
+        used: used(&data, &training, &scoring),
         training_rows: table.height() as u64,
         scoring_rows: scored.height() as u64,
     };
-    let entities = DataFrame::new(world.keys.len(), vec![world.keys.clone().into()]).during("features")?;
+    let entities = DataFrame::new(data.keys.len(), vec![data.keys.clone().into()]).during("features")?;
     Ok(Part { training: table, scoring: scored, entities, counted })
 }
 
@@ -97,9 +97,9 @@ impl<'a> Whole<'a> {
         let (plan, calendar) = (&frame.plan, &frame.calendar);
         let columns = open(&plan.table)?.collect_schema().during(&plan.table)?;
         let none = DataFrame::empty_with_schema(&columns).lazy();
-        let world = World::until(plan, none, &others(plan, open)?, plan.clock.start(calendar.newest))?;
-        let training_schema = Task::new(plan, calendar.training[0], true)?.schema(plan, &world)?;
-        let scoring_schema = Task::new(plan, calendar.newest, false)?.schema(plan, &world)?;
+        let data = EntityData::until(plan, none, &others(plan, open)?, plan.clock.start(calendar.newest))?;
+        let training_schema = Task::new(plan, calendar.training[0], true)?.schema(plan, &data)?;
+        let scoring_schema = Task::new(plan, calendar.newest, false)?.schema(plan, &data)?;
         let (training_schema, scoring_schema) = (training_schema.into(), scoring_schema.into());
         Ok(Whole { spec, frame, training_schema, scoring_schema })
     }

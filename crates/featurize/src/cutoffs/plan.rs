@@ -18,7 +18,7 @@ use values::form::{Form, Kind};
 /// At most so many late columns may be read by one condition: it is computed for each way in which they are known.
 const MOST_LATE: usize = 4;
 
-/// What is computed of a range of an entity's rows. Numbers point into [`Plan::numbers`] or [`Plan::words`].
+/// What is computed of a range of an entity's rows. Numbers point into [`CutoffsPlan::numbers`] or [`CutoffsPlan::words`].
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub enum Op {
     Count,
@@ -50,9 +50,9 @@ pub enum Op {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Aggregate {
     pub op: Op,
-    /// Into [`Plan::windows`].
+    /// Into [`CutoffsPlan::windows`].
     pub window: usize,
-    /// Into [`Plan::conditions`].
+    /// Into [`CutoffsPlan::conditions`].
     pub condition: Option<usize>,
 }
 
@@ -61,7 +61,7 @@ pub struct Aggregate {
 pub enum How {
     Aggregate(Aggregate),
     Sql(RowExpr),
-    /// Into [`Plan::lookups`].
+    /// Into [`CutoffsPlan::lookups`].
     Lookup(usize),
 }
 
@@ -81,7 +81,7 @@ pub struct Condition {
     pub is_of_today: bool,
     /// Whether it depends on nothing late, so that it is computed while the table is read.
     pub is_read: bool,
-    /// The late columns that it reads, into those of [`Plan::known`].
+    /// The late columns that it reads, into those of [`CutoffsPlan::known`].
     pub late: Vec<usize>,
 }
 
@@ -96,7 +96,7 @@ pub struct LabelKnown {
 
 /// A spec that fits its table.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Plan {
+pub struct CutoffsPlan {
     pub table: String,
     pub entity: String,
     #[serde(serialize_with = "type_of")]
@@ -127,9 +127,9 @@ pub struct Plan {
     schema: Schema,
 }
 
-impl Plan {
+impl CutoffsPlan {
     /// Checks `spec` against the table. Unknown columns are named with their nearest neighbour.
-    pub fn new(spec: &CutoffSpec, schema: &Schema, open: Open) -> Result<Plan> {
+    pub fn new(spec: &CutoffSpec, schema: &Schema, open: Open) -> Result<CutoffsPlan> {
         let entity_type = dtype_of(schema, &spec.entity, &format!("table '{}': 'entity'", spec.table))?;
         if !matches!(Kind::of(&entity_type), Some(Kind::Integer | Kind::Text)) {
             return Err(Error::cannot_run(format!(
@@ -163,7 +163,7 @@ impl Plan {
             let theirs = open(table).context(&place)?.collect_schema().during(format!("{place}: table '{table}'"))?;
             changes.fits(column, schema, &theirs, clock, &place)?;
         }
-        let mut plan = Plan {
+        let mut plan = CutoffsPlan {
             table: spec.table.to_string(),
             entity: spec.entity.clone(),
             entity_type,
@@ -366,7 +366,7 @@ impl Plan {
         Ok(How::Lookup(self.lookups.len() - 1))
     }
 
-    /// Where `of` is no column of the table, an expression over its columns: from here on it is one.
+    /// Where `of` is an expression over the columns of the table, it becomes a column here.
     ///
     /// Errors (cannot run): an expression that cannot be read, or one over columns that become known late or change: it would be
     /// another one at each cutoff.
@@ -459,7 +459,7 @@ impl Plan {
         Ok(Some(index(&mut self.conditions, Condition { sql: filter.clone(), is_of_today, is_read, late })))
     }
 
-    /// The number of a late column among those of [`Plan::known`].
+    /// The number of a late column among those of [`CutoffsPlan::known`].
     pub fn late(&self, column: &str) -> Option<usize> {
         self.known.columns.iter().position(|(late, _)| late == column)
     }

@@ -20,9 +20,9 @@ use spec::{Error, Result};
 
 use super::attributes::{Others, others};
 use super::chunk::with_made;
-use super::plan::{How, LabelKnown, Op, Plan};
+use super::plan::{CutoffsPlan, How, LabelKnown, Op};
 use super::spec::{CUTOFF, CutoffSpec};
-use super::table::{Keyed, Task, World};
+use super::table::{EntityData, Keyed, Task};
 use crate::almanac::Almanac;
 use crate::as_of::ByKey;
 use crate::eval::{evaluated, holds};
@@ -92,7 +92,7 @@ pub fn prove(
 ) -> Result<Proof> {
     let mut input = open(spec.table.as_str())?;
     let schema = input.collect_schema().during(format!("table '{}'", spec.table))?;
-    let plan = Plan::new(spec, &schema, open)?;
+    let plan = CutoffsPlan::new(spec, &schema, open)?;
     let mut proof = Proof::default();
     let columns = |with_label: bool| {
         let features = plan.features.iter().map(|(name, _)| name.as_str());
@@ -163,7 +163,7 @@ pub(crate) fn with_slack(table: &DataFrame, known: &Answers) -> Result<Answers> 
 
 /// Refuses a table in which an entity is missing at a cutoff, or occurs twice: who has a row must not depend on what came
 /// after, either.
-fn same_entities(plan: &Plan, published: &LazyFrame, prepared: &Keyed) -> Result<()> {
+fn same_entities(plan: &CutoffsPlan, published: &LazyFrame, prepared: &Keyed) -> Result<()> {
     let keys = published.clone().select([col(plan.entity.as_str()), col(CUTOFF)]);
     for (day, published) in by_cutoff(&artifact::collect(keys, "reading published features")?)? {
         let mut counts: BTreeMap<String, (i64, String)> = BTreeMap::new();
@@ -176,7 +176,7 @@ fn same_entities(plan: &Plan, published: &LazyFrame, prepared: &Keyed) -> Result
             }
         }
         if let Some((count, entity)) = counts.into_values().find(|(count, _)| *count != 0) {
-            let what = if count > 0 { "is missing from the published table" } else { "was published once too often" };
+            let what = if count > 0 { "is missing from the published table" } else { "was published more than once" };
             return Err(Error::refused(format!("{} {entity}, cutoff {day}: it {what}", plan.entity)).hint(
                 "the clean tables or features.yaml changed since, or another program wrote the table: run features again",
             ));
@@ -186,7 +186,7 @@ fn same_entities(plan: &Plan, published: &LazyFrame, prepared: &Keyed) -> Result
 }
 
 /// Rows of a published table, chosen by the hash of their number: equal seeds choose equal rows.
-fn chosen(plan: &Plan, published: LazyFrame, sample: usize, seed: u64) -> Result<DataFrame> {
+fn chosen(plan: &CutoffsPlan, published: LazyFrame, sample: usize, seed: u64) -> Result<DataFrame> {
     let doing = "reading published features";
     let keys = [col(plan.entity.as_str()), col(CUTOFF)];
     let keys = artifact::collect(published.clone().select(keys), doing)?;
@@ -207,7 +207,7 @@ pub(crate) fn mixed(seed: u64, number: u64) -> u64 {
 }
 
 /// All rows of the sampled entities, in the order of the table, with every column of the table that is read.
-fn history(plan: &Plan, input: LazyFrame, tables: &[&DataFrame]) -> Result<DataFrame> {
+fn history(plan: &CutoffsPlan, input: LazyFrame, tables: &[&DataFrame]) -> Result<DataFrame> {
     let doing = "reading rows to prove";
     let mut keys = tables[0].select([plan.entity.as_str()]).during(doing)?;
     for table in &tables[1..] {
@@ -250,7 +250,7 @@ fn by_cutoff(table: &DataFrame) -> Result<BTreeMap<NaiveDate, DataFrame>> {
 
 /// The rows of the sampled entities, and the tables of attributes.
 struct Facts<'a> {
-    plan: &'a Plan,
+    plan: &'a CutoffsPlan,
     history: DataFrame,
     others: Others,
 }
@@ -384,9 +384,9 @@ impl Facts<'_> {
         (day, with_label): (NaiveDate, bool),
     ) -> Result<DataFrame> {
         let (plan, doing) = (self.plan, "computing features again");
-        let world = World::read(plan, rows.clone().lazy(), others)?;
-        let entities: Vec<u32> = (0..world.entities() as u32).collect();
-        let (_, all) = Task::new(plan, day, with_label)?.rows(plan, &world, &entities)?;
+        let data = EntityData::read(plan, rows.clone().lazy(), others)?;
+        let entities: Vec<u32> = (0..data.entities() as u32).collect();
+        let (_, all) = Task::new(plan, day, with_label)?.rows(plan, &data, &entities)?;
         let places: HashMap<Option<String>, u32> =
             (0u32..).zip(cells(&all, &plan.entity)?).map(|(row, entity)| (entity.key(), row)).collect();
         let rows: Vec<Option<u32>> =
@@ -487,7 +487,7 @@ fn label_known(
     places: impl Iterator<Item = usize>,
     known: &KnownTimes,
     over: i128,
-    plan: &Plan,
+    plan: &CutoffsPlan,
     almanac: Almanac,
 ) -> Value {
     let (mut after, mut is_never) = (i128::MIN, false);

@@ -13,7 +13,7 @@ use artifact::{PolarsResultExt, stream};
 
 use super::chunk::{Chunk, Columns};
 use super::compact::{Reals, Reorder, Times};
-use super::plan::Plan;
+use super::plan::CutoffsPlan;
 use super::target::Target;
 use super::words::{FEW, rows_before};
 use crate::changes::History;
@@ -88,7 +88,7 @@ pub struct Test {
 
 impl Test {
     /// Those of a plan, and how many bits they take.
-    pub fn all(plan: &Plan) -> (Vec<Test>, usize) {
+    pub fn all(plan: &CutoffsPlan) -> (Vec<Test>, usize) {
         let mut next = 0;
         let mut test = |late: &Vec<usize>| {
             let first = next;
@@ -102,7 +102,7 @@ impl Test {
 
 impl Store {
     /// Reads the table in one pass. `bound` is the newest cutoff as the time column counts.
-    pub fn read(plan: &Plan, input: LazyFrame, bound: i64, histories: &[History]) -> Result<Store> {
+    pub fn read(plan: &CutoffsPlan, input: LazyFrame, bound: i64, histories: &[History]) -> Result<Store> {
         let doing = format!("reading table '{}'", plan.table);
         let mut entities = interner_of(&plan.entity_type, &plan.entity)?;
         let mut words: Vec<Interner> =
@@ -131,7 +131,7 @@ impl Store {
     }
 
     fn place(
-        plan: &Plan,
+        plan: &CutoffsPlan,
         chunks: Vec<Chunk>,
         entities: Interner,
         words: Vec<Interner>,
@@ -229,7 +229,7 @@ fn interner_of(dtype: &DataType, column: &str) -> Result<Interner> {
 }
 
 /// The rows of a batch that have entity and time and lie before the newest cutoff.
-fn keep(plan: &Plan, rows: DataFrame, bound: i64, counts: &mut Counts) -> Result<Option<DataFrame>> {
+fn keep(plan: &CutoffsPlan, rows: DataFrame, bound: i64, counts: &mut Counts) -> Result<Option<DataFrame>> {
     let doing = format!("reading table '{}'", plan.table);
     let column = |rows: &DataFrame, name: &str| -> Result<Series> {
         Ok(rows.column(name).during(&doing)?.as_materialized_series().clone())

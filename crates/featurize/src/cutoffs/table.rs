@@ -16,7 +16,7 @@ use spec::{Error, Result, ResultExt};
 use super::attributes::{Attribute, Others, attributes, histories, others};
 use super::calendar::Calendar;
 use super::kernel::{Bounds, Lane, Present, RUN, aggregate, label_known};
-use super::plan::{Aggregate, How, Op, Plan};
+use super::plan::{Aggregate, CutoffsPlan, How, Op};
 use super::spec::{CUTOFF, CutoffSpec};
 use super::store::{Counts, Store, integers, take};
 use crate::days::Timed;
@@ -60,7 +60,7 @@ pub struct FeatureSet {
 pub fn build(spec: &CutoffSpec, open: Open, today: NaiveDate) -> Result<FeatureSet> {
     let frame = Frame::new(spec, open, today)?;
     let (plan, calendar) = (frame.plan, frame.calendar);
-    let store = Arc::new(World::before(&plan, open, calendar.newest)?);
+    let store = Arc::new(EntityData::before(&plan, open, calendar.newest)?);
     let plan = Arc::new(plan);
     let training: Vec<Task> =
         calendar.training.iter().map(|day| Task::new(&plan, *day, true)).collect::<Result<_>>()?;
@@ -93,8 +93,8 @@ pub fn build(spec: &CutoffSpec, open: Open, today: NaiveDate) -> Result<FeatureS
 /// Features of given entities, by the same code that computes whole tables: the rows are read, sorted and indexed once,
 /// and nothing changes while they are asked, so that many threads may share it.
 pub struct Keyed {
-    plan: Plan,
-    world: World,
+    plan: CutoffsPlan,
+    data: EntityData,
     /// The newest day as of which it can be asked: later rows were not read.
     newest: NaiveDate,
     /// The rank of each entity, by its key.
@@ -117,14 +117,14 @@ impl Keyed {
     /// Errors: as [`build`].
     pub fn read(spec: &CutoffSpec, open: Open, today: NaiveDate) -> Result<Keyed> {
         let Frame { plan, calendar, .. } = Frame::new(spec, open, today)?;
-        let world = World::before(&plan, open, calendar.newest)?;
-        let keys = tokens(&world.keys, form_of(&plan)?)?;
+        let data = EntityData::before(&plan, open, calendar.newest)?;
+        let keys = tokens(&data.keys, form_of(&plan)?)?;
         let ranks = keys.into_iter().zip(0u32..).filter_map(|(key, rank)| Some((key?, rank))).collect();
         let mut inputs = Schema::default();
         inputs.insert(plan.entity.as_str().into(), plan.entity_type.clone());
-        let outputs = Task::new(&plan, calendar.newest, false)?.schema(&plan, &world)?;
+        let outputs = Task::new(&plan, calendar.newest, false)?.schema(&plan, &data)?;
         let (inputs, outputs) = (Arc::new(inputs), Arc::new(outputs));
-        Ok(Keyed { plan, world, newest: calendar.newest, ranks, inputs, outputs })
+        Ok(Keyed { plan, data, newest: calendar.newest, ranks, inputs, outputs })
     }
 
     /// The day as of which entities are scored.
@@ -158,7 +158,7 @@ impl Keyed {
         let asked = tokens(entities, form_of(&self.plan)?)?.into_iter();
         let asked: Vec<Option<u32>> = asked.map(|key| self.ranks.get(&key?).copied()).collect();
         let ranks: Vec<u32> = asked.iter().flatten().copied().collect();
-        let (present, rows) = Task::new(&self.plan, cutoff, false)?.rows(&self.plan, &self.world, &ranks)?;
+        let (present, rows) = Task::new(&self.plan, cutoff, false)?.rows(&self.plan, &self.data, &ranks)?;
         let mut present = (0u32..).zip(present).peekable();
         let place = |rank: Option<u32>| Some(present.next_if(|(_, found)| Some(*found) == rank)?.0);
         Ok(OfKeys { rows, places: asked.into_iter().map(place).collect() })
@@ -167,45 +167,46 @@ impl Keyed {
     /// The keys of the entities that have a row in the whole table as of `cutoff`, ascending.
     pub(crate) fn present(&self, cutoff: NaiveDate) -> Result<Series> {
         let task = Task::new(&self.plan, cutoff, false)?;
-        let present = Present::find(&self.world, &task.bounds, 0..self.world.entities());
-        take(&self.world.keys, &present.entities)
+        let present = Present::find(&self.data, &task.bounds, 0..self.data.entities());
+        take(&self.data.keys, &present.entities)
     }
 }
 
-fn form_of(plan: &Plan) -> Result<Form> {
-    Form::of(&plan.entity_type)
-        .ok_or_else(|| Error::cannot_run(format!("the entity '{}' cannot be told apart", plan.entity)))
+fn form_of(plan: &CutoffsPlan) -> Result<Form> {
+    Form::of(&plan.entity_type).ok_or_else(|| {
+        Error::cannot_run(format!("the entity '{}' is of a type whose values cannot be compared", plan.entity))
+    })
 }
 
 /// All that a task looks at.
-pub(crate) struct World {
+pub(crate) struct EntityData {
     store: Store,
     attributes: Vec<Attribute>,
 }
 
-impl World {
+impl EntityData {
     /// The rows before a day.
-    fn before(plan: &Plan, open: Open, newest: NaiveDate) -> Result<World> {
+    fn before(plan: &CutoffsPlan, open: Open, newest: NaiveDate) -> Result<EntityData> {
         let others = others(plan, open)?;
         let histories = histories(plan, &others)?;
         let store = Store::read(plan, open(&plan.table)?, plan.clock.start(newest), &histories)?;
         let attributes = attributes(plan, &store.keys, &others)?;
-        Ok(World { store, attributes })
+        Ok(EntityData { store, attributes })
     }
 
-    pub fn read(plan: &Plan, input: LazyFrame, others: &Others) -> Result<World> {
-        World::until(plan, input, others, i64::MAX)
+    pub fn read(plan: &CutoffsPlan, input: LazyFrame, others: &Others) -> Result<EntityData> {
+        EntityData::until(plan, input, others, i64::MAX)
     }
 
     /// The rows of `input` before a time, as the time column counts.
-    pub fn until(plan: &Plan, input: LazyFrame, others: &Others, bound: i64) -> Result<World> {
+    pub fn until(plan: &CutoffsPlan, input: LazyFrame, others: &Others, bound: i64) -> Result<EntityData> {
         let store = Store::read(plan, input, bound, &histories(plan, others)?)?;
         let attributes = attributes(plan, &store.keys, others)?;
-        Ok(World { store, attributes })
+        Ok(EntityData { store, attributes })
     }
 }
 
-impl std::ops::Deref for World {
+impl std::ops::Deref for EntityData {
     type Target = Store;
     fn deref(&self) -> &Store {
         &self.store
@@ -214,7 +215,7 @@ impl std::ops::Deref for World {
 
 /// What is known of a table before its rows are read.
 pub(crate) struct Frame {
-    pub plan: Plan,
+    pub plan: CutoffsPlan,
     pub calendar: Calendar,
     pub rows: u64,
     pub changes_on: Option<NaiveDate>,
@@ -226,7 +227,7 @@ impl Frame {
         let doing = format!("table '{}'", spec.table);
         let mut input = open(spec.table.as_str())?;
         let schema = input.collect_schema().during(&doing)?;
-        let plan = Plan::new(spec, &schema, open)?;
+        let plan = CutoffsPlan::new(spec, &schema, open)?;
         check_conditions(&plan, &schema)?;
         let timed = Timed {
             table: &plan.table,
@@ -244,7 +245,7 @@ impl Frame {
 }
 
 /// A condition must be true or false, or the filter would fail in the middle of the table.
-pub(crate) fn check_conditions(plan: &Plan, schema: &Schema) -> Result<()> {
+pub(crate) fn check_conditions(plan: &CutoffsPlan, schema: &Schema) -> Result<()> {
     for condition in &plan.conditions {
         let place = format!("where '{}'", condition.sql);
         let dtype = condition.sql.sql().compile(schema, "where")?.dtype;
@@ -264,7 +265,7 @@ pub(crate) struct Task {
 }
 
 impl Task {
-    pub fn new(plan: &Plan, day: NaiveDate, with_label: bool) -> Result<Task> {
+    pub fn new(plan: &CutoffsPlan, day: NaiveDate, with_label: bool) -> Result<Task> {
         // A window that begins before the calendar holds all rows.
         let since = |span| plan.clock.moved_day(day, span, false).unwrap_or(i64::MIN);
         let horizon = plan.clock.moved_day(day, plan.horizon, true)?;
@@ -279,13 +280,13 @@ impl Task {
         Ok(Task { day, bounds, with_label })
     }
 
-    fn count(&self, store: &World) -> u64 {
+    fn count(&self, store: &EntityData) -> u64 {
         let present = |run: usize| Present::find(store, &self.bounds, run_of(store, run)).entities.len() as u64;
         (0..store.entities().div_ceil(RUN)).into_par_iter().map(present).sum()
     }
 
     /// The rows of those of some entities, by their ranks, that have one; with their ranks.
-    pub fn rows(&self, plan: &Plan, store: &World, entities: &[u32]) -> Result<(Vec<u32>, DataFrame)> {
+    pub fn rows(&self, plan: &CutoffsPlan, store: &EntityData, entities: &[u32]) -> Result<(Vec<u32>, DataFrame)> {
         let runs: Vec<(Vec<u32>, Vec<Lane>)> =
             entities.par_chunks(RUN).map(|entities| self.run(plan, store, entities)).collect();
         let mut runs = runs.into_iter();
@@ -312,12 +313,12 @@ impl Task {
     }
 
     /// The label, and the column that says when it is known.
-    fn of_label<'a>(&self, plan: &'a Plan) -> impl Iterator<Item = &'a str> {
+    fn of_label<'a>(&self, plan: &'a CutoffsPlan) -> impl Iterator<Item = &'a str> {
         let known = plan.label_known.iter().map(|known| known.column.as_str());
         [plan.label.0.as_str()].into_iter().chain(known).filter(|_| self.with_label)
     }
 
-    fn run(&self, plan: &Plan, store: &Store, entities: &[u32]) -> (Vec<u32>, Vec<Lane>) {
+    fn run(&self, plan: &CutoffsPlan, store: &Store, entities: &[u32]) -> (Vec<u32>, Vec<Lane>) {
         let present = Present::find(store, &self.bounds, entities.iter().map(|entity| *entity as usize));
         let windows: Vec<_> = self.bounds.windows.iter().map(|bound| present.since(store, *bound)).collect();
         let mut lanes = Vec::with_capacity(plan.features.len() + 1);
@@ -345,7 +346,7 @@ impl Task {
     }
 
     /// The columns, found by computing them of no rows.
-    pub fn schema(&self, plan: &Plan, store: &World) -> Result<Schema> {
+    pub fn schema(&self, plan: &CutoffsPlan, store: &EntityData) -> Result<Schema> {
         let mut columns = vec![Series::new_empty(plan.entity.as_str().into(), &plan.entity_type), self.cutoffs(0)?];
         for (name, how) in &plan.features {
             let name = name.as_str().into();
@@ -376,7 +377,7 @@ fn run_of(store: &Store, run: usize) -> Range<usize> {
 }
 
 /// The type of what an operation gives.
-fn dtype_of(plan: &Plan, op: Op) -> DataType {
+fn dtype_of(plan: &CutoffsPlan, op: Op) -> DataType {
     match op {
         Op::Count | Op::None | Op::Any | Op::Distinct(_) | Op::Recency | Op::Tenure => DataType::Int64,
         Op::FirstWord(i) | Op::LastWord(i) | Op::MostFrequent(i) => word_type(&plan.words[i].dtype),
@@ -411,7 +412,7 @@ fn series(store: &Store, name: &str, lane: Lane) -> Result<Series> {
 }
 
 /// Adds the SQL features and puts all columns into the order of the spec.
-pub(crate) fn finish(plan: &Plan, columns: Vec<Series>, with_label: bool) -> Result<DataFrame> {
+pub(crate) fn finish(plan: &CutoffsPlan, columns: Vec<Series>, with_label: bool) -> Result<DataFrame> {
     let height = columns.first().map_or(0, |column| column.len());
     let columns = columns.into_iter().map(Into::into).collect();
     let mut table = DataFrame::new(height, columns).during("features")?;
@@ -431,7 +432,7 @@ pub(crate) fn finish(plan: &Plan, columns: Vec<Series>, with_label: bool) -> Res
     table.select(order).during("features")
 }
 
-fn batches(plan: Arc<Plan>, store: Arc<World>, tasks: Vec<Task>) -> Batches {
+fn batches(plan: Arc<CutoffsPlan>, store: Arc<EntityData>, tasks: Vec<Task>) -> Batches {
     Box::new(tasks.into_iter().flat_map(move |task| {
         let (plan, store) = (plan.clone(), store.clone());
         let starts: Vec<usize> = (0..store.entities()).step_by(BATCH).collect();
@@ -445,8 +446,8 @@ fn batches(plan: Arc<Plan>, store: Arc<World>, tasks: Vec<Task>) -> Batches {
 
 /// What became of each row; checked against the table's rows as counted on their own.
 fn balanced(
-    plan: &Plan,
-    store: &World,
+    plan: &CutoffsPlan,
+    store: &EntityData,
     rows_in: u64,
     training: &[Task],
     scoring: &Task,
@@ -456,7 +457,7 @@ fn balanced(
 }
 
 /// How many rows are seen at one of the cutoffs.
-pub(crate) fn used(store: &World, training: &[Task], scoring: &Task) -> u64 {
+pub(crate) fn used(store: &EntityData, training: &[Task], scoring: &Task) -> u64 {
     (0..store.entities().div_ceil(RUN))
         .into_par_iter()
         .map(|run| {
@@ -474,7 +475,7 @@ pub(crate) fn used(store: &World, training: &[Task], scoring: &Task) -> u64 {
 
 /// The books of a table, of which so many rows were used and so many are in the store or not.
 pub(crate) fn books(
-    plan: &Plan,
+    plan: &CutoffsPlan,
     rows_in: u64,
     (training_rows, scoring_rows): (u64, u64),
     used: u64,
@@ -491,7 +492,7 @@ pub(crate) fn books(
 }
 
 /// No training cutoff has anybody.
-pub(crate) fn nobody(plan: &Plan) -> Error {
+pub(crate) fn nobody(plan: &CutoffsPlan) -> Error {
     Error::refused(format!("table '{}': no entity has a row before a training cutoff", plan.table))
         .hint("lengthen entities.active_within, or name other cutoffs")
 }

@@ -57,7 +57,7 @@ fn looked_up(lookup: &ByKey) -> Columns {
     of(&lookup.table, &lookup.theirs())
 }
 
-fn of_cutoffs(plan: &crate::cutoffs::Plan) -> Lineage {
+fn of_cutoffs(plan: &crate::cutoffs::CutoffsPlan) -> Lineage {
     let table = plan.table.as_str();
     let condition = |at: usize| plan.conditions[at].sql.sql().columns();
     let reads = |op: Op, filter: Option<usize>| -> Vec<String> {
@@ -153,7 +153,7 @@ impl Resolve<'_> {
     }
 }
 
-fn of_rows(plan: &rows::Plan, is_of_file: bool) -> Lineage {
+fn of_rows(plan: &rows::RowsPlan, is_of_file: bool) -> Lineage {
     use rows::{How, NearWhat};
     let table = plan.table.as_str();
     let time = ColumnOf::new(table, &plan.time);
@@ -256,7 +256,7 @@ fn of_rows(plan: &rows::Plan, is_of_file: bool) -> Lineage {
     lineage
 }
 
-fn of_series(plan: &series::Plan) -> Lineage {
+fn of_series(plan: &series::SeriesPlan) -> Lineage {
     use series::{How, Level};
     let table = plan.table.as_str();
     let mut base = of(table, &plan.by);

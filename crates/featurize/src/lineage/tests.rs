@@ -1,4 +1,4 @@
-//! Whoever changes a column changes nothing beyond what the lineage names.
+//! A change of a column changes nothing beyond what the lineage names.
 
 use std::path::Path;
 

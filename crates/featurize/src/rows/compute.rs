@@ -10,7 +10,7 @@ use spec::{Error, Result};
 
 use super::grouping::Groupings;
 use super::keys::Keys;
-use super::plan::{How, Open, Plan};
+use super::plan::{How, Open, RowsPlan};
 use super::{earlier, places};
 use crate::as_of::{AsOf, ByKey};
 use crate::clock::Clock;
@@ -28,7 +28,7 @@ pub struct Tables {
 
 impl Tables {
     /// Reads the tables. The number is that of the own rows without a time, which are left out.
-    pub fn read(plan: &Plan, open: Open) -> Result<(Tables, u64)> {
+    pub fn read(plan: &RowsPlan, open: Open) -> Result<(Tables, u64)> {
         let mut others = Tables::others(plan, open, |_| true)?;
         let all = others.remove(&plan.table).unwrap_or_default();
         let doing = format!("reading table '{}'", plan.table);
@@ -39,7 +39,7 @@ impl Tables {
     }
 
     /// Reads the columns that a plan needs of those of its tables that are wanted.
-    pub fn others(plan: &Plan, open: Open, wanted: impl Fn(&str) -> bool) -> Result<BTreeMap<String, DataFrame>> {
+    pub fn others(plan: &RowsPlan, open: Open, wanted: impl Fn(&str) -> bool) -> Result<BTreeMap<String, DataFrame>> {
         let mut others = BTreeMap::new();
         for (table, columns) in plan.needs.iter().filter(|(table, _)| wanted(table)) {
             let doing = format!("reading table '{table}'");
@@ -81,7 +81,7 @@ pub enum Ready {
 impl Ready {
     /// As [`earlier::Ready::new`].
     pub fn new(
-        plan: &Plan,
+        plan: &RowsPlan,
         tables: &Tables,
         own: (&DataFrame, &Arc<[i64]>),
         how: &How,
@@ -112,7 +112,7 @@ impl Ready {
 }
 
 /// The own table with all features as further columns. The same bytes for any number of threads.
-pub fn compute(plan: &Plan, tables: &Tables) -> Result<DataFrame> {
+pub fn compute(plan: &RowsPlan, tables: &Tables) -> Result<DataFrame> {
     let mut frame = tables.own.clone();
     let times: Arc<[i64]> = times_of(&frame, &plan.time, plan.clock)?.into();
     let mut groupings = Groupings::default();
@@ -157,7 +157,7 @@ pub struct ByKeyReady {
 }
 
 impl ByKeyReady {
-    fn new(plan: &Plan, tables: &Tables, own: &DataFrame, of: &ByKey, place: &str) -> Result<ByKeyReady> {
+    fn new(plan: &RowsPlan, tables: &Tables, own: &DataFrame, of: &ByKey, place: &str) -> Result<ByKeyReady> {
         let table = tables.other(&of.table)?;
         let (keys, codes) = Keys::new(table, &of.on, own.schema(), place)?;
         let known = AsOf::new(table, of, &codes, keys.count(), plan.clock, place)?;

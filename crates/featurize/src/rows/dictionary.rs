@@ -4,18 +4,18 @@ use artifact::{PolarsResultExt, type_name};
 use polars::prelude::{DataFrame, Schema};
 use spec::{Result, Span};
 
-use super::plan::{How, Plan};
+use super::plan::{How, RowsPlan};
 use super::spec::{DISTANCE, RowFeature, RowSpec, Score};
 
 /// The first and the last time of rows, as the plan's clock counts them.
-pub fn span(plan: &Plan, rows: &DataFrame) -> Result<Option<(i64, i64)>> {
+pub fn span(plan: &RowsPlan, rows: &DataFrame) -> Result<Option<(i64, i64)>> {
     let times =
         super::compute::times_of(&rows.select([plan.time.as_str()]).during("features")?, &plan.time, plan.clock)?;
     Ok(times.iter().min().copied().zip(times.iter().max().copied()))
 }
 
 /// The days from which to which the rows of a table are, in words.
-pub fn days(plan: &Plan, span: Option<(i64, i64)>) -> String {
+pub fn days(plan: &RowsPlan, span: Option<(i64, i64)>) -> String {
     match span.map(|(first, last)| (plan.clock.day(first), plan.clock.day(last))) {
         Some((Some(first), Some(last))) => format!(" ({first} to {last})"),
         _ => String::new(),
@@ -23,7 +23,7 @@ pub fn days(plan: &Plan, span: Option<(i64, i64)>) -> String {
 }
 
 /// Writes the dictionary. `rows` and `days` are those of the training and of the scoring table.
-pub fn write(spec: &RowSpec, plan: &Plan, schema: &Schema, rows: (u64, u64), days: (String, String)) -> String {
+pub fn write(spec: &RowSpec, plan: &RowsPlan, schema: &Schema, rows: (u64, u64), days: (String, String)) -> String {
     let mut out = String::new();
     let mut line = |text: String| {
         out.push_str(&text);

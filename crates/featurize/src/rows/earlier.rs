@@ -11,10 +11,10 @@ use super::compute::{RowQuery, Tables};
 use super::fold::{Ends, Extremes, Moments, Total};
 use super::grouping::{Grouping, Groupings};
 use super::late::Late;
-use super::looked::{Looked, late};
-use super::plan::{Earlier, Op, Plan};
+use super::plan::{Earlier, Op, RowsPlan};
 use super::reach::Reach;
 use super::window::{Asking, Kept, Sides};
+use super::window_rows::{WindowRows, late};
 use crate::clock::Clock;
 use crate::cutoffs::store::{integers, take};
 use crate::interner::{Interner, NULL};
@@ -25,12 +25,12 @@ pub struct Ready {
     clock: Clock,
     grouping: Arc<Grouping>,
     late: Option<Late>,
-    looked: Looked,
+    window_rows: WindowRows,
     values: Values,
     kept: Joined,
 }
 
-/// What an aggregate computes with, by the places of [`Looked`].
+/// What an aggregate computes with, by the places of [`WindowRows`].
 enum Values {
     /// Rows alone.
     None,
@@ -56,7 +56,7 @@ impl Ready {
     /// `own` is the own table with those features that are made of the row itself. `all_ask`: its rows are those that ask;
     /// otherwise rows will ask alone.
     pub fn new(
-        plan: &Plan,
+        plan: &RowsPlan,
         tables: &Tables,
         own: (&DataFrame, &Arc<[i64]>),
         of: &Earlier,
@@ -78,17 +78,19 @@ impl Ready {
         if let (Some(late), Some(versions)) = (&mut late, &grouping.versions) {
             late.are_versions(versions);
         }
-        let mut looked = Looked::at(source, of, place)?;
+        let mut window_rows = WindowRows::at(source, of, place)?;
         let values = match of.op {
             Op::Count | Op::Recency | Op::Tenure | Op::MeanGap | Op::Share => Values::None,
-            Op::Sum | Op::Mean | Op::Min | Op::Max | Op::Std => Values::Numbers(numbers(looked.values(place)?, place)?),
+            Op::Sum | Op::Mean | Op::Min | Op::Max | Op::Std => {
+                Values::Numbers(numbers(window_rows.values(place)?, place)?)
+            }
             Op::Quantile(_) => {
-                let (codes, sorted) = ranks(&numbers(looked.values(place)?, place)?);
+                let (codes, sorted) = ranks(&numbers(window_rows.values(place)?, place)?);
                 Values::Ranks(codes, sorted)
             }
-            Op::Distinct => Values::Codes(told_apart(looked.values(place)?, place)?),
+            Op::Distinct => Values::Codes(told_apart(window_rows.values(place)?, place)?),
             Op::First | Op::Last => {
-                let column = looked.values(place)?;
+                let column = window_rows.values(place)?;
                 // Numbers are given as numbers are computed: as 64-bit floats.
                 let is_number = matches!(Kind::of(column.dtype()), Some(Kind::Integer | Kind::Float | Kind::Decimal));
                 let column = if is_number { floats(numbers(column, place)?) } else { column.clone() };
@@ -96,8 +98,9 @@ impl Ready {
                 Values::Cells(column, known)
             }
         };
-        looked.forget_values();
-        let mut ready = Ready { of: of.clone(), clock: plan.clock, grouping, late, looked, values, kept: Joined::None };
+        window_rows.forget_values();
+        let mut ready =
+            Ready { of: of.clone(), clock: plan.clock, grouping, late, window_rows, values, kept: Joined::None };
         if !all_ask {
             ready.kept = ready.joined();
         }
@@ -199,22 +202,24 @@ impl Ready {
     }
 
     fn row(&self, row: u32, mask: u8) -> Ends {
-        ends(row, self.looked.keeps(row, mask))
+        ends(row, self.window_rows.keeps(row, mask))
     }
 
     fn cell(&self, row: u32, mask: u8) -> Ends {
-        let at = self.looked.place(row, mask);
+        let at = self.window_rows.place(row, mask);
         let is_known = matches!(&self.values, Values::Cells(_, known) if known[at as usize]);
-        ends(at, self.looked.keeps(row, mask) && is_known)
+        ends(at, self.window_rows.keeps(row, mask) && is_known)
     }
 
     fn holds(&self, row: u32, mask: u8) -> Total {
-        Total { count: 1, sum: f64::from(u8::from(self.looked.keeps(row, mask))) }
+        Total { count: 1, sum: f64::from(u8::from(self.window_rows.keeps(row, mask))) }
     }
 
     fn number(&self, row: u32, mask: u8) -> f64 {
         match &self.values {
-            Values::Numbers(values) if self.looked.keeps(row, mask) => values[self.looked.place(row, mask) as usize],
+            Values::Numbers(values) if self.window_rows.keeps(row, mask) => {
+                values[self.window_rows.place(row, mask) as usize]
+            }
             _ => f64::NAN,
         }
     }
@@ -240,8 +245,8 @@ impl Ready {
     }
 
     fn code(&self, codes: &[u32], row: u32, mask: u8) -> u32 {
-        match self.looked.keeps(row, mask) {
-            true => codes[self.looked.place(row, mask) as usize],
+        match self.window_rows.keeps(row, mask) {
+            true => codes[self.window_rows.place(row, mask) as usize],
             false => NULL,
         }
     }

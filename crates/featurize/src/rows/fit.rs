@@ -7,7 +7,7 @@ use polars::prelude::{DataType, Schema};
 use spec::{Error, Result, ResultExt, did_you_mean};
 
 use super::late::MOST_LATE;
-use super::plan::{Earlier, How, Near, NearWhat, Op, Open, Plan};
+use super::plan::{Earlier, How, Near, NearWhat, Op, Open, RowsPlan};
 use super::spec::{CountWithin, DISTANCE, Lookup, Names, Nearest, Past, RowFeature, RowSpec, Score};
 use crate::as_of::ByKey;
 use crate::clock::Clock;
@@ -15,18 +15,18 @@ use crate::known::{Knowledge, Known, known_at_name};
 use expr::RowExpr;
 use values::form::{Form, Kind, kind_name, nanoseconds};
 
-impl Plan {
+impl RowsPlan {
     /// Checks `spec` against the tables.
     ///
     /// Errors (cannot run): unknown tables and columns, each with its nearest neighbour; columns of an unfit type;
     /// features of the row itself that read the label.
-    pub fn new(spec: &RowSpec, open: Open) -> Result<Plan> {
+    pub fn new(spec: &RowSpec, open: Open) -> Result<RowsPlan> {
         let table = spec.table.to_string();
         let schema = open(&table)?.collect_schema().during(format!("table '{table}'"))?;
         let place = format!("table '{table}'");
         let time_type = dtype_of(&schema, &spec.time, &format!("{place}: 'time'"))?;
         let label_sql = spec.label.is.sql().clone();
-        let mut plan = Plan {
+        let mut plan = RowsPlan {
             clock: Clock::of(&time_type, &spec.time, spec.zone)?,
             key: spec.key.clone(),
             time: spec.time.clone(),

@@ -7,7 +7,7 @@ use spec::Result;
 
 use super::compute::{Tables, times_of};
 use super::keys::Keys;
-use super::plan::{Earlier, Plan};
+use super::plan::{Earlier, RowsPlan};
 use super::sorted::Sorted;
 use crate::changes::{Changes, History, Versions};
 use crate::interner::{NULL, UNKNOWN};
@@ -42,7 +42,7 @@ impl Groupings {
     /// The grouping that an aggregate looks at. `own` is the own table with its times; `all_ask`: its rows are those that ask.
     pub fn of(
         &mut self,
-        plan: &Plan,
+        plan: &RowsPlan,
         tables: &Tables,
         own: (&DataFrame, &Arc<[i64]>),
         of: &Earlier,
@@ -88,7 +88,7 @@ impl Groupings {
 }
 
 /// The versions of rows of which an aggregate reads columns that changed.
-fn versions(plan: &Plan, tables: &Tables, source: &DataFrame, of: &Earlier) -> Result<Option<Versions>> {
+fn versions(plan: &RowsPlan, tables: &Tables, source: &DataFrame, of: &Earlier) -> Result<Option<Versions>> {
     if of.known.changes.is_empty() {
         return Ok(None);
     }

@@ -7,7 +7,7 @@
 //! | `keys`, `sorted`, `grouping` | rows grouped by key and sorted by time |
 //! | `reach`, `window`, `tree`, `fold`, `bag` | aggregates over windows of strictly earlier rows, group by group |
 //! | `late` | rows and columns that became known after their time |
-//! | `looked`, `earlier` | the aggregates by name, ready to be asked by a whole table or by single rows |
+//! | `window_rows`, `earlier` | the aggregates by name, ready to be asked by a whole table or by single rows |
 //! | `near`, `places` | nearest places and places within a radius, on the sphere |
 //! | `compute` | all features of all rows |
 //! | `prepared` | the features of single rows, which need not be in the table |
@@ -25,7 +25,6 @@ mod fold;
 mod grouping;
 pub mod keys;
 mod late;
-mod looked;
 mod near;
 pub mod parts;
 mod places;
@@ -39,8 +38,9 @@ mod spec;
 mod table;
 mod tree;
 mod window;
+mod window_rows;
 
-pub use plan::{How, NearWhat, Op, Open, Plan};
+pub use plan::{How, NearWhat, Op, Open, RowsPlan};
 pub use prepared::Prepared;
 pub use proof::prove;
 pub use spec::{

@@ -16,7 +16,7 @@ use spec::{Error, Result};
 use super::compute::{Ready, RowQuery, Tables, times_of};
 use super::dictionary;
 use super::grouping::Groupings;
-use super::plan::{How, Open, Plan};
+use super::plan::{How, Open, RowsPlan};
 use super::spec::RowSpec;
 use super::table::{Counted, Part, Parted, chosen, parted, set, stretch};
 use crate::cutoffs::table::FeatureSet;
@@ -31,7 +31,7 @@ const FEATURE: &str = "_feature_of_";
 
 /// What is computed in which round.
 pub struct Schedule {
-    plan: Plan,
+    plan: RowsPlan,
     rounds: Vec<Round>,
 }
 
@@ -64,9 +64,9 @@ pub enum Made {
 impl Schedule {
     /// The rounds for a spec. No row is read.
     ///
-    /// Errors (cannot run): as [`Plan::new`]. The inner error says why the features cannot be computed in parts.
+    /// Errors (cannot run): as [`RowsPlan::new`]. The inner error says why the features cannot be computed in parts.
     pub fn new(spec: &RowSpec, open: Open) -> Result<std::result::Result<Schedule, String>> {
-        let plan = Plan::new(spec, open)?;
+        let plan = RowsPlan::new(spec, open)?;
         let rounds = rounds(&plan);
         Ok(rounds.map(|rounds| Schedule { plan, rounds }))
     }
@@ -276,7 +276,7 @@ fn groups(how: &How) -> Option<BTreeSet<&str>> {
 }
 
 /// Which features are computed in which round, or why that cannot be.
-fn rounds(plan: &Plan) -> std::result::Result<Vec<Round>, String> {
+fn rounds(plan: &RowsPlan) -> std::result::Result<Vec<Round>, String> {
     let mut left: BTreeSet<usize> =
         (0..plan.features.len()).filter(|feature| groups(&plan.features[*feature].1).is_some()).collect();
     if let Some(feature) =
@@ -325,7 +325,7 @@ fn rounds(plan: &Plan) -> std::result::Result<Vec<Round>, String> {
 }
 
 /// Of the groupings that are left one that is part of no other, by columns of the table if the first round can have one.
-fn next_grouping<'a>(plan: &'a Plan, left: &BTreeSet<usize>, is_first: bool) -> BTreeSet<&'a str> {
+fn next_grouping<'a>(plan: &'a RowsPlan, left: &BTreeSet<usize>, is_first: bool) -> BTreeSet<&'a str> {
     let all: Vec<BTreeSet<&str>> = left.iter().filter_map(|feature| groups(&plan.features[*feature].1)).collect();
     let mut least = all.iter().filter(|by| !all.iter().any(|other| other.len() < by.len() && other.is_subset(by)));
     let first = least.clone().next();
@@ -334,7 +334,7 @@ fn next_grouping<'a>(plan: &'a Plan, left: &BTreeSet<usize>, is_first: bool) -> 
 }
 
 /// Whether all engines tell the values of these columns apart as we do: texts and whole numbers of the table.
-fn is_raw(plan: &Plan, by: &BTreeSet<&str>) -> bool {
+fn is_raw(plan: &RowsPlan, by: &BTreeSet<&str>) -> bool {
     let is_plain = |name: &str| {
         let dtype = plan.schemas[&plan.table].get(name);
         dtype.is_some_and(|dtype| dtype.is_integer() || dtype.is_string())
@@ -343,7 +343,7 @@ fn is_raw(plan: &Plan, by: &BTreeSet<&str>) -> bool {
 }
 
 /// The feature of a name among those before `before`.
-fn feature_of(plan: &Plan, name: &str, before: usize) -> Option<usize> {
+fn feature_of(plan: &RowsPlan, name: &str, before: usize) -> Option<usize> {
     plan.features.iter().take(before).position(|(known, _)| known == name)
 }
 
@@ -352,7 +352,7 @@ fn feature_of(plan: &Plan, name: &str, before: usize) -> Option<usize> {
 /// A feature may have the name of a column and be that column in another form: features further up read the column, those
 /// further down the feature. So the ones further up must be done with it.
 fn with_needed(
-    plan: &Plan,
+    plan: &RowsPlan,
     features: Vec<usize>,
     done: &BTreeSet<usize>,
     by: Option<&BTreeSet<&str>>,

@@ -6,7 +6,7 @@ use spec::{Error, Result};
 
 use super::compute::Tables;
 use super::near::{Places, nearest_of_all, within_of_all};
-use super::plan::{Near, NearWhat, Plan};
+use super::plan::{Near, NearWhat, RowsPlan};
 use crate::cutoffs::store::{integers, take};
 use crate::eval::holds;
 use crate::interner::NULL;
@@ -22,7 +22,7 @@ pub struct Ready {
 }
 
 impl Ready {
-    pub fn new(plan: &Plan, tables: &Tables, of: &Near, place: &str) -> Result<Ready> {
+    pub fn new(plan: &RowsPlan, tables: &Tables, of: &Near, place: &str) -> Result<Ready> {
         let table = tables.other(&of.table)?;
         let mut places = coordinates(table, &of.theirs, &of.table, place)?;
         if let NearWhat::Within(_, Some(filter)) = &of.what {

@@ -114,7 +114,7 @@ pub enum How {
 
 /// A spec that fits its tables.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Plan {
+pub struct RowsPlan {
     pub table: String,
     pub key: Option<String>,
     pub time: String,
@@ -144,7 +144,7 @@ pub struct Plan {
     pub(super) of_earlier_rows: Vec<String>,
 }
 
-impl Plan {
+impl RowsPlan {
     /// The source columns of a feature, for the data dictionary.
     pub fn sources(&self, how: &How) -> Vec<String> {
         let mut columns: Vec<String> = Vec::new();

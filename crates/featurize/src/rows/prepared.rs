@@ -9,12 +9,12 @@ use spec::{Error, Result, did_you_mean};
 
 use super::compute::{Ready, RowQuery, Tables, counted, times_of};
 use super::grouping::Groupings;
-use super::plan::{How, Open, Plan};
+use super::plan::{How, Open, RowsPlan};
 use super::spec::RowSpec;
 
 /// All that the features of a row look at, grouped, sorted and joined once.
 pub struct Prepared {
-    plan: Plan,
+    plan: RowsPlan,
     features: Vec<(String, Ready)>,
     inputs: SchemaRef,
     outputs: SchemaRef,
@@ -25,7 +25,7 @@ impl Prepared {
     ///
     /// Errors: as [`build`](super::build), but without rows to learn from.
     pub fn open(spec: &RowSpec, open: Open) -> Result<Prepared> {
-        let plan = Plan::new(spec, open)?;
+        let plan = RowsPlan::new(spec, open)?;
         let (tables, _) = Tables::read(&plan, open)?;
         let inputs = Arc::new(inputs(&plan)?);
         let mut own = tables.own.clone();
@@ -110,7 +110,7 @@ impl Prepared {
 }
 
 /// The columns that features read of the row itself, with the time and the key.
-fn inputs(plan: &Plan) -> Result<Schema> {
+fn inputs(plan: &RowsPlan) -> Result<Schema> {
     let own = &plan.schemas[&plan.table];
     let mut names: Vec<String> = plan.key.iter().cloned().chain([plan.time.clone()]).collect();
     for (_, how) in &plan.features {

@@ -18,7 +18,7 @@ use polars::prelude::{BooleanChunked, DataFrame, IdxCa, IntoLazy, LazyFrame, New
 use spec::{Error, Result};
 
 use super::compute::{Tables, compute};
-use super::plan::{How, Open, Plan};
+use super::plan::{How, Open, RowsPlan};
 use super::reference::{from_earlier_rows, from_key, from_places, label_known_at};
 use super::spec::RowSpec;
 use super::table::{Part, chosen, parted, stretch};
@@ -47,7 +47,7 @@ pub fn prove(
     (sample, seed): (usize, u64),
     today: NaiveDate,
 ) -> Result<Proof> {
-    let plan = Plan::new(spec, open)?;
+    let plan = RowsPlan::new(spec, open)?;
     let (tables, _) = Tables::read(&plan, open)?;
     let parted = parted(&plan, &tables.own, stretch(&plan, &tables.own.clone().lazy(), today)?.last)?;
     let frame = compute(&plan, &tables)?;
@@ -138,14 +138,14 @@ fn taken(frame: &DataFrame, rows: &[u32]) -> Result<DataFrame> {
 }
 
 /// What a row itself must not show: its label, and what becomes known late.
-fn is_hidden(plan: &Plan, name: &str) -> bool {
+fn is_hidden(plan: &RowsPlan, name: &str) -> bool {
     plan.hidden.iter().any(|hidden| hidden == name) || plan.known.is_late(name)
 }
 
 /// The features of the requested rows, each from its own past. `frame` holds the features of all rows, of which only
 /// those made of a row itself are looked at.
 fn on_the_past(
-    plan: &Plan,
+    plan: &RowsPlan,
     tables: &Tables,
     frame: &DataFrame,
     asked: &[u32],
@@ -173,7 +173,7 @@ fn on_the_past(
 
 /// Computes the features of the requested rows again with other rows from their time on. Returns the number of values.
 fn with_false_future(
-    plan: &Plan,
+    plan: &RowsPlan,
     tables: &Tables,
     all: &[Option<i128>],
     asked: &[u32],
@@ -197,7 +197,7 @@ fn with_false_future(
 
 /// The tables with another future from `time` on, and where the requested rows stand in it.
 fn other_world(
-    plan: &Plan,
+    plan: &RowsPlan,
     tables: &Tables,
     all: &[Option<i128>],
     time: i128,
@@ -249,7 +249,7 @@ fn other_world(
 
 /// A table as of a time.
 struct AsOf<'a> {
-    plan: &'a Plan,
+    plan: &'a RowsPlan,
     time: i128,
     /// Its column of time.
     column: &'a str,
@@ -302,7 +302,7 @@ enum SeenAs<'a> {
 }
 
 /// A table that several features look at in different ways stays as it is.
-fn seen_as<'a>(plan: &'a Plan, table: &str) -> SeenAs<'a> {
+fn seen_as<'a>(plan: &'a RowsPlan, table: &str) -> SeenAs<'a> {
     let mut seen: Option<SeenAs<'a>> = None;
     let all = plan.features.iter().map(|(_, how)| how);
     // Those of the own table, and of others that are looked at.
@@ -345,7 +345,7 @@ fn seen_as<'a>(plan: &'a Plan, table: &str) -> SeenAs<'a> {
 }
 
 /// The columns that say to which group, place or key a row belongs, and when: they stay, so that false rows are met.
-fn kept_columns(plan: &Plan, table: &str) -> BTreeSet<String> {
+fn kept_columns(plan: &RowsPlan, table: &str) -> BTreeSet<String> {
     let own = table == plan.table;
     let mut keep = BTreeSet::new();
     for (_, how) in &plan.features {
@@ -373,7 +373,7 @@ fn cut(frame: &DataFrame, times: &[Option<i128>], time: i128) -> Result<(DataFra
 }
 
 /// Compares features (and the label, where there are answers) with what was published. Returns the number of values.
-fn compare(plan: &Plan, published: &DataFrame, answers: &Answers, fault: Fault) -> Result<usize> {
+fn compare(plan: &RowsPlan, published: &DataFrame, answers: &Answers, fault: Fault) -> Result<usize> {
     let of_label = [plan.label.as_str()].into_iter().chain(plan.label_known_at.as_deref());
     let names = plan.features.iter().map(|(name, _)| name.as_str()).chain(of_label);
     let mut values = 0;

@@ -9,7 +9,7 @@ use spec::Result;
 
 use super::compute::Tables;
 use super::near::haversine;
-use super::plan::{Earlier, Near, NearWhat, Op, Plan};
+use super::plan::{Earlier, Near, NearWhat, Op, RowsPlan};
 use crate::almanac::{Almanac, DAY};
 use crate::as_of::ByKey;
 use crate::cutoffs::proof::held;
@@ -32,7 +32,7 @@ struct Group {
 }
 
 impl Group {
-    fn new(plan: &Plan, tables: &Tables, rows: &DataFrame, time: &str, of: &Earlier, place: &str) -> Result<Group> {
+    fn new(plan: &RowsPlan, tables: &Tables, rows: &DataFrame, time: &str, of: &Earlier, place: &str) -> Result<Group> {
         let almanac = Almanac::of(plan.clock);
         let times = times(rows, time, almanac)?;
         let known = KnownTimes::of(&of.known, rows, &times, almanac, &tables.others)?;
@@ -44,7 +44,7 @@ impl Group {
                 let nulls = Series::full_null(column.as_str().into(), rows.height(), &dtype);
                 seen.with_column(nulls.into()).during(place)?;
             }
-            let (one, other) = looked(&seen, of, place)?;
+            let (one, other) = window_rows(&seen, of, place)?;
             values.push(one);
             holds.push(other);
         }
@@ -55,7 +55,7 @@ impl Group {
     /// The aggregate over some of the rows as of a time.
     fn answer(&self, of: &Earlier, places: &[usize], time: i128, place: &str) -> Result<Answer> {
         let as_of = match &self.rows {
-            Some(rows) => Some(looked(&self.known.masked(rows, time)?, of, place)?),
+            Some(rows) => Some(window_rows(&self.known.masked(rows, time)?, of, place)?),
             None => None,
         };
         let end = of.lag.map_or(time, |lag| self.almanac.moved(time, lag, false));
@@ -79,7 +79,7 @@ impl Group {
 }
 
 /// What an aggregate reads of rows: its values, and where its condition holds.
-fn looked(rows: &DataFrame, of: &Earlier, place: &str) -> Result<(Vec<Value>, Vec<bool>)> {
+fn window_rows(rows: &DataFrame, of: &Earlier, place: &str) -> Result<(Vec<Value>, Vec<bool>)> {
     let given = |sql: &Option<RowExpr>| -> Result<Option<Vec<Value>>> {
         let Some(sql) = sql else { return Ok(None) };
         let given = evaluated(rows, sql, "given", place)?;
@@ -117,7 +117,7 @@ fn ask(op: Op) -> Ask {
 
 /// An aggregate over earlier rows, for some rows. `frame` is the own table with its features.
 pub fn from_earlier_rows(
-    plan: &Plan,
+    plan: &RowsPlan,
     tables: &Tables,
     frame: &DataFrame,
     rows: &DataFrame,
@@ -197,7 +197,7 @@ fn nearest(at: Option<[f64; 2]>, places: &[Option<[f64; 2]>]) -> Option<(usize, 
 
 /// A column of another table by key: of the rows that held and were known before the time, the newest, and of equally
 /// new ones the one that became known last.
-pub fn from_key(plan: &Plan, tables: &Tables, rows: &DataFrame, of: &ByKey) -> Result<Vec<Answer>> {
+pub fn from_key(plan: &RowsPlan, tables: &Tables, rows: &DataFrame, of: &ByKey) -> Result<Vec<Answer>> {
     let other = tables.other(&of.table)?;
     let asking = keys(rows, of.on.iter().map(|(own, _)| own))?;
     // Where there are timestamps, rows of one day are ordered by them; a query that has days only is as of the beginning of its day.
@@ -233,7 +233,7 @@ pub fn from_key(plan: &Plan, tables: &Tables, rows: &DataFrame, of: &ByKey) -> R
 }
 
 /// From when on the labels of rows are known: not before the row is, and after the time that a column names.
-pub fn label_known_at(plan: &Plan, rows: &DataFrame) -> Result<Vec<Answer>> {
+pub fn label_known_at(plan: &RowsPlan, rows: &DataFrame) -> Result<Vec<Answer>> {
     let almanac = Almanac::of(plan.clock);
     let tick = DAY / i128::from(plan.clock.per_day());
     // The last day of the calendar, or the last time that the column holds.

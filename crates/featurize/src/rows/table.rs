@@ -10,7 +10,7 @@ use spec::{Error, Result, Span};
 
 use super::compute::{Tables, compute, counted, times_of};
 use super::dictionary;
-use super::plan::{Open, Plan};
+use super::plan::{Open, RowsPlan};
 use super::spec::{RowSpec, Score};
 use crate::cutoffs::table::FeatureSet;
 use crate::days::{Stretch, Timed};
@@ -35,7 +35,7 @@ pub enum Part {
 }
 
 /// From when to when the own rows are, but for those that lie alone in time.
-pub fn stretch(plan: &Plan, own: &LazyFrame, today: NaiveDate) -> Result<Stretch> {
+pub fn stretch(plan: &RowsPlan, own: &LazyFrame, today: NaiveDate) -> Result<Stretch> {
     let timed = Timed {
         table: &plan.table,
         time: &plan.time,
@@ -58,7 +58,7 @@ pub struct Parted {
 }
 
 /// Parts the rows. `last` is the last day of the table.
-pub fn parted(plan: &Plan, own: &DataFrame, last: NaiveDate) -> Result<Parted> {
+pub fn parted(plan: &RowsPlan, own: &DataFrame, last: NaiveDate) -> Result<Parted> {
     let place = format!("label '{}'", plan.label);
     let label = plain(evaluated(own, &plan.label_sql, &plan.label, &place)?, &place)?;
     let every = || vec![true; own.height()];
@@ -93,7 +93,7 @@ pub fn parted(plan: &Plan, own: &DataFrame, last: NaiveDate) -> Result<Parted> {
 }
 
 /// The first time as of which each label is known: nothing that a column names is known before the time after.
-fn label_known_at(plan: &Plan, own: &DataFrame, times: &[i64], label: Option<Vec<i64>>) -> Result<Option<Series>> {
+fn label_known_at(plan: &RowsPlan, own: &DataFrame, times: &[i64], label: Option<Vec<i64>>) -> Result<Option<Series>> {
     let Some(name) = &plan.label_known_at else { return Ok(None) };
     let rows = plan.known.rows.as_ref().map(|how| known(how, own, times, plan.clock)).transpose()?;
     // Nanoseconds do not reach that far.
@@ -110,7 +110,7 @@ fn label_known_at(plan: &Plan, own: &DataFrame, times: &[i64], label: Option<Vec
 
 /// Computes both tables.
 pub fn build(spec: &RowSpec, open: Open, today: NaiveDate) -> Result<FeatureSet> {
-    let plan = Plan::new(spec, open)?;
+    let plan = RowsPlan::new(spec, open)?;
     let (tables, untimed) = Tables::read(&plan, open)?;
     let stretch = stretch(&plan, &tables.own.clone().lazy(), today)?;
     let parted = parted(&plan, &tables.own, stretch.last)?;
@@ -131,7 +131,7 @@ pub fn build(spec: &RowSpec, open: Open, today: NaiveDate) -> Result<FeatureSet>
 /// The tables with all that is said of them.
 pub fn set(
     spec: &RowSpec,
-    plan: Plan,
+    plan: RowsPlan,
     stretch: Stretch,
     counted: Counted,
     books: Books,
@@ -203,7 +203,7 @@ impl Counted {
     }
 
     /// Errors (refused): no row to learn from.
-    pub fn books(&self, plan: &Plan) -> Result<Books> {
+    pub fn books(&self, plan: &RowsPlan) -> Result<Books> {
         let Counted { training, scoring, no_label, too_young, no_example, untimed, .. } = *self;
         if training == 0 {
             return Err(Error::refused(format!(
@@ -228,7 +228,7 @@ impl Counted {
 
 /// Key, time, features, label (of training rows) and where the row came from, of the rows of one part in the order of the
 /// table.
-pub fn chosen(plan: &Plan, frame: &DataFrame, parted: &Parted, part: Part) -> Result<DataFrame> {
+pub fn chosen(plan: &RowsPlan, frame: &DataFrame, parted: &Parted, part: Part) -> Result<DataFrame> {
     let doing = "features";
     let mut names: Vec<&str> = plan.key.iter().map(String::as_str).chain([plan.time.as_str()]).collect();
     names.extend(plan.features.iter().map(|(name, _)| name.as_str()));

@@ -68,7 +68,7 @@ fn a_new_row_is_asked_with_its_own_columns() {
     let inputs: Vec<&str> = prepared.inputs().iter_names().map(|name| name.as_str()).collect();
     assert_eq!(inputs, ["trade_id", "day", "area", "district"]);
     let now = chrono::DateTime::from_timestamp(1_711_929_600, 0).unwrap();
-    // On 1 April, with whole numbers for the area, a district that nobody knows, and one without.
+    // On 1 April, with whole numbers for the area, an unknown district, and a missing one.
     let asked =
         df!("district" => [Some("a"), Some("z"), None], "area" => [80i64, 70, 60], "more" => [1, 2, 3]).unwrap();
     let answer = prepared.for_rows(&asked, now).unwrap();

@@ -4,14 +4,14 @@ use artifact::type_name;
 use polars::prelude::Schema;
 
 use super::models::Forecaster;
-use super::plan::{How, Level, Plan};
+use super::plan::{How, Level, SeriesPlan};
 use super::spec::{CountedFrom, Dated, Gaps, SeriesFeature, SeriesSpec};
 
 /// Writes the dictionary. `rows` are those of the training and of the scoring table; `cutoffs` how many training cutoffs,
 /// the first and the last of them, and the newest.
 pub fn write(
     spec: &SeriesSpec,
-    plan: &Plan,
+    plan: &SeriesPlan,
     schema: &Schema,
     rows: (u64, u64),
     (count, (first, last), newest): (usize, (String, String), String),
@@ -110,7 +110,7 @@ fn joined(meaning: &str, description: Option<&str>) -> String {
     }
 }
 
-fn meaning_of(plan: &Plan, feature: &SeriesFeature, how: &How) -> String {
+fn meaning_of(plan: &SeriesPlan, feature: &SeriesFeature, how: &How) -> String {
     let level = how.source().map_or("", |source| match &plan.sources[source].level {
         Level::Series => "",
         Level::By(by) if by.is_empty() => ", all series together",

@@ -12,7 +12,7 @@ use super::holidays::{Country, Holiday};
 use super::kernel::{Matrix, difference, ewm, lag, planted, window};
 use super::models::{Fitted, Forecaster};
 use super::panel::{Panel, bounds};
-use super::plan::{HORIZON, How, Lookup, Op, Plan, SERIES, SINGLE};
+use super::plan::{HORIZON, How, Lookup, Op, SERIES, SINGLE, SeriesPlan};
 use super::spec::{CountedFrom, Missing};
 use crate::cutoffs::spec::CUTOFF;
 use crate::cutoffs::store::{integers, take};
@@ -27,7 +27,7 @@ use values::form::{floats, plain};
 pub type Others = BTreeMap<String, DataFrame>;
 
 /// Reads the table of the series.
-pub fn read(plan: &Plan, open: Open) -> Result<DataFrame> {
+pub fn read(plan: &SeriesPlan, open: Open) -> Result<DataFrame> {
     let column = |name: &String| match plan.is_single() && name == SERIES {
         true => polars::prelude::lit(SINGLE).alias(SERIES),
         false => polars::prelude::col(name.as_str()),
@@ -37,7 +37,7 @@ pub fn read(plan: &Plan, open: Open) -> Result<DataFrame> {
 }
 
 /// Reads the other tables.
-pub fn others(plan: &Plan, open: Open) -> Result<Others> {
+pub fn others(plan: &SeriesPlan, open: Open) -> Result<Others> {
     let mut others = Others::new();
     for (_, how) in &plan.features {
         let How::Lookup(of) = how else { continue };
@@ -61,7 +61,7 @@ pub fn others(plan: &Plan, open: Open) -> Result<Others> {
 }
 
 /// Series with all that is needed to compute examples.
-pub struct World {
+pub struct SeriesData {
     pub panel: Panel,
     /// One per source of the plan, with the group of each series.
     matrices: Vec<(Matrix, Vec<u32>)>,
@@ -85,8 +85,8 @@ impl Cells {
     }
 }
 
-impl World {
-    pub fn new(plan: &Plan, panel: Panel, others: &Others) -> Result<World> {
+impl SeriesData {
+    pub fn new(plan: &SeriesPlan, panel: Panel, others: &Others) -> Result<SeriesData> {
         let mut matrices = Vec::new();
         for source in &plan.sources {
             let place = match plan.features.iter().find(|(_, how)| how.source() == Some(matrices.len())) {
@@ -107,22 +107,22 @@ impl World {
         }
         let bounds = bounds(plan, &panel.periods)?;
         let fitted = plan.features.iter().map(|_| Mutex::default()).collect();
-        let mut world = World { panel, matrices, lookups: Vec::new(), fitted, bounds };
+        let mut data = SeriesData { panel, matrices, lookups: Vec::new(), fitted, bounds };
         // The columns that lookups ask with have the types of an example.
-        let asking = world.carried(plan, &Cells { series: Vec::new(), cutoffs: Vec::new(), targets: Vec::new() })?;
+        let asking = data.carried(plan, &Cells { series: Vec::new(), cutoffs: Vec::new(), targets: Vec::new() })?;
         for (name, how) in &plan.features {
             let ready = match how {
-                How::Lookup(of) => Some(world.lookup(plan, of, others, &asking, &format!("feature '{name}'"))?),
+                How::Lookup(of) => Some(data.lookup(plan, of, others, &asking, &format!("feature '{name}'"))?),
                 _ => None,
             };
-            world.lookups.push(ready);
+            data.lookups.push(ready);
         }
-        Ok(world)
+        Ok(data)
     }
 
     fn lookup(
         &self,
-        plan: &Plan,
+        plan: &SeriesPlan,
         of: &Lookup,
         others: &Others,
         asking: &DataFrame,
@@ -164,7 +164,7 @@ impl World {
     }
 
     /// The examples of the series at some cutoffs: all periods of the horizon, or those whose label is known.
-    fn cells(&self, plan: &Plan, cutoffs: &[usize], with_label: bool, of: impl Fn(usize) -> bool) -> Cells {
+    fn cells(&self, plan: &SeriesPlan, cutoffs: &[usize], with_label: bool, of: impl Fn(usize) -> bool) -> Cells {
         let mut cells = Cells { series: Vec::new(), cutoffs: Vec::new(), targets: Vec::new() };
         for cutoff in cutoffs {
             for series in 0..self.panel.series() {
@@ -184,7 +184,7 @@ impl World {
     }
 
     /// How many examples there are at a cutoff.
-    pub fn count(&self, plan: &Plan, cutoff: usize, with_label: bool) -> usize {
+    pub fn count(&self, plan: &SeriesPlan, cutoff: usize, with_label: bool) -> usize {
         self.cells(plan, &[cutoff], with_label, |_| true).len()
     }
 
@@ -194,7 +194,7 @@ impl World {
     }
 
     /// Series, its columns, cutoff, time and horizon.
-    fn carried(&self, plan: &Plan, cells: &Cells) -> Result<DataFrame> {
+    fn carried(&self, plan: &SeriesPlan, cells: &Cells) -> Result<DataFrame> {
         let doing = "examples";
         let panel = &self.panel;
         let series = IdxCa::from_slice("".into(), &cells.series);
@@ -221,14 +221,14 @@ impl World {
 
     /// The examples at some cutoffs with their features and, if wanted, their labels, in the order of cutoff, series and
     /// horizon.
-    pub fn examples(&self, plan: &Plan, cutoffs: &[usize], with_label: bool) -> Result<DataFrame> {
+    pub fn examples(&self, plan: &SeriesPlan, cutoffs: &[usize], with_label: bool) -> Result<DataFrame> {
         self.examples_of(plan, cutoffs, with_label, |_| true)
     }
 
     /// The same of some series.
     pub fn examples_of(
         &self,
-        plan: &Plan,
+        plan: &SeriesPlan,
         cutoffs: &[usize],
         with_label: bool,
         of: impl Fn(usize) -> bool,
@@ -285,7 +285,7 @@ impl World {
     /// A column that is known ahead, of the period that is predicted. In training a missing period has what fills it: were it
     /// null, a model would learn that nothing is sold where nothing is planned. To be predicted are only periods after the
     /// last filled one, so what fills a gap is never taken for a plan.
-    fn ahead(&self, plan: &Plan, cells: &Cells, name: &str, is_forecast: bool) -> Result<Series> {
+    fn ahead(&self, plan: &SeriesPlan, cells: &Cells, name: &str, is_forecast: bool) -> Result<Series> {
         let place = format!("series.known_ahead: '{name}'");
         let row = |(series, target): (&u32, &usize)| self.panel.row(*series as usize, *target).unwrap_or(NULL);
         let rows: Vec<u32> = cells.series.iter().zip(&cells.targets).map(row).collect();
@@ -347,7 +347,7 @@ impl World {
     }
 
     /// The same world with what was fitted in another one, which may be of use again.
-    pub fn with_fitted(mut self, other: &World) -> World {
+    pub fn with_fitted(mut self, other: &SeriesData) -> SeriesData {
         let series: HashMap<&str, usize> = other.panel.names.iter().map(String::as_str).zip(0..).collect();
         let places: Vec<Option<&usize>> = self.panel.names.iter().map(|name| series.get(name.as_str())).collect();
         for (own, theirs) in self.fitted.iter_mut().zip(&other.fitted) {

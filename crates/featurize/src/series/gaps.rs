@@ -5,7 +5,7 @@ use polars::prelude::{Column, DataFrame, DataType, IdxCa, NamedFrom, NewChunkedA
 use spec::{Error, Result};
 
 use super::panel::{NAMED, Panel};
-use super::plan::{Level, Plan};
+use super::plan::{Level, SeriesPlan};
 use super::rows::taken;
 use super::spec::{Filling, Gaps};
 use crate::eval::evaluated;
@@ -14,7 +14,7 @@ use values::form::numbers;
 
 impl Panel {
     /// Rows for the gaps before the period `until`, or their refusal.
-    pub(super) fn fill(&mut self, plan: &Plan, until: usize) -> Result<()> {
+    pub(super) fn fill(&mut self, plan: &SeriesPlan, until: usize) -> Result<()> {
         let rules = plan.rules();
         let (mut missing, mut named, mut holed): (u64, Vec<String>, u64) = (0, Vec::new(), 0);
         for series in 0..self.series() {

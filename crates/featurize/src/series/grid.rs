@@ -3,7 +3,7 @@
 use spec::Unit;
 
 use super::holidays::{Country, Day, Holiday};
-use super::plan::Plan;
+use super::plan::SeriesPlan;
 use crate::almanac::{DAY, HOUR, date, day_number};
 
 /// Days after the last row that may be asked for.
@@ -11,7 +11,7 @@ const AHEAD: i128 = 10_000;
 
 /// The periods of a table, in nanoseconds of its clock.
 pub struct Grid<'a> {
-    plan: &'a Plan,
+    plan: &'a SeriesPlan,
     /// The day of the month by which periods of months and years are dated; 31 is the last.
     anchor: i128,
     /// Where days are closed, those that are not, in their order.
@@ -20,7 +20,7 @@ pub struct Grid<'a> {
 
 impl<'a> Grid<'a> {
     /// Of rows at these times.
-    pub fn new(plan: &'a Plan, times: &[i128]) -> Grid<'a> {
+    pub fn new(plan: &'a SeriesPlan, times: &[i128]) -> Grid<'a> {
         let days = times.iter().map(|time| date(time.div_euclid(DAY)));
         let anchor = days.filter(|day| day.2 < length_of(day.0 * 12 + day.1 - 1)).map(|day| day.2).max().unwrap_or(31);
         let open = plan.rules().closed.as_ref().map(|closed| {

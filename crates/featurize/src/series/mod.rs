@@ -34,7 +34,7 @@ mod rows;
 mod spec;
 mod table;
 
-pub use plan::{How, Level, Plan};
+pub use plan::{How, Level, SeriesPlan};
 pub use proof::prove;
 pub use spec::{Series, SeriesFeature, SeriesFeatures, SeriesLabel, SeriesSpec};
 pub use table::build;

@@ -9,7 +9,7 @@ use spec::{Error, Result};
 
 use super::holidays::Holiday;
 use super::periods::Periods;
-use super::plan::{Level, Plan, Source};
+use super::plan::{Level, SeriesPlan, Source};
 use super::rows::{coded, labels, numbered, origin, refuse_alone, rename, series_of};
 use crate::eval::{evaluated, holds};
 use crate::rows::compute::times_of;
@@ -66,7 +66,7 @@ impl Panel {
     ///
     /// Errors (refused): a period twice, between two others, missing or not over, where the spec does not say what it
     /// means; a row years away from all others; labels below 0; a level that changes within a series; no rows.
-    pub fn new(plan: &Plan, rows: &DataFrame, asked: PanelOptions) -> Result<Panel> {
+    pub fn new(plan: &SeriesPlan, rows: &DataFrame, asked: PanelOptions) -> Result<Panel> {
         let doing = format!("table '{}'", plan.table);
         let has_all = |mask: BooleanChunked, name: &String| -> Result<BooleanChunked> {
             Ok(mask & rows.column(name).during(&doing)?.is_not_null())
@@ -279,7 +279,7 @@ impl Panel {
     }
 
     /// What people should look at.
-    fn noticed(&self, plan: &Plan) -> Vec<String> {
+    fn noticed(&self, plan: &SeriesPlan) -> Vec<String> {
         let mut warnings = Vec::new();
         let rules = plan.rules();
         let bounds = bounds(plan, &self.periods).unwrap_or((1, 1));
@@ -358,7 +358,7 @@ fn divisor(one: usize, other: usize) -> usize {
 }
 
 /// Within how many periods a series must have a row, and how old it must be.
-pub fn bounds(plan: &Plan, periods: &Periods) -> Result<(usize, usize)> {
+pub fn bounds(plan: &SeriesPlan, periods: &Periods) -> Result<(usize, usize)> {
     let rules = plan.rules();
     let count = |span: Option<spec::Span>, what: &str| span.map_or(Ok(1), |span| periods.count(span, what));
     Ok((count(rules.active_within, "series.active_within")?, count(rules.history, "series.history")?))
@@ -372,7 +372,7 @@ fn ends(rows: &[u32], newest: usize) -> (usize, usize) {
 }
 
 /// The newest cutoff by its number: the period after the last whose label is known, or as the spec has it.
-fn newest_cutoff(plan: &Plan, periods: &Periods, (first, last): (i64, i64)) -> Result<i64> {
+fn newest_cutoff(plan: &SeriesPlan, periods: &Periods, (first, last): (i64, i64)) -> Result<i64> {
     let Some(day) = plan.cutoffs.as_ref().and_then(|cutoffs| cutoffs.newest()) else { return Ok(last + 1) };
     let number = cutoff_number(plan, periods, day)?;
     if number <= first || number > last + 1 {
@@ -388,7 +388,7 @@ fn newest_cutoff(plan: &Plan, periods: &Periods, (first, last): (i64, i64)) -> R
 
 /// Refuses a list of closed days that ends before the horizon does: it may lack one, and then each period after it would be
 /// another day.
-fn days_reach(plan: &Plan, periods: &Periods, newest: i64) -> Result<()> {
+fn days_reach(plan: &SeriesPlan, periods: &Periods, newest: i64) -> Result<()> {
     let Some(closed) = plan.rules().closed.as_ref().filter(|closed| closed.country.is_none()) else { return Ok(()) };
     let last = Holiday::last(&closed.on).zip(periods.day(newest + plan.horizon as i64 - 1));
     match last {
@@ -401,7 +401,7 @@ fn days_reach(plan: &Plan, periods: &Periods, newest: i64) -> Result<()> {
 }
 
 /// The period that begins at a cutoff.
-pub fn cutoff_number(plan: &Plan, periods: &Periods, day: NaiveDate) -> Result<i64> {
+pub fn cutoff_number(plan: &SeriesPlan, periods: &Periods, day: NaiveDate) -> Result<i64> {
     periods.first_on(day).ok_or_else(|| {
         let near = periods.every();
         Error::cannot_run(format!("cutoffs: {day} is not the date of a period of {near}"))

@@ -62,7 +62,7 @@ pub struct Source {
     pub level: Level,
 }
 
-/// How a feature is computed. Sources are places in [`Plan::sources`], lengths are numbers of periods.
+/// How a feature is computed. Sources are places in [`SeriesPlan::sources`], lengths are numbers of periods.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub enum How {
     Window { op: Op, source: usize, window: Option<usize>, lag: usize, from: CountedFrom },
@@ -88,7 +88,7 @@ pub struct Lookup {
 
 /// A spec that fits its tables.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Plan {
+pub struct SeriesPlan {
     pub table: String,
     pub time: String,
     #[serde(serialize_with = "type_of")]
@@ -136,12 +136,12 @@ fn carried(by: &[String], time: &str) -> Vec<String> {
     names
 }
 
-impl Plan {
+impl SeriesPlan {
     /// Checks `spec` against the tables.
     ///
     /// Errors (cannot run): unknown tables and columns, columns of an unfit type, and features that look at what is not
     /// known at the cutoff.
-    pub fn new(spec: &SeriesSpec, open: Open) -> Result<Plan> {
+    pub fn new(spec: &SeriesSpec, open: Open) -> Result<SeriesPlan> {
         let table = spec.table.to_string();
         let place = format!("table '{table}'");
         let schema = open(&table)?.collect_schema().during(&place)?;
@@ -160,7 +160,7 @@ impl Plan {
         if let Some(span) = rules.history {
             periods.count(span, "series.history")?;
         }
-        let mut plan = Plan {
+        let mut plan = SeriesPlan {
             time: spec.time.clone(),
             time_type,
             clock,

@@ -15,9 +15,9 @@ use chrono::NaiveDate;
 use polars::prelude::{DataFrame, IdxCa, LazyFrame, NewChunkedArray, Series, col};
 use spec::{Error, Result};
 
-use super::examples::{Others, World, others, read};
+use super::examples::{Others, SeriesData, others, read};
 use super::panel::{Panel, PanelOptions, bounds};
-use super::plan::{HORIZON, How, Level, Plan};
+use super::plan::{HORIZON, How, Level, SeriesPlan};
 use super::reference::{Facts, Key, Past, looked_up, text_of};
 use super::spec::{Gaps, Missing, SeriesSpec};
 use super::table::Ready;
@@ -55,8 +55,8 @@ pub fn prove(
     let plan = &ready.plan;
     let (table, others) = (read(plan, open)?, others(plan, open)?);
     let facts = Facts::new(plan, &table, today)?;
-    let newest = ready.world.panel.first as i128 + ready.world.panel.newest as i128;
-    if facts.newest != newest_of(&facts, &ready.world.panel)? {
+    let newest = ready.data.panel.first as i128 + ready.data.panel.newest as i128;
+    if facts.newest != newest_of(&facts, &ready.data.panel)? {
         return Err(Error::refused("the newest cutoff is not that of the last known label").hint(
             "the clean tables did not change since, so features computed it wrongly: please report this with features.yaml",
         ));
@@ -72,8 +72,8 @@ pub fn prove(
         }
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         same_columns(&published, &names)?;
-        let all: Vec<usize> = if with_label { ready.training.clone() } else { vec![ready.world.panel.newest] };
-        let due: usize = all.iter().map(|cutoff| ready.world.count(plan, *cutoff, with_label)).sum();
+        let all: Vec<usize> = if with_label { ready.training.clone() } else { vec![ready.data.panel.newest] };
+        let due: usize = all.iter().map(|cutoff| ready.data.count(plan, *cutoff, with_label)).sum();
         let published = artifact::collect(
             published.select(names.iter().map(|name| col(*name)).collect::<Vec<_>>()),
             "reading published features",
@@ -94,14 +94,14 @@ pub fn prove(
             if drawn.len() >= MOST_CUTOFFS || drawn.len() >= CUTOFFS && rows >= sample {
                 break;
             }
-            rows += ready.world.count(plan, at, with_label);
+            rows += ready.data.count(plan, at, with_label);
             drawn.push(at);
         }
         let each = sample.div_ceil(drawn.len().max(1));
         let times = cells(&published, CUTOFF)?;
         for cutoff in drawn {
-            let at = Cutoff { plan, facts: &facts, world: &ready.world, others: &others, with_label, cutoff };
-            let number = ready.world.panel.first + cutoff as i64;
+            let at = Cutoff { plan, facts: &facts, data: &ready.data, others: &others, with_label, cutoff };
+            let number = ready.data.panel.first + cutoff as i64;
             let number = i128::from(number) - newest + facts.newest;
             let rows: Vec<u32> =
                 (0u32..).zip(&times).filter(|(_, time)| facts.number(time) == number).map(|(row, _)| row).collect();
@@ -129,9 +129,9 @@ fn newest_of(facts: &Facts, panel: &Panel) -> Result<i128> {
 
 /// One cutoff of one published table.
 struct Cutoff<'a> {
-    plan: &'a Plan,
+    plan: &'a SeriesPlan,
     facts: &'a Facts<'a>,
-    world: &'a World,
+    data: &'a SeriesData,
     others: &'a Others,
     with_label: bool,
     /// By its place in the panel.
@@ -157,7 +157,7 @@ impl Cutoff<'_> {
         let published = published.take(&IdxCa::from_slice("".into(), &rows)).during("proof")?;
         let examples: Vec<Example> = rows.iter().map(|row| examples[*row as usize].clone()).collect();
         proof.pairs += examples.len();
-        let again = self.again(self.world, self.plan, (self.cutoff, self.with_label), &examples)?;
+        let again = self.again(self.data, self.plan, (self.cutoff, self.with_label), &examples)?;
         let past = self.facts.before(number)?;
         let mut known = self.on_the_past(&past, &published, &examples)?;
         self.compare(&published, &with_slack(&again, &known)?, &examples, Fault::Changed)?;
@@ -189,15 +189,15 @@ impl Cutoff<'_> {
     /// The rows of the examples by the tool's own kernel, in their order.
     fn again(
         &self,
-        world: &World,
-        plan: &Plan,
+        data: &SeriesData,
+        plan: &SeriesPlan,
         (cutoff, with_label): (usize, bool),
         examples: &[Example],
     ) -> Result<DataFrame> {
         let wanted: BTreeSet<&Key> = examples.iter().map(|example| &example.key).collect();
-        let keys = self.examples(&world.panel.keys)?;
+        let keys = self.examples(&data.panel.keys)?;
         let is_wanted: Vec<bool> = keys.iter().map(|example| wanted.contains(&example.key)).collect();
-        self.chosen(&world.examples_of(plan, &[cutoff], with_label, |series| is_wanted[series])?, examples)
+        self.chosen(&data.examples_of(plan, &[cutoff], with_label, |series| is_wanted[series])?, examples)
     }
 
     /// The rows of the examples, in their order.
@@ -223,14 +223,14 @@ impl Cutoff<'_> {
         format!(
             "series {}, cutoff {}, horizon {}",
             example.key.join("/"),
-            self.world.panel.shown(self.cutoff),
+            self.data.panel.shown(self.cutoff),
             example.ahead
         )
     }
 
     /// Who has an example must not depend on what came after, either.
     fn all_due(&self, examples: &[Example], number: i128) -> Result<()> {
-        let bounds = bounds(self.plan, &self.world.panel.periods)?;
+        let bounds = bounds(self.plan, &self.data.panel.periods)?;
         let mut due = BTreeSet::new();
         for key in self.facts.keys() {
             for ahead in self.facts.examples(key, number, self.with_label, bounds)? {
@@ -247,11 +247,10 @@ impl Cutoff<'_> {
                     "the clean tables or features.yaml changed since, or another program wrote the table: run features again",
                 ))
             }
-            None => Err(Error::refused(format!(
-                "cutoff {}: a row was published twice",
-                self.world.panel.shown(self.cutoff)
-            ))
-            .hint("another program wrote the table: run features again")),
+            None => {
+                Err(Error::refused(format!("cutoff {}: a row was published twice", self.data.panel.shown(self.cutoff)))
+                    .hint("another program wrote the table: run features again"))
+            }
         }
     }
 
@@ -353,15 +352,15 @@ impl Cutoff<'_> {
         if other.series.0.gaps == Gaps::Refuse {
             other.series.0.gaps = Gaps::Keep;
         }
-        let newest = self.world.panel.first + self.cutoff as i64;
+        let newest = self.data.panel.first + self.cutoff as i64;
         // What fills a gap says nothing but what is known in advance.
-        let until = self.world.panel.first + self.world.panel.newest as i64;
+        let until = self.data.panel.first + self.data.panel.newest as i64;
         let asked = PanelOptions { today: NaiveDate::MAX.into(), newest: Some(newest), filled_until: Some(until) };
         let panel = Panel::new(&other, &rows, asked)?;
         let cutoff = panel.newest;
         // A model that was fitted to equal values before need not be fitted again.
-        let world = World::new(&other, panel, self.others)?.with_fitted(self.world);
-        self.again(&world, &other, (cutoff, false), examples)
+        let data = SeriesData::new(&other, panel, self.others)?.with_fitted(self.data);
+        self.again(&data, &other, (cutoff, false), examples)
     }
 
     /// Compares answers with what was published. Returns the number of values.

@@ -13,7 +13,7 @@ use spec::{Result, Unit};
 use super::grid::{Grid, is_on, is_public};
 use super::holidays::{Country, Holiday};
 use super::models::Forecaster;
-use super::plan::{How, Level, Op, Plan, Source};
+use super::plan::{How, Level, Op, SeriesPlan, Source};
 use super::spec::{CountedFrom, Dated, Filling, Gaps, Negative, Renamed, Unfinished};
 use crate::almanac::{Almanac, DAY};
 use crate::eval::{evaluated, holds};
@@ -26,7 +26,7 @@ pub type Key = Vec<String>;
 
 /// The table, each row with its series and the number of its period.
 pub struct Facts<'a> {
-    plan: &'a Plan,
+    plan: &'a SeriesPlan,
     almanac: Almanac,
     grid: Grid<'a>,
     pub frame: DataFrame,
@@ -48,7 +48,7 @@ pub struct Past<'a> {
 }
 
 impl<'a> Facts<'a> {
-    pub fn new(plan: &'a Plan, table: &DataFrame, today: Today) -> Result<Facts<'a>> {
+    pub fn new(plan: &'a SeriesPlan, table: &DataFrame, today: Today) -> Result<Facts<'a>> {
         let almanac = Almanac::of(plan.clock);
         let (day, now) = (i128::from(today.day.to_epoch_days()), i128::from(today.now) * 1_000);
         let mut times = Vec::new();
@@ -306,7 +306,7 @@ impl<'a> Facts<'a> {
 }
 
 /// What a name on a day became: the next new name, again and again. New names of one day are given at once.
-fn new_name(plan: &Plan, column: &str, name: &str, mut day: i128) -> String {
+fn new_name(plan: &SeriesPlan, column: &str, name: &str, mut day: i128) -> String {
     let on = |renamed: &Renamed| i128::from(renamed.on.to_epoch_days());
     let mut name = name;
     loop {
@@ -319,7 +319,7 @@ fn new_name(plan: &Plan, column: &str, name: &str, mut day: i128) -> String {
 }
 
 /// A label as the spec takes one below 0.
-fn as_taken(plan: &Plan, label: Option<f64>) -> Option<f64> {
+fn as_taken(plan: &SeriesPlan, label: Option<f64>) -> Option<f64> {
     match plan.negative {
         Negative::Zero => label.map(|label| label.max(0.0)),
         Negative::Keep | Negative::Refuse => label,

@@ -9,7 +9,7 @@ use spec::{Error, Result};
 
 use super::panel::{NONE, PanelOptions};
 use super::periods::Periods;
-use super::plan::Plan;
+use super::plan::SeriesPlan;
 use super::spec::{Negative, Renamed, Unfinished};
 use crate::eval::evaluated;
 use values::form::{numbers, refuse_infinite};
@@ -38,7 +38,7 @@ pub fn texts(frame: &DataFrame, name: &str) -> Result<Vec<Option<String>>> {
 /// several days one after the other. Returns what people should look at.
 ///
 /// Errors (refused): an old name from its day on, unless another one was renamed to it.
-pub fn rename(plan: &Plan, frame: &mut DataFrame, times: &[i64]) -> Result<Vec<String>> {
+pub fn rename(plan: &SeriesPlan, frame: &mut DataFrame, times: &[i64]) -> Result<Vec<String>> {
     let mut warnings = Vec::new();
     let columns: BTreeSet<&String> = plan.rules().renamed.iter().map(|renamed| &renamed.column).collect();
     for column in columns {
@@ -143,7 +143,7 @@ pub fn together(columns: &[Vec<u32>]) -> (Vec<u32>, Vec<u32>) {
 }
 
 /// The keys of all series in their order, their names, and the series of each row.
-pub fn series_of(plan: &Plan, frame: &DataFrame) -> Result<(DataFrame, Vec<String>, Vec<u32>)> {
+pub fn series_of(plan: &SeriesPlan, frame: &DataFrame) -> Result<(DataFrame, Vec<String>, Vec<u32>)> {
     const PLACE: &str = "place of the series";
     let doing = "series";
     let columns = plan.by.iter().map(|name| Ok(coded(frame, name)?.0)).collect::<Result<Vec<_>>>()?;
@@ -177,7 +177,7 @@ pub fn series_of(plan: &Plan, frame: &DataFrame) -> Result<(DataFrame, Vec<Strin
 
 /// The number of the period of each row.
 pub fn numbered(
-    plan: &Plan,
+    plan: &SeriesPlan,
     frame: &DataFrame,
     times: &[i64],
     periods: &Periods,
@@ -216,7 +216,7 @@ pub fn numbered(
 
 /// Refuses a row that is years away from all others: it would be the beginning or the end of all series.
 pub fn refuse_alone(
-    plan: &Plan,
+    plan: &SeriesPlan,
     frame: &DataFrame,
     times: &[i64],
     (names, series): (&[String], &[u32]),
@@ -240,7 +240,7 @@ pub fn refuse_alone(
 /// A label as the spec takes one below 0. `of` names where it is.
 ///
 /// Errors (refused): one below 0, unless the spec says what that means.
-pub fn taken(plan: &Plan, label: f64, of: impl FnOnce() -> String) -> Result<f64> {
+pub fn taken(plan: &SeriesPlan, label: f64, of: impl FnOnce() -> String) -> Result<f64> {
     match plan.negative {
         _ if label >= 0.0 || label.is_nan() => Ok(label),
         Negative::Keep => Ok(label),
@@ -254,7 +254,7 @@ pub fn taken(plan: &Plan, label: f64, of: impl FnOnce() -> String) -> Result<f64
 /// The label of each row, NaN where it is not known; and the day from which the first of those is known that were left out
 /// because their period is not over.
 pub fn labels(
-    plan: &Plan,
+    plan: &SeriesPlan,
     frame: &DataFrame,
     periods_of: &[i64],
     (names, series): (&[String], &[u32]),

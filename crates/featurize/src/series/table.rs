@@ -5,9 +5,9 @@ use std::sync::Arc;
 use artifact::{Batch, Books, Fate};
 use spec::{Error, Result, ResultExt};
 
-use super::examples::{World, others, read};
+use super::examples::{SeriesData, others, read};
 use super::panel::{Panel, PanelOptions, cutoff_number};
-use super::plan::Plan;
+use super::plan::SeriesPlan;
 use super::spec::SeriesSpec;
 use crate::cutoffs::spec::Cutoffs;
 use crate::cutoffs::table::FeatureSet;
@@ -19,8 +19,8 @@ const BATCH: usize = 1 << 16;
 
 /// A plan with its series, and the training cutoffs, oldest first.
 pub struct Ready {
-    pub plan: Plan,
-    pub world: World,
+    pub plan: SeriesPlan,
+    pub data: SeriesData,
     pub training: Vec<usize>,
     rows: u64,
     warnings: Vec<String>,
@@ -28,18 +28,18 @@ pub struct Ready {
 
 impl Ready {
     pub fn new(spec: &SeriesSpec, open: Open, today: Today) -> Result<Ready> {
-        let plan = Plan::new(spec, open)?;
+        let plan = SeriesPlan::new(spec, open)?;
         let frame = read(&plan, open)?;
         let panel = Panel::new(&plan, &frame, PanelOptions { today, newest: None, filled_until: None })?;
         let mut warnings = panel.warnings.clone();
-        let world = World::new(&plan, panel, &others(&plan, open)?)?;
-        let training = training(&plan, &world.panel, &mut warnings)?;
-        Ok(Ready { plan, world, training, rows: frame.height() as u64, warnings })
+        let data = SeriesData::new(&plan, panel, &others(&plan, open)?)?;
+        let training = training(&plan, &data.panel, &mut warnings)?;
+        Ok(Ready { plan, data, training, rows: frame.height() as u64, warnings })
     }
 }
 
 /// The training cutoffs: the whole horizon of each is over by the newest.
-fn training(plan: &Plan, panel: &Panel, warnings: &mut Vec<String>) -> Result<Vec<usize>> {
+fn training(plan: &SeriesPlan, panel: &Panel, warnings: &mut Vec<String>) -> Result<Vec<usize>> {
     let latest = panel.newest.checked_sub(plan.horizon).filter(|latest| *latest > 0).ok_or_else(|| {
         Error::refused(format!(
             "table '{}': {} periods before {} are too few for a horizon of {}: no training cutoff is left",
@@ -83,11 +83,11 @@ fn training(plan: &Plan, panel: &Panel, warnings: &mut Vec<String>) -> Result<Ve
 
 /// Computes both tables.
 pub fn build(spec: &SeriesSpec, open: Open, today: Today) -> Result<FeatureSet> {
-    let Ready { plan, world, training, rows, warnings } = Ready::new(spec, open, today)?;
-    let newest = world.panel.newest;
-    let counts: Vec<usize> = training.iter().map(|cutoff| world.count(&plan, *cutoff, true)).collect();
+    let Ready { plan, data, training, rows, warnings } = Ready::new(spec, open, today)?;
+    let newest = data.panel.newest;
+    let counts: Vec<usize> = training.iter().map(|cutoff| data.count(&plan, *cutoff, true)).collect();
     let training_rows = counts.iter().sum::<usize>() as u64;
-    let scoring_rows = world.count(&plan, newest, false) as u64;
+    let scoring_rows = data.count(&plan, newest, false) as u64;
     if training_rows == 0 {
         return Err(Error::refused(format!(
             "table '{}': no series has an example at one of {} training cutoffs",
@@ -97,20 +97,20 @@ pub fn build(spec: &SeriesSpec, open: Open, today: Today) -> Result<FeatureSet> 
         .hint("see 'history' and 'active_within' under 'series', and 'label'"));
     }
     let all: Vec<usize> = training.iter().copied().chain([newest]).collect();
-    let has_example: Vec<bool> = (0..world.panel.series()).map(|series| world.has_example(series, &all)).collect();
+    let has_example: Vec<bool> = (0..data.panel.series()).map(|series| data.has_example(series, &all)).collect();
     let mut books = Books { rows_in: rows, ..Books::default() };
-    let used = world.panel.rows_of(|series| has_example[series]);
+    let used = data.panel.rows_of(|series| has_example[series]);
     let rule = format!("became {training_rows} training and {scoring_rows} scoring rows");
     books.add(&rule, Fate::Used, used);
-    books.add("no series or time", Fate::Dropped, world.panel.incomplete);
-    books.add("series without an example", Fate::Dropped, world.panel.rows_of(|series| !has_example[series]));
+    books.add("no series or time", Fate::Dropped, data.panel.incomplete);
+    books.add("series without an example", Fate::Dropped, data.panel.rows_of(|series| !has_example[series]));
     books.balance(&plan.table)?;
     // Errors of what is to be predicted end the run before anything is written.
-    let scoring = world.examples(&plan, &[newest], false)?;
+    let scoring = data.examples(&plan, &[newest], false)?;
     let scoring_schema = scoring.schema().clone();
-    let training_schema = world.examples(&plan, &[], true)?.schema().clone();
+    let training_schema = data.examples(&plan, &[], true)?.schema().clone();
     let span = |cutoffs: &[usize]| match (cutoffs.first(), cutoffs.last()) {
-        (Some(first), Some(last)) => (world.panel.shown(*first), world.panel.shown(*last)),
+        (Some(first), Some(last)) => (data.panel.shown(*first), data.panel.shown(*last)),
         _ => (String::new(), String::new()),
     };
     let learned: Vec<usize> =
@@ -120,7 +120,7 @@ pub fn build(spec: &SeriesSpec, open: Open, today: Today) -> Result<FeatureSet> 
         &plan,
         &training_schema,
         (training_rows, scoring_rows),
-        (learned.len(), span(&learned), world.panel.shown(newest)),
+        (learned.len(), span(&learned), data.panel.shown(newest)),
     );
     let mut chunks: Vec<Vec<usize>> = Vec::new();
     let mut filled = BATCH;
@@ -135,11 +135,11 @@ pub fn build(spec: &SeriesSpec, open: Open, today: Today) -> Result<FeatureSet> 
         }
     }
     let label_known_at = Some(plan.label_known_at.clone());
-    let changes_on = world.panel.changes_on;
-    let (plan, world) = (Arc::new(plan), Arc::new(world));
+    let changes_on = data.panel.changes_on;
+    let (plan, data) = (Arc::new(plan), Arc::new(data));
     let batches = chunks.into_iter().map(move |cutoffs| {
-        let rows = world.examples(&plan, &cutoffs, true);
-        rows.map(Batch::from).context(format!("cutoff {}", world.panel.shown(cutoffs[0])))
+        let rows = data.examples(&plan, &cutoffs, true);
+        rows.map(Batch::from).context(format!("cutoff {}", data.panel.shown(cutoffs[0])))
     });
     Ok(FeatureSet {
         training: Box::new(batches),

@@ -255,7 +255,7 @@ fn a_planted_leak_of_each_kind_is_found() {
         let spec = spec_of(series, &[kind]);
         LEAK.with(|leak| leak.set(1));
         let leaking = set(&spec, &tables);
-        // As somebody would find it who runs the tool as it was built, with the leak in it.
+        // As a user would find it with a tool that was built with the leak in it.
         let found = leaking.and_then(|drawn| proved(&spec, &tables, &drawn));
         LEAK.with(|leak| leak.set(0));
         let error = found.unwrap_err().to_string();

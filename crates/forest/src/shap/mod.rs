@@ -15,7 +15,7 @@ use crate::column::rows;
 use crate::forest::{Forest, in_parallel};
 use crate::model::Tree;
 use crate::slots::{BLOCK, Block, GROUP, GROUPS, Lanes};
-use plan::Plan;
+use plan::TreePlan;
 use run::{PARTS, Space};
 
 /// Explains scores. What depends on the model alone is computed once, when the explainer is made. The forest is borrowed or
@@ -26,7 +26,7 @@ pub struct Explainer<F> {
     /// Features of any split, in order.
     used: Vec<u32>,
     /// By tree; none for trees of one leaf.
-    plans: Vec<Option<Plan>>,
+    plans: Vec<Option<TreePlan>>,
     base: Vec<f64>,
 }
 
@@ -55,7 +55,7 @@ impl Strongest {
     /// ones the first comes first.
     ///
     /// # Panics
-    /// If there is no such row or output.
+    /// If the row or output does not exist.
     pub fn of(&self, row: usize, output: usize) -> &[Reason] {
         assert!(output < self.outputs, "output {output} of {}", self.outputs);
         let reasons = &self.reasons[(row * self.outputs + output) * self.count..][..self.count];
@@ -118,7 +118,7 @@ impl<F: Deref<Target = Forest>> Explainer<F> {
                 plans.push(None);
                 continue;
             }
-            let plan = Plan::new(tree, &forest.slots, &place, &mut bytes).ok_or_else(|| {
+            let plan = TreePlan::new(tree, &forest.slots, &place, &mut bytes).ok_or_else(|| {
                 let gib = most_bytes >> 30;
                 Error::cannot_run(format!("contributions of features would need tables of more than {gib} GiB"))
                     .hint("train fewer or smaller trees")

@@ -24,7 +24,7 @@ const MANY_LEAVES: usize = 2_048;
 
 /// A tree's steps, in order, and the tables that they look into.
 #[derive(Debug)]
-pub(crate) struct Plan {
+pub(crate) struct TreePlan {
     pub inputs: Vec<Input>,
     pub steps: Vec<Step>,
     /// Levels of products.
@@ -123,9 +123,9 @@ struct Builder<'a> {
     longest: usize,
 }
 
-impl Plan {
+impl TreePlan {
     /// `places` numbers the features that the forest uses. The tables are taken off `bytes`; none if they are too large.
-    pub fn new(tree: &Tree, slots: &Slots, places: &dyn Fn(u32) -> u32, bytes: &mut u64) -> Option<Plan> {
+    pub fn new(tree: &Tree, slots: &Slots, places: &dyn Fn(u32) -> u32, bytes: &mut u64) -> Option<TreePlan> {
         let most_bits = if tree.leaves.len() > MANY_LEAVES { 1 } else { MOST_BITS };
         let mut builder = Builder {
             tree,
@@ -151,7 +151,7 @@ impl Plan {
             5..=6 => Passes::Six(builder.passes(&points)),
             _ => Passes::Eight(builder.passes(&points)),
         };
-        Some(Plan { inputs: builder.inputs, steps: builder.steps, levels: builder.levels, passes })
+        Some(TreePlan { inputs: builder.inputs, steps: builder.steps, levels: builder.levels, passes })
     }
 }
 

@@ -1,6 +1,6 @@
 //! Contributions of a group of rows: the steps of each tree, all rows at each step.
 
-use super::plan::{Bit, Input, Pass, Passes, Plan, Step};
+use super::plan::{Bit, Input, Pass, Passes, Step, TreePlan};
 use crate::slots::{GROUP, Lanes};
 
 /// Numbers that are only ever added up are kept apart by this many.
@@ -33,7 +33,7 @@ impl<const M: usize> Levels<M> {
 }
 
 impl Space {
-    pub fn new<'a>(plans: impl Iterator<Item = &'a Plan>) -> Space {
+    pub fn new<'a>(plans: impl Iterator<Item = &'a TreePlan>) -> Space {
         let mut space = Space {
             outcomes: Vec::new(),
             two: Levels::default(),
@@ -58,7 +58,7 @@ impl Space {
 
 /// Adds what the features of each row contribute to a tree's output. `ranks` has one entry per slot, `sums` one per feature
 /// that the forest uses.
-pub(crate) fn add(plan: &Plan, ranks: &[Lanes<i32>], space: &mut Space, sums: &mut [Lanes<[f64; PARTS]>]) {
+pub(crate) fn add(plan: &TreePlan, ranks: &[Lanes<i32>], space: &mut Space, sums: &mut [Lanes<[f64; PARTS]>]) {
     #[cfg(target_arch = "x86_64")]
     if is_x86_feature_detected!("avx2") {
         // SAFETY: the processor has what the function was compiled for.
@@ -71,12 +71,12 @@ pub(crate) fn add(plan: &Plan, ranks: &[Lanes<i32>], space: &mut Space, sums: &m
 /// The same code, compiled for wider registers.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2")]
-fn add_avx2(plan: &Plan, ranks: &[Lanes<i32>], space: &mut Space, sums: &mut [Lanes<[f64; PARTS]>]) {
+fn add_avx2(plan: &TreePlan, ranks: &[Lanes<i32>], space: &mut Space, sums: &mut [Lanes<[f64; PARTS]>]) {
     add_in(plan, ranks, space, sums);
 }
 
 #[inline(always)]
-fn add_in(plan: &Plan, ranks: &[Lanes<i32>], space: &mut Space, sums: &mut [Lanes<[f64; PARTS]>]) {
+fn add_in(plan: &TreePlan, ranks: &[Lanes<i32>], space: &mut Space, sums: &mut [Lanes<[f64; PARTS]>]) {
     let Space { outcomes, two, four, six, eight } = space;
     for (at, input) in plan.inputs.iter().enumerate() {
         outcomes[at] = outcome(input, ranks, outcomes);
@@ -92,7 +92,7 @@ fn add_in(plan: &Plan, ranks: &[Lanes<i32>], space: &mut Space, sums: &mut [Lane
 /// A loop and not a closure, which would not be compiled for wider registers.
 #[inline(always)]
 fn run_all<const M: usize>(
-    plan: &Plan,
+    plan: &TreePlan,
     passes: &[Pass<M>],
     outcomes: &[Lanes<u32>],
     levels: &mut Levels<M>,
@@ -142,7 +142,7 @@ fn outcome(input: &Input, ranks: &[Lanes<i32>], outcomes: &[Lanes<u32>]) -> Lane
 
 #[inline(always)]
 fn run<const M: usize>(
-    plan: &Plan,
+    plan: &TreePlan,
     pass: &Pass<M>,
     outcomes: &[Lanes<u32>],
     levels: &mut Levels<M>,

@@ -228,7 +228,7 @@ fn a_short_file_cannot_ask_for_much_memory() {
     assert_eq!(error, "learner.gradient_booster.model.trees[0]: the sets of categories are too large together");
 }
 
-/// Damage never ends the process: whatever is read scores.
+/// A damaged file never ends the process: a forest that is read can score.
 #[test]
 fn damaged_files_are_errors_or_forests() {
     let (models, mut random) = (models(), Random::new(9, 9));

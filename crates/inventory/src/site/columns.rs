@@ -2,7 +2,7 @@
 
 use pages::{Address, Column, Html, Page, Table as Rows, el, link, section};
 
-use super::{World, address_of, frame};
+use super::{SiteData, address_of, frame};
 use crate::table::Table;
 use crate::words::grouped;
 
@@ -11,10 +11,10 @@ use crate::words::grouped;
 const PER_PAGE: usize = 400;
 
 /// All columns, by table: files with their pages.
-pub fn pages(world: &World<'_>) -> Vec<(String, Page)> {
+pub fn pages(data: &SiteData<'_>) -> Vec<(String, Page)> {
     let mut parts: Vec<Vec<&Table<'_>>> = Vec::new();
     let mut columns = 0;
-    for table in world.tables.iter().filter(|table| !table.current.is_empty()) {
+    for table in data.tables.iter().filter(|table| !table.current.is_empty()) {
         let more = table.column_names().len();
         match parts.last_mut() {
             Some(part) if columns + more <= PER_PAGE => part.push(table),
@@ -28,7 +28,7 @@ pub fn pages(world: &World<'_>) -> Vec<(String, Page)> {
     if parts.is_empty() {
         parts.push(Vec::new());
     }
-    (0..parts.len()).map(|at| (file_of(at), page(world, &parts, at))).collect()
+    (0..parts.len()).map(|at| (file_of(at), page(data, &parts, at))).collect()
 }
 
 /// The file of a page.
@@ -42,9 +42,9 @@ pub fn is_page(name: &str) -> bool {
     number.is_some_and(|number| number.parse::<usize>().is_ok())
 }
 
-fn page(world: &World<'_>, parts: &[Vec<&Table<'_>>], at: usize) -> Page {
+fn page(data: &SiteData<'_>, parts: &[Vec<&Table<'_>>], at: usize) -> Page {
     let title = if at == 0 { "Columns".to_owned() } else { format!("Columns, page {}", at + 1) };
-    let mut page = frame(&title, "Columns", 0, world.now);
+    let mut page = frame(&title, "Columns", 0, data.now);
     if parts.len() > 1 {
         let mut list = el("ul");
         for (other, part) in parts.iter().enumerate() {

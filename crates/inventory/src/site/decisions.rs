@@ -3,21 +3,21 @@
 use pages::{Column, Html, Page, State, Table as Rows, badge, note, section};
 use score::{ModelStage, Registry};
 
-use super::{World, frame};
+use super::{SiteData, frame};
 use crate::found::places;
 use crate::place::Layer;
 
 /// All decisions on models, by pipeline, newest first.
-pub fn page(world: &World<'_>) -> Page {
-    let mut page = frame("Decisions", "Decisions", 0, world.now);
+pub fn page(data: &SiteData<'_>) -> Page {
+    let mut page = frame("Decisions", "Decisions", 0, data.now);
     let mut is_empty = true;
-    for (place, folder) in places(&world.inventory.root) {
+    for (place, folder) in places(&data.inventory.root) {
         if place.layer != Layer::Models {
             continue;
         }
         is_empty = false;
         let part = section(place.pipeline.as_str());
-        let registry = Registry::at(world.inventory.root.join(folder));
+        let registry = Registry::at(data.inventory.root.join(folder));
         let entries = match registry.decisions() {
             Ok(entries) => entries,
             Err(error) => {

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use pages::chart::{Bars, Graph as Drawing, Histogram};
 use pages::{Element, Html, State, badge, el};
 
-use super::{World, address_of_node};
+use super::{SiteData, address_of_node};
 use crate::graph::Node;
 
 /// Bars of a distribution.
@@ -30,7 +30,7 @@ pub fn moment(time: DateTime<Utc>) -> Html {
 }
 
 /// The graph of some tables, with what is known about each.
-pub fn graph(world: &World<'_>, title: &str, nodes: &BTreeSet<Node>, here: Option<&Node>, up: usize) -> Element {
+pub fn graph(data: &SiteData<'_>, title: &str, nodes: &BTreeSet<Node>, here: Option<&Node>, up: usize) -> Element {
     let mut drawing = Drawing::new(title);
     let mut numbers: BTreeMap<&Node, usize> = BTreeMap::new();
     for node in nodes {
@@ -44,7 +44,7 @@ pub fn graph(world: &World<'_>, title: &str, nodes: &BTreeSet<Node>, here: Optio
             drawing.here(number);
         }
     }
-    for (from, to) in world.graph.edges() {
+    for (from, to) in data.graph.edges() {
         if let (Some(from), Some(to)) = (numbers.get(from), numbers.get(to)) {
             drawing.edge(*from, *to);
         }

@@ -33,7 +33,7 @@ pub struct Site {
 }
 
 /// All that pages are made of.
-pub(crate) struct World<'a> {
+pub(crate) struct SiteData<'a> {
     pub inventory: &'a Inventory,
     pub tables: Vec<Table<'a>>,
     pub graph: Graph,
@@ -56,23 +56,23 @@ pub fn site(inventory: &Inventory, folder: &Path, now: DateTime<Utc>) -> Result<
         let log = std::fs::read(inventory.root.join(format!("data/runs/{pipeline}.jsonl"))).unwrap_or_default();
         runs.insert(pipeline.to_owned(), watch::runs_of(&String::from_utf8_lossy(&log), pipeline));
     }
-    let world = World { inventory, tables, graph, runs, now };
+    let data = SiteData { inventory, tables, graph, runs, now };
     let of_tables = folder.join("tables");
     std::fs::create_dir_all(&of_tables).map_err(|error| Error::io("create", &of_tables, &error))?;
     let mut files: Vec<(String, String)> = vec![
         ("style.css".to_owned(), STYLE.to_owned()),
         ("icon.svg".to_owned(), ICON.to_owned()),
-        ("search.js".to_owned(), search::script(&world)),
-        ("index.html".to_owned(), overview::index(&world).render()),
-        ("lineage.html".to_owned(), overview::lineage(&world).render()),
-        ("runs.html".to_owned(), runs::page(&world).render()),
-        ("decisions.html".to_owned(), decisions::page(&world).render()),
+        ("search.js".to_owned(), search::script(&data)),
+        ("index.html".to_owned(), overview::index(&data).render()),
+        ("lineage.html".to_owned(), overview::lineage(&data).render()),
+        ("runs.html".to_owned(), runs::page(&data).render()),
+        ("decisions.html".to_owned(), decisions::page(&data).render()),
     ];
-    files.extend(columns::pages(&world).into_iter().map(|(name, page)| (name, page.render())));
-    let pages: Vec<(String, String)> = world
+    files.extend(columns::pages(&data).into_iter().map(|(name, page)| (name, page.render())));
+    let pages: Vec<(String, String)> = data
         .tables
         .par_iter()
-        .map(|table| (format!("tables/{}", file_of(&table.id)), table_page::page(&world, table).render()))
+        .map(|table| (format!("tables/{}", file_of(&table.id)), table_page::page(&data, table).render()))
         .collect();
     files.extend(pages);
     for (name, content) in &files {
@@ -93,7 +93,7 @@ pub fn site(inventory: &Inventory, folder: &Path, now: DateTime<Utc>) -> Result<
         }
     }
     let pages = files.iter().filter(|(name, _)| name.ends_with(".html")).count();
-    Ok(Site { pages, tables: world.tables.len() })
+    Ok(Site { pages, tables: data.tables.len() })
 }
 
 /// The file of a table's page. Names of pipelines and tables hold no dots and no slashes.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use pages::chart::spark;
 use pages::{Address, Column, Facts, Html, Page, State, Table as Rows, badge, el, link, note, section};
 
-use super::{World, address_of, draw, frame};
+use super::{SiteData, address_of, draw, frame};
 use crate::graph::Node;
 use crate::table::Table;
 use crate::words::{age, bytes, grouped};
@@ -14,21 +14,21 @@ use crate::words::{age, bytes, grouped};
 const POINTS: usize = 30;
 
 /// All tables, by pipeline.
-pub fn index(world: &World<'_>) -> Page {
-    let mut page = frame("Tables", "Tables", 0, world.now).script(Address::file(0, &["search.js"]));
-    let mut pipelines: Vec<&str> = world.tables.iter().map(|table| table.id.place.pipeline.as_str()).collect();
+pub fn index(data: &SiteData<'_>) -> Page {
+    let mut page = frame("Tables", "Tables", 0, data.now).script(Address::file(0, &["search.js"]));
+    let mut pipelines: Vec<&str> = data.tables.iter().map(|table| table.id.place.pipeline.as_str()).collect();
     pipelines.dedup();
-    let bytes_of_all: u64 = world.inventory.found.iter().map(|found| found.bytes).sum();
+    let bytes_of_all: u64 = data.inventory.found.iter().map(|found| found.bytes).sum();
     page.push(
         Facts::new()
             .fact("Pipelines", pipelines.len().to_string())
-            .fact("Tables", world.tables.len().to_string())
-            .fact("Artifacts", format!("{}, {}", grouped(world.inventory.artifacts() as u64), bytes(bytes_of_all))),
+            .fact("Tables", data.tables.len().to_string())
+            .fact("Artifacts", format!("{}, {}", grouped(data.inventory.artifacts() as u64), bytes(bytes_of_all))),
     );
     page.push(search());
-    if !world.inventory.damaged.is_empty() {
+    if !data.inventory.damaged.is_empty() {
         let mut rows = Rows::new("Damaged", [Column::text("File"), Column::text("What is wrong")]);
-        for problem in &world.inventory.damaged {
+        for problem in &data.inventory.damaged {
             rows.row([problem.path.display().to_string(), problem.what.clone()]);
         }
         page.push(section("Damaged files").add(rows));
@@ -37,7 +37,7 @@ pub fn index(world: &World<'_>) -> Page {
         page.push(note("No stage has published anything yet."));
     }
     for pipeline in pipelines {
-        let tables = world.tables.iter().filter(|table| table.id.place.pipeline == pipeline);
+        let tables = data.tables.iter().filter(|table| table.id.place.pipeline == pipeline);
         let mut rows = Rows::new(
             format!("Tables of {pipeline}"),
             [
@@ -53,7 +53,7 @@ pub fn index(world: &World<'_>) -> Page {
                 Column::text("Description"),
             ],
         );
-        tables.for_each(|table| rows.row(row(world, table)));
+        tables.for_each(|table| rows.row(row(data, table)));
         page.push(section(pipeline).add(rows));
     }
     page
@@ -69,7 +69,7 @@ fn search() -> Html {
     Html::of([form, status, list])
 }
 
-fn row(world: &World<'_>, table: &Table<'_>) -> Vec<Html> {
+fn row(data: &SiteData<'_>, table: &Table<'_>) -> Vec<Html> {
     let described = table.described();
     let checks: Html = match table.verdict() {
         Some(verdict) => draw::verdict(verdict).into(),
@@ -77,7 +77,7 @@ fn row(world: &World<'_>, table: &Table<'_>) -> Vec<Html> {
     };
     let is_current = !table.current.is_empty();
     let when: Html = match table.time() {
-        Some(time) if is_current => age(world.now - time).into(),
+        Some(time) if is_current => age(data.now - time).into(),
         _ => badge(State::Neutral, "not current").into(),
     };
     let text = described.and_then(|described| described.description.clone()).unwrap_or_default();
@@ -107,12 +107,12 @@ fn rows_by_run(table: &Table<'_>) -> Vec<f64> {
 }
 
 /// The graph of all tables, a pipeline at a time.
-pub fn lineage(world: &World<'_>) -> Page {
-    let mut page = frame("Lineage", "Lineage", 0, world.now);
-    page.push(note("Every table is made of those to its left. Each leads to its page."));
+pub fn lineage(data: &SiteData<'_>) -> Page {
+    let mut page = frame("Lineage", "Lineage", 0, data.now);
+    page.push(note("Every table is made of those to its left. Each links to its page."));
     let mut drawn: BTreeSet<&Node> = BTreeSet::new();
     let mut graphs: BTreeMap<String, Vec<BTreeSet<Node>>> = BTreeMap::new();
-    for node in world.graph.nodes() {
+    for node in data.graph.nodes() {
         if drawn.contains(node) {
             continue;
         }
@@ -120,7 +120,7 @@ pub fn lineage(world: &World<'_>) -> Page {
         let mut together = BTreeSet::from([node.clone()]);
         let mut open = vec![node];
         while let Some(one) = open.pop() {
-            for other in world.graph.sources(one).into_iter().chain(world.graph.made_of(one)) {
+            for other in data.graph.sources(one).into_iter().chain(data.graph.made_of(one)) {
                 if together.insert(other.clone()) {
                     open.push(other);
                 }
@@ -134,7 +134,7 @@ pub fn lineage(world: &World<'_>) -> Page {
             })
             .collect();
         pipelines.dedup();
-        drawn.extend(world.graph.nodes().filter(|node| together.contains(*node)));
+        drawn.extend(data.graph.nodes().filter(|node| together.contains(*node)));
         graphs.entry(pipelines.join(", ")).or_default().push(together);
     }
     for (title, mut parts) in graphs {
@@ -145,7 +145,7 @@ pub fn lineage(world: &World<'_>) -> Page {
                 1 => title.clone(),
                 many => format!("{title}, part {} of {many}", at + 1),
             };
-            all = all.add(draw::graph(world, &name, part, None, 0));
+            all = all.add(draw::graph(data, &name, part, None, 0));
         }
         page.push(all);
     }

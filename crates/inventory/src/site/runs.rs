@@ -5,7 +5,7 @@ use pages::{Column, Html, Page, State, Table as Rows, badge, note, section};
 use values::calendar::day_at;
 use watch::{End, Run};
 
-use super::{World, draw, frame};
+use super::{SiteData, draw, frame};
 use crate::words::{grouped, seconds};
 
 /// Runs that a chart and a table show.
@@ -13,12 +13,12 @@ const CHART: usize = 200;
 const LISTED: usize = 20;
 
 /// The runs of all stages, by pipeline.
-pub fn page(world: &World<'_>) -> Page {
-    let mut page = frame("Runs", "Runs", 0, world.now);
-    if world.runs.values().all(|stages| stages.is_empty()) {
+pub fn page(data: &SiteData<'_>) -> Page {
+    let mut page = frame("Runs", "Runs", 0, data.now);
+    if data.runs.values().all(|stages| stages.is_empty()) {
         page.push(note("The run log is empty."));
     }
-    for (pipeline, stages) in &world.runs {
+    for (pipeline, stages) in &data.runs {
         for (tool, runs) in stages {
             let title = format!("{pipeline}: {tool}");
             let part = section(title.as_str()).add(durations(&title, runs)).add(newest(&title, runs));

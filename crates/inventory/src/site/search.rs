@@ -2,15 +2,15 @@
 
 use serde_json::json;
 
-use super::{World, file_of};
+use super::{SiteData, file_of};
 
 /// Searches the list as the user types. Everything is put on the page as text, never as markup.
 const FIND: &str = include_str!("search.js");
 
 /// The script with its list: tables and columns with their descriptions.
-pub fn script(world: &World<'_>) -> String {
+pub fn script(data: &SiteData<'_>) -> String {
     let mut entries = Vec::new();
-    for table in &world.tables {
+    for table in &data.tables {
         let described = table.described();
         let of_table = described.map(|described| {
             let tags = described.tags.join(" ");

@@ -8,7 +8,7 @@ use pages::{Column, Facts, Html, Page, Table as Rows, link, note, section};
 use polars::prelude::SchemaRef;
 use values::calendar::day_at;
 
-use super::{World, address_of, draw, frame};
+use super::{SiteData, address_of, draw, frame};
 use crate::description;
 use crate::graph::{ColumnId, Node};
 use crate::table::Table;
@@ -23,25 +23,25 @@ const CHARTS: usize = 24;
 /// Kinds of reasons of refused rows.
 const REASONS: usize = 10;
 
-pub fn page(world: &World<'_>, table: &Table<'_>) -> Page {
+pub fn page(data: &SiteData<'_>, table: &Table<'_>) -> Page {
     let title = table.id.to_string();
-    let mut page = frame(&title, "", 1, world.now);
-    page.push(facts(world, table));
+    let mut page = frame(&title, "", 1, data.now);
+    page.push(facts(data, table));
     if let Some(text) = table.described().and_then(|described| described.description.as_deref()) {
         page.push(pages::el("p").text(text));
     }
-    let types = table.types(world.inventory);
-    page.push(columns(world, table, &types));
+    let types = table.types(data.inventory);
+    page.push(columns(data, table, &types));
     page.push(checks(table));
     page.push(history(table));
     page.push(schema(table));
-    page.push(refused(world, table));
-    page.push(lineage(world, table));
+    page.push(refused(data, table));
+    page.push(lineage(data, table));
     page.push(distributions(table, &types));
     page
 }
 
-fn facts(world: &World<'_>, table: &Table<'_>) -> Facts {
+fn facts(data: &SiteData<'_>, table: &Table<'_>) -> Facts {
     let described = table.described();
     let evidence = table.evidence();
     let quality = evidence.and_then(|evidence| evidence.quality).map(|quality| {
@@ -59,7 +59,7 @@ fn facts(world: &World<'_>, table: &Table<'_>) -> Facts {
         Html::of([draw::moment(evidence.time), Html::text(format_args!(" by {} {}", evidence.tool, evidence.version))])
     });
     let seconds = evidence.and_then(|evidence| {
-        let runs = world.runs.get(&table.id.place.pipeline)?.get(&evidence.tool)?;
+        let runs = data.runs.get(&table.id.place.pipeline)?.get(&evidence.tool)?;
         runs.iter().rev().find_map(|run| match run.end {
             watch::End::Success { seconds, .. } => Some(crate::words::seconds(seconds)),
             _ => None,
@@ -78,7 +78,7 @@ fn facts(world: &World<'_>, table: &Table<'_>) -> Facts {
         .fact("Artifacts kept", table.all.len().to_string())
 }
 
-fn columns(world: &World<'_>, table: &Table<'_>, types: &SchemaRef) -> Option<Html> {
+fn columns(data: &SiteData<'_>, table: &Table<'_>, types: &SchemaRef) -> Option<Html> {
     let columns = table.columns();
     if columns.is_empty() {
         return None;
@@ -97,10 +97,10 @@ fn columns(world: &World<'_>, table: &Table<'_>, types: &SchemaRef) -> Option<Ht
         let shown = |value: &Option<serde_json::Value>| -> Html {
             value.as_ref().map(|value| bound(value, types.get(&column.name))).unwrap_or_default().into()
         };
-        let text = description(&world.tables, &world.graph, &table.id, &column.name).map(str::to_owned);
+        let text = description(&data.tables, &data.graph, &table.id, &column.name).map(str::to_owned);
         let made = table.definition(&column.name).map(|definition| definition.is.clone());
         let of: Vec<Html> =
-            world.graph.column_sources(&table.id, &column.name).into_iter().flatten().map(linked).collect();
+            data.graph.column_sources(&table.id, &column.name).into_iter().flatten().map(linked).collect();
         rows.row([
             column.name.clone().into(),
             column.column_type.clone().into(),
@@ -216,7 +216,7 @@ fn schema(table: &Table<'_>) -> Option<Html> {
 }
 
 /// Rows that were set aside: how many by which rule, and for which reasons.
-fn refused(world: &World<'_>, table: &Table<'_>) -> Option<Html> {
+fn refused(data: &SiteData<'_>, table: &Table<'_>) -> Option<Html> {
     let entries: Vec<_> = table.evidence()?.books.entries.iter().filter(|entry| entry.fate != Fate::Used).collect();
     let file = table.evidence()?.refused.clone();
     if entries.is_empty() && file.is_none() {
@@ -231,7 +231,7 @@ fn refused(world: &World<'_>, table: &Table<'_>) -> Option<Html> {
     part = part.add(rows);
     if let Some(file) = file {
         let mut reasons = Rows::new("Reasons", [Column::text("Reason"), Column::number("Rows")]);
-        for (reason, count) in reasons_in(world, &file) {
+        for (reason, count) in reasons_in(data, &file) {
             reasons.row([reason, grouped(count)]);
         }
         part = part.add(note(format!("Refused rows are in {file}."))).add(reasons);
@@ -240,9 +240,9 @@ fn refused(world: &World<'_>, table: &Table<'_>) -> Option<Html> {
 }
 
 /// The most frequent reasons in a file of refused rows; none if it cannot be read.
-fn reasons_in(world: &World<'_>, file: &str) -> Vec<(String, u64)> {
+fn reasons_in(data: &SiteData<'_>, file: &str) -> Vec<(String, u64)> {
     let read = || -> spec::Result<BTreeMap<String, u64>> {
-        let plan = scan_files(&[&world.inventory.whole(file.as_ref())])?;
+        let plan = scan_files(&[&data.inventory.whole(file.as_ref())])?;
         let frame = artifact::collect(plan.select([polars::prelude::col(REASON)]), file)?;
         let mut counts = BTreeMap::new();
         for reason in frame.column(REASON).during(file)?.str().during(file)?.iter().flatten() {
@@ -256,17 +256,17 @@ fn reasons_in(world: &World<'_>, file: &str) -> Vec<(String, u64)> {
     counts
 }
 
-fn lineage(world: &World<'_>, table: &Table<'_>) -> Html {
+fn lineage(data: &SiteData<'_>, table: &Table<'_>) -> Html {
     let node = Node::Table(table.id.clone());
-    let mut around: BTreeSet<Node> = world.graph.reach(&node, true);
-    around.extend(world.graph.reach(&node, false));
+    let mut around: BTreeSet<Node> = data.graph.reach(&node, true);
+    around.extend(data.graph.reach(&node, false));
     around.insert(node.clone());
     let title = format!("Lineage of {}", table.id);
-    let mut part = section("Lineage").add(draw::graph(world, &title, &around, Some(&node), 1));
-    if world.graph.is_coarse(&table.id) {
+    let mut part = section("Lineage").add(draw::graph(data, &title, &around, Some(&node), 1));
+    if data.graph.is_coarse(&table.id) {
         part = part.add(note("Its evidence does not say which columns it was computed from."));
     }
-    let deciding: Vec<Html> = world.graph.row_sources(&table.id).into_iter().flatten().map(linked).collect();
+    let deciding: Vec<Html> = data.graph.row_sources(&table.id).into_iter().flatten().map(linked).collect();
     if !deciding.is_empty() {
         let text = Html::of([Html::text("Its rows are selected by "), listed(deciding), Html::text(".")]);
         part = part.add(pages::el("p").add(text));

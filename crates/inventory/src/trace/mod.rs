@@ -47,7 +47,7 @@ pub enum Behind {
         /// How many rows of the table look like the row: what is found is behind all of them.
         alike: usize,
     },
-    /// Why there is no result.
+    /// Why no result is known.
     Unclear(String),
 }
 
@@ -186,7 +186,7 @@ impl Step<'_> {
         if lineage.links.is_empty() {
             let why = unclear.map(|why| format!(" ({why})")).unwrap_or_default();
             notes.push(format!(
-                "{}: its rows cannot be told apart by those that they come from{why}",
+                "{}: its rows cannot be distinguished by the rows that they come from{why}",
                 made_by.path.display()
             ));
         }

@@ -106,7 +106,7 @@ fn every_row_is_published_with_its_part() {
         let found = parts.iter().filter(|name| *name == part.name()).count() as u64;
         assert_eq!(found, trial.split.rows(part), "{part:?}");
     }
-    // Whoever checks finds the test part's predictions among them, row by row.
+    // A check finds the predictions of the test part among them, row by row.
     let mask = BooleanChunked::from_iter_values("".into(), parts.iter().map(|part| part == "test"));
     let test = trial.parts.filter(&mask).unwrap();
     let predictions = trial.predictions().unwrap();

@@ -85,6 +85,6 @@ pub(super) fn row_number_note(name: &str) -> String {
 /// The message about columns with a text of their own in most rows.
 pub(super) fn own_text_note(name: &str) -> String {
     format!(
-        "column '{name}' has a text of its own in most rows and is not learned from; if it means something, write `include: [{name}]`"
+        "column '{name}' has a different text in most rows and is not learned from; if it means something, write `include: [{name}]`"
     )
 }

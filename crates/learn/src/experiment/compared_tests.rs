@@ -94,7 +94,7 @@ fn only_features_are_learned_from_unless_others_are_named() {
     };
     let note =
         "column 'number' counts the rows and is not learned from; if it means something, write `include: [number]`";
-    let of_texts = "column 'comment' has a text of its own in most rows and is not learned from; if it means something, \
+    let of_texts = "column 'comment' has a different text in most rows and is not learned from; if it means something, \
                     write `include: [comment]`";
     assert_eq!(
         learned("", None).unwrap(),

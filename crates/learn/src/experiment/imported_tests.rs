@@ -89,7 +89,7 @@ fn a_model_that_has_seen_the_rows_that_judge_it_is_refused() {
         "{found}"
     );
     assert!(found.ends_with("by the parts of v1; train it again by the parts of the newest version"), "{found}");
-    // Later, it has seen nothing of it: older rows are no fault.
+    // Later, it has seen nothing of it: older rows are no problem.
     run_with(&spec_of("split: {by: time}"), &text, &parts(EARLY)).unwrap();
     // Another draw of groups.
     let found = error(&spec_of("split: {by: group}\nseed: 2"), &parts("split: {by: group}"));

@@ -7,7 +7,7 @@ use artifact::PolarsResultExt;
 use polars::prelude::{Column, DataType};
 use spec::Result;
 
-/// Of fewer rows it cannot be told.
+/// With fewer rows this cannot be decided.
 const FEWEST: usize = 100;
 
 /// Whether a column of this type holds texts.

@@ -215,7 +215,7 @@ fn rows_are_used_for_exactly_what_the_table_of_parts_says() {
             }
         }
         assert!(learned.is_disjoint(&test), "round {round}: no row of the test part teaches");
-        // The test part is scored whole, and by whoever scores it nothing else.
+        // The test part is scored as a whole, and nothing else with it.
         let allowed: Vec<BTreeSet<u32>> =
             notes.fits.iter().map(|(_, judged)| judged.clone()).chain([test.clone()]).collect();
         assert!(notes.scored.iter().all(|scored| allowed.contains(scored)), "round {round}\n{text}");

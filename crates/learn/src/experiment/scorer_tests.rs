@@ -16,7 +16,7 @@ fn trained(text: &str, table: &DataFrame) -> Scorer {
     Scorer::new(registry.load(version).unwrap(), table.schema(), &[], 3).unwrap()
 }
 
-/// Rows as a server gets them: one at a time, some with gaps, some with a city that nobody saw.
+/// Rows as a server gets them: one at a time, some with gaps, some with an unknown city.
 fn odd(table: &DataFrame) -> DataFrame {
     let mut rows = table.slice(0, 60);
     let city: Vec<Option<&str>> =

@@ -107,7 +107,7 @@ fn the_test_part_has_no_say() {
 
 #[test]
 fn to_have_tried_much_earns_nothing() {
-    // Labels that nothing predicts: whatever is best among 30 trees is so by chance.
+    // Labels that nothing predicts: the best of 30 trees is best by chance.
     let (mut promised, mut kept) = (0.0, 0.0);
     const SEEDS: u64 = 8;
     for seed in 0..SEEDS {

@@ -309,7 +309,7 @@ impl TrainSpec {
             return Err(format!("include: '{weight}' is the weight, which is never learned from"));
         }
         if let Some(known) = self.label_known_at.as_ref().filter(|known| self.include.contains(known)) {
-            return Err(format!("include: '{known}' says when the label is known, which no new row can tell"));
+            return Err(format!("include: '{known}' says when the label is known, which is not known of new rows"));
         }
         if self.include.contains(&self.label) {
             return Err(format!("include: '{}' is the label; what is to be predicted is not known", self.label));
@@ -459,7 +459,10 @@ experiments: {plain: logistic}
                 "label_known_at: cutoff",
                 "label_known_at: 'cutoff' is the time; name the column that says when the label",
             ),
-            ("label_known_at: k\ninclude: [k]", "include: 'k' says when the label is known, which no new row can tell"),
+            (
+                "label_known_at: k\ninclude: [k]",
+                "include: 'k' says when the label is known, which is not known of new rows",
+            ),
             ("retrain: {when: {}}", "retrain: when: it names no reason; write at least one, such as 'new_rows: 0.1'"),
             ("retrain: {when: {new_rows: 0}}", "retrain: when: new_rows: 0 is not above 0"),
             ("retrain: {when: {error_up: -1}}", "retrain: when: error_up: -1 is not above 0"),

@@ -69,7 +69,7 @@ impl Units {
         }
     }
 
-    /// What there is too little of where there is no interval.
+    /// What is too scarce for an interval.
     pub fn in_words(&self, spec: &TrainSpec) -> String {
         match (self.block, &spec.time) {
             (Some(_), Some(time)) => format!("values of '{time}'"),

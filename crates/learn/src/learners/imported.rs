@@ -5,7 +5,7 @@
 //! ```
 //!
 //! A model file does not say which categories its codes stand for, which classes its outputs are, or which rows it has seen. So
-//! whoever trains the model writes that into it, as the text `millrace` (XGBoost's `set_attr`), and it is held against the table:
+//! the program that trains the model writes that into it, as the text `millrace` (XGBoost's `set_attr`), and it is compared with the table:
 //! what does not fit is refused.
 
 use std::path::Path;
@@ -137,7 +137,7 @@ impl Imported {
             Some(_) => Err(Error::cannot_run(format!("{}: it was trained by the parts of another {version}", self.path))
                 .hint(WAY_OUT)),
             None => Err(Error::cannot_run(format!(
-                "{}: it was trained by the parts of {version}, which is not here, so that nobody knows which rows it has seen",
+                "{}: it was trained by the parts of {version}, which is not here, so it is unknown which rows it has seen",
                 self.path
             ))
             .hint(WAY_OUT)),

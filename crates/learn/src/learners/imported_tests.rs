@@ -253,7 +253,7 @@ fn a_model_by_the_parts_of_a_version_that_is_gone_or_another_is_refused() {
     let gone = gone.unwrap_err().to_string();
     assert!(
         gone.starts_with(
-            "m.ubj: it was trained by the parts of v1, which is not here, so that nobody knows which rows it has seen; train it \
+            "m.ubj: it was trained by the parts of v1, which is not here, so it is unknown which rows it has seen; train it \
              again: "
         ),
         "{gone}"

@@ -98,7 +98,7 @@ impl LearnerSpec {
         self.learner().name()
     }
 
-    /// The settings of the learner of this name where a spec gives none; `null` if there is no such learner.
+    /// The settings of the learner of this name where a spec gives none; `null` if the learner does not exist.
     pub fn defaults(name: &str) -> serde_json::Value {
         let spec = serde_json::from_value::<LearnerSpec>(serde_json::json!({ name: {} }));
         spec.map_or(serde_json::Value::Null, |spec| spec.learner().settings())

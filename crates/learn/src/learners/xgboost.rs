@@ -71,7 +71,7 @@ pub struct Xgboost {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
     /// Other parameters of XGBoost by their names, such as `max_bin: 63`, `booster: dart` or `eval_metric: auc` (what
-    /// `early_stopping` looks at). Those that are known here are listed in docs/models.md; all others are refused.
+    /// `early_stopping` looks at). Those that are known here are listed in docs/xgboost.md; all others are refused.
     pub parameters: Map<Value>,
 }
 

@@ -8,11 +8,11 @@ use spec::{Error, Result};
 
 use super::canonical;
 use crate::allowed::{Allowed, Setting, Settled, cannot_be_set, untested};
-use crate::takes::{ANY, Takes};
+use crate::takes::{ANY, ParameterType};
 
 /// What a parameter needs to have an effect.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Needs {
+pub(crate) enum Requirement {
     Nothing,
     Boosting(&'static str),
     /// One of these objectives, as LightGBM calls them.
@@ -22,7 +22,7 @@ pub(crate) enum Needs {
     EarlyStopping,
 }
 
-const fn allowed(name: &'static str, takes: Takes, needs: Needs) -> Allowed<Needs> {
+const fn allowed(name: &'static str, takes: ParameterType, needs: Requirement) -> Allowed<Requirement> {
     Allowed { name, alias: None, takes, needs }
 }
 
@@ -59,50 +59,54 @@ const METRICS: [(&[&str], &[&str]); 3] = [
 ];
 
 /// Every parameter that may be set, under LightGBM's own name; its aliases are accepted too.
-pub(crate) static ALLOWED: &[Allowed<Needs>] = &[
+pub(crate) static ALLOWED: &[Allowed<Requirement>] = &[
     // How trees are grown together
-    allowed("boosting", Takes::Word(&["gbdt", "gbrt", "dart", "goss", "rf", "random_forest"]), Needs::Nothing),
-    allowed("data_sample_strategy", Takes::Word(&["bagging", "goss"]), Needs::Nothing),
-    allowed("drop_rate", Takes::From(0.0, 1.0), Needs::Boosting("dart")),
-    allowed("max_drop", Takes::Whole(1, i32::MAX as i64), Needs::Boosting("dart")),
-    allowed("skip_drop", Takes::From(0.0, 1.0), Needs::Boosting("dart")),
-    allowed("uniform_drop", Takes::Flag, Needs::Boosting("dart")),
-    allowed("xgboost_dart_mode", Takes::Flag, Needs::Boosting("dart")),
-    allowed("top_rate", Takes::Above0(1.0), Needs::Boosting("goss")),
-    allowed("other_rate", Takes::Above0(1.0), Needs::Boosting("goss")),
+    allowed(
+        "boosting",
+        ParameterType::Word(&["gbdt", "gbrt", "dart", "goss", "rf", "random_forest"]),
+        Requirement::Nothing,
+    ),
+    allowed("data_sample_strategy", ParameterType::Word(&["bagging", "goss"]), Requirement::Nothing),
+    allowed("drop_rate", ParameterType::From(0.0, 1.0), Requirement::Boosting("dart")),
+    allowed("max_drop", ParameterType::Whole(1, i32::MAX as i64), Requirement::Boosting("dart")),
+    allowed("skip_drop", ParameterType::From(0.0, 1.0), Requirement::Boosting("dart")),
+    allowed("uniform_drop", ParameterType::Flag, Requirement::Boosting("dart")),
+    allowed("xgboost_dart_mode", ParameterType::Flag, Requirement::Boosting("dart")),
+    allowed("top_rate", ParameterType::Above0(1.0), Requirement::Boosting("goss")),
+    allowed("other_rate", ParameterType::Above0(1.0), Requirement::Boosting("goss")),
     // How a tree is grown
-    allowed("min_sum_hessian_in_leaf", Takes::From(0.0, ANY), Needs::Nothing),
-    allowed("min_gain_to_split", Takes::From(0.0, ANY), Needs::Nothing),
-    allowed("max_delta_step", Takes::From(0.0, ANY), Needs::Nothing),
-    allowed("lambda_l1", Takes::From(0.0, ANY), Needs::Nothing),
-    allowed("path_smooth", Takes::From(0.0, ANY), Needs::Nothing),
-    allowed("extra_trees", Takes::Flag, Needs::Nothing),
-    allowed("feature_fraction_bynode", Takes::Above0(1.0), Needs::Nothing),
+    allowed("min_sum_hessian_in_leaf", ParameterType::From(0.0, ANY), Requirement::Nothing),
+    allowed("min_gain_to_split", ParameterType::From(0.0, ANY), Requirement::Nothing),
+    allowed("max_delta_step", ParameterType::From(0.0, ANY), Requirement::Nothing),
+    allowed("lambda_l1", ParameterType::From(0.0, ANY), Requirement::Nothing),
+    allowed("path_smooth", ParameterType::From(0.0, ANY), Requirement::Nothing),
+    allowed("extra_trees", ParameterType::Flag, Requirement::Nothing),
+    allowed("feature_fraction_bynode", ParameterType::Above0(1.0), Requirement::Nothing),
     // Categories
-    allowed("min_data_per_group", Takes::Whole(1, i32::MAX as i64), Needs::Categories),
-    allowed("max_cat_threshold", Takes::Whole(1, i32::MAX as i64), Needs::Categories),
-    allowed("cat_l2", Takes::From(0.0, ANY), Needs::Categories),
-    allowed("cat_smooth", Takes::From(0.0, ANY), Needs::Categories),
-    allowed("max_cat_to_onehot", Takes::Whole(1, i32::MAX as i64), Needs::Categories),
+    allowed("min_data_per_group", ParameterType::Whole(1, i32::MAX as i64), Requirement::Categories),
+    allowed("max_cat_threshold", ParameterType::Whole(1, i32::MAX as i64), Requirement::Categories),
+    allowed("cat_l2", ParameterType::From(0.0, ANY), Requirement::Categories),
+    allowed("cat_smooth", ParameterType::From(0.0, ANY), Requirement::Categories),
+    allowed("max_cat_to_onehot", ParameterType::Whole(1, i32::MAX as i64), Requirement::Categories),
     // How values are binned
-    allowed("max_bin", Takes::Whole(2, 65_535), Needs::Nothing),
-    allowed("min_data_in_bin", Takes::Whole(1, i32::MAX as i64), Needs::Nothing),
-    allowed("bin_construct_sample_cnt", Takes::Whole(1, i32::MAX as i64), Needs::Nothing),
-    allowed("use_missing", Takes::Flag, Needs::Nothing),
-    allowed("zero_as_missing", Takes::Flag, Needs::Nothing),
+    allowed("max_bin", ParameterType::Whole(2, 65_535), Requirement::Nothing),
+    allowed("min_data_in_bin", ParameterType::Whole(1, i32::MAX as i64), Requirement::Nothing),
+    allowed("bin_construct_sample_cnt", ParameterType::Whole(1, i32::MAX as i64), Requirement::Nothing),
+    allowed("use_missing", ParameterType::Flag, Requirement::Nothing),
+    allowed("zero_as_missing", ParameterType::Flag, Requirement::Nothing),
     // Objectives
-    allowed("boost_from_average", Takes::Flag, Needs::Nothing),
-    allowed("is_unbalance", Takes::Flag, Needs::Objective(&["binary"])),
-    allowed("scale_pos_weight", Takes::Above0(ANY), Needs::Objective(&["binary"])),
-    allowed("pos_bagging_fraction", Takes::Above0(1.0), Needs::Objective(&["binary"])),
-    allowed("neg_bagging_fraction", Takes::Above0(1.0), Needs::Objective(&["binary"])),
-    allowed("sigmoid", Takes::Above0(ANY), Needs::Objective(&["binary"])),
-    allowed("reg_sqrt", Takes::Flag, Needs::Objective(&["regression"])),
-    allowed("alpha", Takes::Above0(ANY), Needs::Objective(&["huber"])),
-    allowed("poisson_max_delta_step", Takes::Above0(ANY), Needs::Objective(&["poisson"])),
-    allowed("tweedie_variance_power", Takes::Below(1.0, 2.0), Needs::Objective(&["tweedie"])),
+    allowed("boost_from_average", ParameterType::Flag, Requirement::Nothing),
+    allowed("is_unbalance", ParameterType::Flag, Requirement::Objective(&["binary"])),
+    allowed("scale_pos_weight", ParameterType::Above0(ANY), Requirement::Objective(&["binary"])),
+    allowed("pos_bagging_fraction", ParameterType::Above0(1.0), Requirement::Objective(&["binary"])),
+    allowed("neg_bagging_fraction", ParameterType::Above0(1.0), Requirement::Objective(&["binary"])),
+    allowed("sigmoid", ParameterType::Above0(ANY), Requirement::Objective(&["binary"])),
+    allowed("reg_sqrt", ParameterType::Flag, Requirement::Objective(&["regression"])),
+    allowed("alpha", ParameterType::Above0(ANY), Requirement::Objective(&["huber"])),
+    allowed("poisson_max_delta_step", ParameterType::Above0(ANY), Requirement::Objective(&["poisson"])),
+    allowed("tweedie_variance_power", ParameterType::Below(1.0, 2.0), Requirement::Objective(&["tweedie"])),
     // When to stop
-    allowed("metric", Takes::Word(&[]), Needs::EarlyStopping),
+    allowed("metric", ParameterType::Word(&[]), Requirement::EarlyStopping),
 ];
 
 /// Parameters that have a key of their own in the spec, or that must stay as they are, and why.
@@ -154,21 +158,21 @@ pub(crate) fn settled<'a>(
     let settled = Settled::read(written, |name| find(name, setting))?;
     let boosting = boosting(&settled)?;
     settled.check_effects(|needs| match needs {
-        Needs::Nothing => None,
-        Needs::Boosting(kind) if boosting == kind => None,
-        Needs::Boosting("goss") => Some("without `data_sample_strategy: goss`".to_owned()),
-        Needs::Boosting(kind) => Some(format!("without `boosting: {kind}`")),
-        Needs::Objective(objectives) if objectives.contains(&setting.objective) => None,
-        Needs::Objective(objectives) => Some(match objectives {
+        Requirement::Nothing => None,
+        Requirement::Boosting(kind) if boosting == kind => None,
+        Requirement::Boosting("goss") => Some("without `data_sample_strategy: goss`".to_owned()),
+        Requirement::Boosting(kind) => Some(format!("without `boosting: {kind}`")),
+        Requirement::Objective(objectives) if objectives.contains(&setting.objective) => None,
+        Requirement::Objective(objectives) => Some(match objectives {
             ["binary"] => "but for two classes".to_owned(),
             ["regression"] => "but with `objective: squared`".to_owned(),
             [objective, ..] => format!("but with `objective: {objective}`"),
             [] => String::new(),
         }),
-        Needs::Categories => {
+        Requirement::Categories => {
             (setting.categories == Some(false)).then(|| "without a column of text to learn from".to_owned())
         }
-        Needs::EarlyStopping => (!setting.early_stopping).then(|| "with `early_stopping: 0`".to_owned()),
+        Requirement::EarlyStopping => (!setting.early_stopping).then(|| "with `early_stopping: 0`".to_owned()),
     })?;
     if let Some(several) = settled.value("metric").filter(|value| value.contains(',')) {
         return Err(Error::cannot_run(format!("'metric' is '{several}', but trees stop by one metric"))
@@ -181,7 +185,7 @@ pub(crate) fn settled<'a>(
 }
 
 /// The parameter of this name or alias.
-fn find(written: &str, setting: &Setting<'_>) -> Result<&'static Allowed<Needs>> {
+fn find(written: &str, setting: &Setting<'_>) -> Result<&'static Allowed<Requirement>> {
     let name = canonical(written)?;
     if let Some((ours, instead)) = OURS.iter().find(|(ours, _)| *ours == name) {
         return Err(cannot_be_set(ours, instead));
@@ -194,7 +198,7 @@ fn find(written: &str, setting: &Setting<'_>) -> Result<&'static Allowed<Needs>>
 }
 
 /// `gbdt`, `dart`, `goss` or `rf`.
-fn boosting(settled: &Settled<Needs>) -> Result<&'static str> {
+fn boosting(settled: &Settled<Requirement>) -> Result<&'static str> {
     let sampling = settled.value("data_sample_strategy");
     let boosting = match settled.value("boosting") {
         Some("rf" | "random_forest") => "rf",
@@ -218,7 +222,12 @@ fn boosting(settled: &Settled<Needs>) -> Result<&'static str> {
 }
 
 /// What LightGBM would refuse or silently ignore.
-fn check_together(settled: &Settled<Needs>, boosting: &str, setting: &Setting<'_>, min_leaf_rows: u32) -> Result<()> {
+fn check_together(
+    settled: &Settled<Requirement>,
+    boosting: &str,
+    setting: &Setting<'_>,
+    min_leaf_rows: u32,
+) -> Result<()> {
     let value = |name: &str| settled.value(name);
     let number = |name: &str, default: f64| value(name).and_then(|value| value.parse().ok()).unwrap_or(default);
     let wrong = |cause: &str, way_out: &str| Err(Error::cannot_run(cause.to_owned()).hint(way_out.to_owned()));

@@ -67,7 +67,7 @@ pub(crate) fn take_warnings() -> Vec<String> {
     warnings
 }
 
-/// LightGBM's number of threads is one for the whole process, and buffers are made for as many as there were. Whoever sets
+/// LightGBM's number of threads is one for the whole process, and buffers are made for as many as there were. A caller that sets
 /// it works alone; all others hold a share.
 static THREADS: RwLock<()> = RwLock::new(());
 

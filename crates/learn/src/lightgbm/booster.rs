@@ -58,6 +58,7 @@ impl Booster {
     }
 
     /// One raw score per row: log-odds, or the value before the objective's link function.
+    #[cfg(test)]
     pub fn raw_scores(&self, rows: &Matrix) -> Result<Vec<f64>> {
         self.ask(rows, sys::C_API_PREDICT_RAW_SCORE as c_int, rows.rows() * self.classes)
     }

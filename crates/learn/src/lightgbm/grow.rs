@@ -55,7 +55,7 @@ fn grow(data: &Dataset, stop: Option<&Stop<'_, Dataset>>, parameters: &Parameter
         }
     }
     let kept = best.map_or(tried, |(at, _)| at);
-    // `dart` keeps changing trees that are there already, so its first trees are no longer the model that was judged: that
+    // `dart` keeps changing trees that are there already, so its first trees are not the model that was evaluated: that
     // one is grown again. A round in which no split was left has taken trees out and not put them back.
     let again = if kept < tried { kept } else { tried - u32::from(exhausted && tried > 1) };
     let text = match parameters.get("boosting") == Some("dart") && again < tried {

@@ -45,7 +45,7 @@ fn whatever_is_drawn_is_a_learner() {
         assert!(all.windows(2).all(|pair| pair[0] != pair[1]), "{learner}");
         let again: Vec<LearnerSpec> = (0..300).map(|number| space.draw(7, number).unwrap()).collect();
         assert!(all == again && all[1] != space.draw(8, 1).unwrap(), "{learner}");
-        // Whoever writes the settings down has the same learner.
+        // The same settings in YAML give the same learner.
         for learner in &all[..20] {
             let text = serde_json::to_string(&learner.build().settings()).unwrap().replace("\"depth\":null,", "");
             let text = text.replace("\"objective\":null,", "");

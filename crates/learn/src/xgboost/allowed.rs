@@ -6,11 +6,11 @@
 use spec::{Error, Result};
 
 use crate::allowed::{Allowed, Setting, Settled, cannot_be_set, untested};
-use crate::takes::{ANY, Takes};
+use crate::takes::{ANY, ParameterType};
 
 /// What a parameter needs to have an effect.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Needs {
+pub(crate) enum Requirement {
     Nothing,
     Dart,
     /// This objective, as XGBoost calls it.
@@ -26,11 +26,11 @@ pub(crate) enum Needs {
     EarlyStopping,
 }
 
-const fn allowed(name: &'static str, takes: Takes, needs: Needs) -> Allowed<Needs> {
+const fn allowed(name: &'static str, takes: ParameterType, needs: Requirement) -> Allowed<Requirement> {
     Allowed { name, alias: None, takes, needs }
 }
 
-const fn called(alias: &'static str, allowed: Allowed<Needs>) -> Allowed<Needs> {
+const fn called(alias: &'static str, allowed: Allowed<Requirement>) -> Allowed<Requirement> {
     Allowed { alias: Some(alias), ..allowed }
 }
 
@@ -48,37 +48,37 @@ const METRICS: &[(&str, &[&str])] = &[
 ];
 
 /// Every parameter that may be set.
-pub(crate) static ALLOWED: &[Allowed<Needs>] = &[
+pub(crate) static ALLOWED: &[Allowed<Requirement>] = &[
     // How trees are grown together
-    allowed("booster", Takes::Word(&["gbtree", "dart"]), Needs::Nothing),
-    allowed("rate_drop", Takes::From(0.0, 1.0), Needs::Dart),
-    allowed("skip_drop", Takes::From(0.0, 1.0), Needs::Dart),
-    allowed("one_drop", Takes::Flag, Needs::Dart),
-    allowed("sample_type", Takes::Word(&["uniform", "weighted"]), Needs::Dart),
-    allowed("normalize_type", Takes::Word(&["tree", "forest"]), Needs::Dart),
-    allowed("num_parallel_tree", Takes::Whole(1, 10_000), Needs::Draws),
+    allowed("booster", ParameterType::Word(&["gbtree", "dart"]), Requirement::Nothing),
+    allowed("rate_drop", ParameterType::From(0.0, 1.0), Requirement::Dart),
+    allowed("skip_drop", ParameterType::From(0.0, 1.0), Requirement::Dart),
+    allowed("one_drop", ParameterType::Flag, Requirement::Dart),
+    allowed("sample_type", ParameterType::Word(&["uniform", "weighted"]), Requirement::Dart),
+    allowed("normalize_type", ParameterType::Word(&["tree", "forest"]), Requirement::Dart),
+    allowed("num_parallel_tree", ParameterType::Whole(1, 10_000), Requirement::Draws),
     // How a tree is grown
-    allowed("tree_method", Takes::Word(&["hist", "approx", "exact"]), Needs::Nothing),
-    allowed("grow_policy", Takes::Word(&["depthwise", "lossguide"]), Needs::Bins),
-    allowed("max_leaves", Takes::Whole(2, 1 << 20), Needs::Bins),
-    called("min_split_loss", allowed("gamma", Takes::From(0.0, ANY), Needs::Nothing)),
-    called("reg_alpha", allowed("alpha", Takes::From(0.0, ANY), Needs::Nothing)),
-    allowed("max_delta_step", Takes::From(0.0, ANY), Needs::Nothing),
-    allowed("colsample_bylevel", Takes::Above0(1.0), Needs::Nothing),
-    allowed("colsample_bynode", Takes::Above0(1.0), Needs::Nothing),
-    allowed("sampling_method", Takes::Word(&["uniform", "gradient_based"]), Needs::DrawnRows),
+    allowed("tree_method", ParameterType::Word(&["hist", "approx", "exact"]), Requirement::Nothing),
+    allowed("grow_policy", ParameterType::Word(&["depthwise", "lossguide"]), Requirement::Bins),
+    allowed("max_leaves", ParameterType::Whole(2, 1 << 20), Requirement::Bins),
+    called("min_split_loss", allowed("gamma", ParameterType::From(0.0, ANY), Requirement::Nothing)),
+    called("reg_alpha", allowed("alpha", ParameterType::From(0.0, ANY), Requirement::Nothing)),
+    allowed("max_delta_step", ParameterType::From(0.0, ANY), Requirement::Nothing),
+    allowed("colsample_bylevel", ParameterType::Above0(1.0), Requirement::Nothing),
+    allowed("colsample_bynode", ParameterType::Above0(1.0), Requirement::Nothing),
+    allowed("sampling_method", ParameterType::Word(&["uniform", "gradient_based"]), Requirement::DrawnRows),
     // Categories
-    allowed("max_cat_to_onehot", Takes::Whole(1, 1 << 24), Needs::Categories),
-    allowed("max_cat_threshold", Takes::Whole(1, 1 << 24), Needs::Categories),
+    allowed("max_cat_to_onehot", ParameterType::Whole(1, 1 << 24), Requirement::Categories),
+    allowed("max_cat_threshold", ParameterType::Whole(1, 1 << 24), Requirement::Categories),
     // How values are binned
-    allowed("max_bin", Takes::Whole(2, 65_535), Needs::Bins),
+    allowed("max_bin", ParameterType::Whole(2, 65_535), Requirement::Bins),
     // Objectives
-    allowed("base_score", Takes::From(-ANY, ANY), Needs::Nothing),
-    allowed("scale_pos_weight", Takes::Above0(ANY), Needs::Objective(BINARY)),
-    allowed("huber_slope", Takes::Above0(ANY), Needs::Objective(HUBER)),
-    allowed("tweedie_variance_power", Takes::Below(1.0, 2.0), Needs::Objective("reg:tweedie")),
+    allowed("base_score", ParameterType::From(-ANY, ANY), Requirement::Nothing),
+    allowed("scale_pos_weight", ParameterType::Above0(ANY), Requirement::Objective(BINARY)),
+    allowed("huber_slope", ParameterType::Above0(ANY), Requirement::Objective(HUBER)),
+    allowed("tweedie_variance_power", ParameterType::Below(1.0, 2.0), Requirement::Objective("reg:tweedie")),
     // When to stop
-    allowed("eval_metric", Takes::Word(&[]), Needs::EarlyStopping),
+    allowed("eval_metric", ParameterType::Word(&[]), Requirement::EarlyStopping),
 ];
 
 /// Parameters that have a key of their own in the spec, or that must stay as they are, and why.
@@ -118,18 +118,18 @@ pub(crate) fn settled<'a>(
     let value = |name: &str| settled.value(name);
     let draws_by_node =
         ["colsample_bylevel", "colsample_bynode"].iter().any(|name| value(name).is_some_and(is_below_1));
-    let missing = |needs: Needs| match needs {
-        Needs::Dart if value("booster") != Some("dart") => Some("without `booster: dart`"),
-        Needs::Objective(BINARY) if setting.objective != BINARY => Some("but for two classes"),
-        Needs::Objective(HUBER) if setting.objective != HUBER => Some("but with `objective: huber`"),
-        Needs::Objective(objective) if setting.objective != objective => Some("but with `objective: tweedie`"),
-        Needs::Categories if setting.categories == Some(false) => Some("without a column of text to learn from"),
-        Needs::Bins if value("tree_method") == Some("exact") => Some("with `tree_method: exact`"),
-        Needs::DrawnRows if !setting.draws_rows => Some("without a 'row_share' below 1"),
-        Needs::Draws if !(setting.draws_rows || setting.draws_features || draws_by_node) => {
+    let missing = |needs: Requirement| match needs {
+        Requirement::Dart if value("booster") != Some("dart") => Some("without `booster: dart`"),
+        Requirement::Objective(BINARY) if setting.objective != BINARY => Some("but for two classes"),
+        Requirement::Objective(HUBER) if setting.objective != HUBER => Some("but with `objective: huber`"),
+        Requirement::Objective(objective) if setting.objective != objective => Some("but with `objective: tweedie`"),
+        Requirement::Categories if setting.categories == Some(false) => Some("without a column of text to learn from"),
+        Requirement::Bins if value("tree_method") == Some("exact") => Some("with `tree_method: exact`"),
+        Requirement::DrawnRows if !setting.draws_rows => Some("without a 'row_share' below 1"),
+        Requirement::Draws if !(setting.draws_rows || setting.draws_features || draws_by_node) => {
             Some("while all rows and features are used, because the trees of a round would be the same")
         }
-        Needs::EarlyStopping if !setting.early_stopping => Some("with `early_stopping: 0`"),
+        Requirement::EarlyStopping if !setting.early_stopping => Some("with `early_stopping: 0`"),
         _ => None,
     };
     settled.check_effects(|needs| missing(needs).map(str::to_owned))?;
@@ -155,7 +155,7 @@ fn is_below_1(value: &str) -> bool {
 }
 
 /// The parameter of this name or alias.
-fn find(written: &str) -> Result<&'static Allowed<Needs>> {
+fn find(written: &str) -> Result<&'static Allowed<Requirement>> {
     if let Some(found) = ALLOWED.iter().find(|allowed| allowed.name == written || allowed.alias == Some(written)) {
         return Ok(found);
     }

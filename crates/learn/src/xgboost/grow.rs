@@ -40,7 +40,7 @@ pub(crate) fn train(
     let kept = best.as_ref().map_or(tried, |(at, _)| *at);
     let model = match kept < tried {
         false => booster.save()?,
-        // `dart` keeps changing trees that are there already, so its first trees are no longer the model that was judged:
+        // `dart` keeps changing trees that are there already, so its first trees are not the model that was evaluated:
         // that one is grown again.
         true if parameters.get("booster") == Some("dart") => {
             drop(booster);

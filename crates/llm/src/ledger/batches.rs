@@ -13,9 +13,9 @@ use super::writer::{add_spend, insert_answer};
 use super::{Entry, Key, Ledger, Spend, now_text, process, today};
 use crate::settings::Daily;
 
-/// Whose batches: those of one task as it is now, at one model.
+/// What identifies batches: a task as it is now, and a model.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Lot {
+pub(crate) struct BatchKey {
     pub task: String,
     pub model: String,
     pub provider: String,
@@ -27,7 +27,7 @@ pub(crate) struct Lot {
 pub(crate) struct Batch {
     pub token: String,
     /// As of when it was meant to be submitted.
-    pub lot: Lot,
+    pub batch_key: BatchKey,
     /// The provider's id; none if it was only meant to be submitted.
     pub id: Option<String>,
     /// When it was meant to be submitted, UTC.
@@ -48,7 +48,7 @@ impl Ledger {
     /// a cap of the day forbids. Says which cap.
     pub(crate) fn intend(
         &self,
-        lot: &Lot,
+        batch_key: &BatchKey,
         token: &str,
         owner: &str,
         items: &[(Item, Spend)],
@@ -77,7 +77,15 @@ impl Ledger {
                 connection.execute(
                     "INSERT INTO batches (token, time, task, model, provider, prompt, process, state) \
                      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'intended')",
-                    params![token, now_text(), lot.task, lot.model, lot.provider, lot.prompt, owner],
+                    params![
+                        token,
+                        now_text(),
+                        batch_key.task,
+                        batch_key.model,
+                        batch_key.provider,
+                        batch_key.prompt,
+                        owner
+                    ],
                 )?;
                 reserved::set(connection, token, planned, chrono::Utc::now().timestamp() + BATCH_SECONDS)?;
             }
@@ -110,15 +118,15 @@ impl Ledger {
         self.write(|connection| connection.execute(sql, [token, provider]).map(|_| ()))
     }
 
-    /// Whoever comes next may find out what became of it.
+    /// The next run may find out what became of it.
     pub(crate) fn let_go(&self, token: &str) -> Result<()> {
         let sql = "UPDATE batches SET process = '' WHERE token = ?1";
         self.write(|connection| connection.execute(sql, [token]).map(|_| ()))
     }
 
-    /// Batches that are not collected: those of `lot`, and others in which one of `keys` waits, such as those of a task or provider
+    /// Batches that are not collected: those of `batch_key`, and others in which one of `keys` waits, such as those of a task or provider
     /// that had another name. Not those that another living process is about to submit.
-    pub(crate) fn open_batches(&self, lot: &Lot, keys: &[Key], owner: &str) -> Result<Vec<Batch>> {
+    pub(crate) fn open_batches(&self, batch_key: &BatchKey, keys: &[Key], owner: &str) -> Result<Vec<Batch>> {
         /// Batches with their processes, and the tokens of those in which a key waits.
         type Uncollected = (Vec<(Batch, String)>, HashSet<String>);
 
@@ -129,12 +137,13 @@ impl Ledger {
                  WHERE state <> 'collected' ORDER BY time, token",
             )?;
             let rows = statement.query_map([], |row| {
-                let lot = Lot { task: row.get(4)?, model: row.get(5)?, provider: row.get(6)?, prompt: row.get(7)? };
-                Ok((Batch { token: row.get(0)?, lot, id: row.get(1)?, time: row.get(2)? }, row.get(3)?))
+                let batch_key =
+                    BatchKey { task: row.get(4)?, model: row.get(5)?, provider: row.get(6)?, prompt: row.get(7)? };
+                Ok((Batch { token: row.get(0)?, batch_key, id: row.get(1)?, time: row.get(2)? }, row.get(3)?))
             })?;
             let batches: Vec<(Batch, String)> = rows.collect::<rusqlite::Result<_>>()?;
             let mut waiting = HashSet::new();
-            if batches.iter().any(|(batch, _)| batch.lot != *lot) {
+            if batches.iter().any(|(batch, _)| batch.batch_key != *batch_key) {
                 let mut statement = connection.prepare_cached(WAITS_IN)?;
                 for key in keys {
                     waiting.extend(statement.query_row([key.as_slice()], |row| row.get(0)).optional()?);
@@ -144,7 +153,7 @@ impl Ledger {
         };
         let (batches, waiting) = read().map_err(|error| self.fault("read", &error))?;
         let is_ours = |batch: &Batch, who: &str| {
-            let concerns = batch.lot == *lot || waiting.contains(&batch.token);
+            let concerns = batch.batch_key == *batch_key || waiting.contains(&batch.token);
             concerns && (batch.id.is_some() || who.is_empty() || who == owner || process::is_gone(who))
         };
         Ok(batches.into_iter().filter(|(batch, who)| is_ours(batch, who)).map(|(batch, _)| batch).collect())

@@ -163,19 +163,20 @@ fn what_the_dead_had_in_flight_counts_as_requests_only() {
 fn an_open_batch_counts_with_what_it_is_expected_to_take() {
     let (_folder, ledger) = open();
     let writer = Writer::start(&ledger).unwrap();
-    let lot = Lot { task: "t".to_owned(), model: "m".to_owned(), provider: "p".to_owned(), prompt: "h".to_owned() };
+    let batch_key =
+        BatchKey { task: "t".to_owned(), model: "m".to_owned(), provider: "p".to_owned(), prompt: "h".to_owned() };
     let daily = Daily { money: Some(3.0), ..Daily::default() };
     let items = |keys: [u8; 4]| keys.map(|key| (Item { key: [key; 32], input: "{}".to_owned() }, ONE));
-    let (taken, cap) = ledger.intend(&lot, "a", "", &items([1, 2, 3, 4]), &daily).unwrap();
+    let (taken, cap) = ledger.intend(&batch_key, "a", "", &items([1, 2, 3, 4]), &daily).unwrap();
     assert_eq!((taken, cap.as_deref()), (vec![true, true, true, false], Some("3 (money)")));
     ledger.submitted("a", "batch_1").unwrap();
     assert_eq!(reserve(&writer, ONE, daily).as_deref(), Some("3 (money)"));
-    let (taken, cap) = ledger.intend(&lot, "b", "", &items([5, 6, 7, 8]), &daily).unwrap();
+    let (taken, cap) = ledger.intend(&batch_key, "b", "", &items([5, 6, 7, 8]), &daily).unwrap();
     assert_eq!((taken, cap.as_deref()), (vec![false; 4], Some("3 (money)")));
     let spend = Spend { requests: 0, tokens: 30, money: 0.5 };
     ledger.collect("a", "completed", &[entry(1)], &[], spend).unwrap();
     assert_eq!(ledger.spend_today().unwrap(), Spend { requests: 3, ..spend });
-    let (taken, cap) = ledger.intend(&lot, "b", "", &items([1, 5, 6, 7]), &daily).unwrap();
+    let (taken, cap) = ledger.intend(&batch_key, "b", "", &items([1, 5, 6, 7]), &daily).unwrap();
     assert_eq!((taken, cap.as_deref()), (vec![false, true, true, false], Some("3 (money)")));
     ledger.abandon("b").unwrap();
     assert_eq!(reserve(&writer, ONE, daily), None);

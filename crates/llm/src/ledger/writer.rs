@@ -29,7 +29,7 @@ const RENEWAL: Duration = if cfg!(test) { Duration::from_millis(20) } else { Dur
 pub(crate) enum Claim {
     /// It is ours: ask.
     Ours,
-    /// Somebody has the answer already: that of the model at this place in the order of preference.
+    /// The answer is there already: that of the model at this place in the order of preference.
     Answered(usize, Box<Known>),
     /// Another living run is asking.
     Held,
@@ -55,7 +55,7 @@ pub(crate) struct Record {
     pub answered: Vec<Key>,
 }
 
-/// Told when an order is committed.
+/// Receives a message when an order is committed.
 pub(crate) type Done<T> = oneshot::Receiver<Result<T>>;
 
 enum Order {
@@ -213,7 +213,7 @@ impl Thread {
     fn write(&mut self, group: &[Order]) -> rusqlite::Result<(Replies, Spend)> {
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let (mut replies, mut in_flight, mut spend) = (Replies::default(), self.reserved, Spend::default());
-        // The day as the others leave it, once somebody asks.
+        // The day as the other processes leave it, read when it is needed.
         let mut others = None;
         let seconds = chrono::Utc::now().timestamp();
         for order in group {

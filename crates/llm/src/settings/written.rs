@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use spec::Map;
 
-/// The settings as written.
+/// Servers of language models, what they cost, and how much may be sent to them.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SettingsSpec {
@@ -18,10 +18,10 @@ pub struct SettingsSpec {
     /// Models by the name that task files use.
     #[serde(default)]
     pub models: Map<ModelSpec>,
-    /// How fast.
+    /// How fast requests are sent.
     #[serde(default)]
     pub limits: LimitsSpec,
-    /// How far in one day (UTC), over all runs that share a ledger.
+    /// Limits per day (UTC), over all runs that share a ledger.
     #[serde(default)]
     pub daily: Daily,
     /// Whether the ledger's log of calls keeps requests and responses. Default: no.

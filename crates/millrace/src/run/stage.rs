@@ -149,7 +149,7 @@ impl<'a> Stages<'a> {
 const SHORT: Duration = Duration::from_millis(3);
 const LONG: Duration = Duration::from_millis(50);
 
-/// How a child ended, if it has, and the bytes of memory that it and its own children needed at most. Nobody may wait for it
+/// How a child ended, if it has, and the bytes of memory that it and its own children needed at most. No other code may wait for it
 /// in another way.
 fn waited(child: &Child) -> std::io::Result<Option<(ExitStatus, u64)>> {
     let mut status = 0;

@@ -208,11 +208,6 @@ impl Metric {
         let value = if self == Metric::Rmse { mean.sqrt() } else { mean };
         value.is_finite().then_some(value)
     }
-
-    /// Needs a threshold: it judges decisions, not scores.
-    pub fn judges_decisions(self) -> bool {
-        matches!(self, Metric::Precision | Metric::Recall | Metric::F1 | Metric::Accuracy)
-    }
 }
 
 impl fmt::Display for Metric {

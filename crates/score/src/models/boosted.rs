@@ -106,7 +106,7 @@ impl Boosted {
     }
 }
 
-/// A text that XGBoost's `set_attr` has left in the bytes of a model file; none where there is no such text.
+/// A text that XGBoost's `set_attr` has left in the bytes of a model file; `None` if the file has no such text.
 pub fn attribute(bytes: &[u8], name: &str) -> Result<Option<String>> {
     let attributes = Forest::xgboost_attributes(bytes)?;
     Ok(attributes.into_iter().find(|(known, _)| known == name).map(|(_, text)| text))

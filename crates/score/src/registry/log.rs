@@ -1,6 +1,6 @@
 //! The log of decisions: one JSON line each, append-only, every line carrying the hash of the one before.
 //!
-//! Whoever edits, drops or reorders a line breaks the chain at that place, and every reader says so. Whoever appends holds
+//! A line that is edited, dropped or moved breaks the chain at that place, and every reader reports it. A writer holds
 //! the log's own lock for as long as it takes to read it and to write one line: nothing waits for a training, and
 //! of two who decide at once the second one sees what the first has done.
 

@@ -23,7 +23,7 @@ fn line(masks: &str, rows: &block::Rows<'_>, features: &[Feature]) -> Vec<Reques
         way: "row",
         shadow: true,
         times: Parts { parse: 1, features: 2, model: 3 },
-        scored: Instant::now(),
+        scored_at: Instant::now(),
     };
     let mut together = Vec::new();
     line.write_several(&mut together, &columns, rows);
@@ -160,7 +160,7 @@ fn the_time_is_written_as_its_format_has_it() {
 #[test]
 fn a_failure_is_logged_with_the_version_that_failed() {
     let refusal = Refusal::failed();
-    let now = std::time::Instant::now();
+    let now = Instant::now();
     let read = |refusal: &Refusal| serde_json::from_slice::<Request>(&refused("r", "v1", refusal, &now)).unwrap();
     let plain = read(&refusal);
     assert_eq!((plain.status, plain.version.as_deref(), plain.arm, plain.key), (500, Some("v1"), None, None));

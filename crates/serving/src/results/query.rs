@@ -122,7 +122,7 @@ impl Query {
     /// All rows of one key, whose column is `entity`.
     ///
     /// Errors (404): the column has a type that the key is not a value of. A whole number is a key as it is shown: in other
-    /// systems `0042` is somebody else than `42`.
+    /// systems `0042` and `42` are different keys.
     pub fn of_key(entity: &str, key: &str, schema: &Schema) -> Result<Query, Refusal> {
         let filter = Filter { column: entity.to_owned(), test: Test::Eq, value: key.to_owned() };
         let none = || super::relation::none_of(entity, key);

@@ -28,7 +28,7 @@ pub async fn page(Visit { app, visitor, name, .. }: Visit) -> Result<Response, W
     let mut verdict = Html::new();
     if verdicts.is_empty() {
         verdict.push(note(format!(
-            "Nobody has judged a comparison yet: bin/release {name} does, by resources/{name}/release.yaml."
+            "No comparison has been judged yet. Run bin/release {name}, which judges it by resources/{name}/release.yaml."
         )));
     }
     if let Some(newest) = verdicts.first() {

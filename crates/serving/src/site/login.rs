@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::frame;
-use super::visit::{Parameters, Visitor, Written, Wrong, parameter};
+use super::visit::{Parameters, SubmittedForm, Visitor, Wrong, parameter};
 use crate::app::App;
 use crate::audit::Act;
 use crate::refusal::Refusal;
@@ -48,7 +48,7 @@ fn shown(app: &App, next: &str, wrong: Option<&str>) -> Response {
 }
 
 #[derive(Deserialize)]
-pub struct Given {
+pub struct LoginForm {
     token: String,
     #[serde(default)]
     next: String,
@@ -57,13 +57,13 @@ pub struct Given {
 pub async fn log_in(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
-    given: Result<Form<Given>, axum::extract::rejection::FormRejection>,
+    login: Result<Form<LoginForm>, axum::extract::rejection::FormRejection>,
 ) -> Result<Response, Wrong> {
-    let Form(given) = given.map_err(|_| Refusal::malformed("the form cannot be read"))?;
+    let Form(login) = login.map_err(|_| Refusal::malformed("the form cannot be read"))?;
     if !app.tokens.are_given() {
         return Ok(Redirect::to("/").into_response());
     }
-    let owner = app.tokens.owner(given.token.trim()).map(|(role, who)| (role, who.to_owned()));
+    let owner = app.tokens.owner(login.token.trim()).map(|(role, who)| (role, who.to_owned()));
     let act = Act {
         who: owner.as_ref().map_or("unknown", |(_, who)| who).to_owned(),
         role: owner.as_ref().map(|(role, _)| *role),
@@ -76,22 +76,22 @@ pub async fn log_in(
         let refusal = Refusal::new(StatusCode::UNAUTHORIZED, "unknown_token", "this token is not known");
         app.audit.refused(&act, &refusal).await;
         tokio::time::sleep(PAUSE).await;
-        let mut response = shown(&app, &given.next, Some("This token is not known."));
+        let mut response = shown(&app, &login.next, Some("This token is not known."));
         *response.status_mut() = StatusCode::UNAUTHORIZED;
         return Ok(response);
     };
     let id = app.sessions.begin(role, who)?;
-    // The browser forgets the one before, and nobody else shall have it.
+    // The browser forgets the session before, so it ends here.
     app.sessions.end(&headers);
     app.audit.happened(&act, "logged in").await;
-    Ok(with_cookie(&app, &id, Redirect::to(local(&given.next)).into_response()))
+    Ok(with_cookie(&app, &id, Redirect::to(local(&login.next)).into_response()))
 }
 
-pub async fn log_out(State(app): State<Arc<App>>, headers: HeaderMap, written: Written) -> Response {
+pub async fn log_out(State(app): State<Arc<App>>, headers: HeaderMap, submitted: SubmittedForm) -> Response {
     app.sessions.end(&headers);
     let act = Act {
-        who: written.session.who.clone(),
-        role: Some(written.session.role),
+        who: submitted.session.who.clone(),
+        role: Some(submitted.session.role),
         way: "page",
         action: "logout",
         pipeline: None,

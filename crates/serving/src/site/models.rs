@@ -10,10 +10,10 @@ use spec::{Name, Tool};
 
 use super::frame::{self, Part};
 use super::overview::main_metric;
-use super::visit::{Visit, Visitor, Written, Wrong};
+use super::visit::{SubmittedForm, Visit, Visitor, Wrong};
 use super::{login, shown};
 use crate::app::App;
-use crate::decisions::{self, DecisionRequest, Deed};
+use crate::decisions::{self, DecisionKind, DecisionRequest};
 use crate::refusal::Refusal;
 use crate::results_routes::computed;
 use crate::tokens::Role;
@@ -154,7 +154,7 @@ pub fn forms(visitor: &Visitor, name: &Name, versions: &Versions) -> Html {
         return text;
     }
     let to = Address::to(&["pipelines", name.as_str(), "models", "decide"]);
-    let form = |deed: &str| Form::post(&to, &visitor.0.csrf).hidden("deed", deed).hidden("on", versions.on());
+    let form = |kind: &str| Form::post(&to, &visitor.0.csrf).hidden("kind", kind).hidden("on", versions.on());
     let why = || Field::line("why", "Reason, for the log", "").required().longest(2000);
     let stage = |version: &Version| ModelStage::of(*version, &versions.entries);
     let named = |wanted: &dyn Fn(Option<ModelStage>) -> bool| -> Vec<(String, String)> {
@@ -200,28 +200,28 @@ pub fn forms(visitor: &Visitor, name: &Name, versions: &Versions) -> Html {
 pub async fn decide(
     State(app): State<Arc<App>>,
     Path(name): Path<String>,
-    written: Written,
+    submitted: SubmittedForm,
 ) -> Result<Response, Wrong> {
-    written.may(&app, Role::Admin).await?;
+    submitted.may(&app, Role::Admin).await?;
     let pipeline = writes::named(&app, &name)?;
-    let deed = match written.field("deed") {
-        "promote" => Deed::Promote(writes::version(written.field("version"))?),
-        "archive" => Deed::Archive(writes::version(written.field("version"))?),
-        "rollback" => Deed::Rollback,
+    let kind = match submitted.field("kind") {
+        "promote" => DecisionKind::Promote(writes::version(submitted.field("version"))?),
+        "archive" => DecisionKind::Archive(writes::version(submitted.field("version"))?),
+        "rollback" => DecisionKind::Rollback,
         _ => return Err(Refusal::malformed("the form does not say what to do").into()),
     };
     let asked = DecisionRequest {
         pipeline: pipeline.clone(),
-        deed,
-        why: written.field("why").to_owned(),
-        who: written.session.who.clone(),
-        role: written.session.role,
+        kind,
+        why: submitted.field("why").to_owned(),
+        who: submitted.session.who.clone(),
+        role: submitted.session.role,
         way: "page",
-        on: Some(written.field("on").to_owned()),
+        on: Some(submitted.field("on").to_owned()),
     };
     let decided = decisions::decide(&app, asked).await?;
     if decided.warning.is_some() {
-        return answered(&app, &Visitor(written.session.clone()), &pipeline, decided.warning).await;
+        return answered(&app, &Visitor(submitted.session.clone()), &pipeline, decided.warning).await;
     }
     Ok(Redirect::to(Part::Models.address(&pipeline).as_str()).into_response())
 }

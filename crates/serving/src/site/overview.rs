@@ -124,7 +124,7 @@ fn last_of(values: &[f64]) -> &[f64] {
     &values[values.len().saturating_sub(LINE)..]
 }
 
-/// A small line with its last value; the value alone if there is no line.
+/// A small line with its last value; the value alone without a line.
 fn beside(line: Html, last: Option<String>) -> Html {
     match line.as_str().starts_with("<svg") {
         true => Html::of([line, " ".into(), last.unwrap_or_default().into()]),

@@ -11,7 +11,7 @@ use watch::{End, Run};
 
 use super::frame::{self, Part};
 use super::runs::{Call, Failure, Health, Runs};
-use super::visit::{Visit, Visitor, Written, Wrong};
+use super::visit::{SubmittedForm, Visit, Visitor, Wrong};
 use super::{login, overview, shown};
 use crate::app::App;
 use crate::jobs::{STAGES, Started};
@@ -110,14 +110,18 @@ fn start_form(app: &App, visitor: &Visitor, name: &Name, is_running: bool) -> Ht
     Html::of([form, pages::note(about).into()])
 }
 
-pub async fn start(State(app): State<Arc<App>>, Path(name): Path<String>, written: Written) -> Result<Response, Wrong> {
-    written.may(&app, Role::Operator).await?;
+pub async fn start(
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+    submitted: SubmittedForm,
+) -> Result<Response, Wrong> {
+    submitted.may(&app, Role::Operator).await?;
     let name = writes::named(&app, &name)?;
-    let stage = match written.field("stage") {
+    let stage = match submitted.field("stage") {
         "" => None,
         text => Some(writes::stage(text)?),
     };
-    let who = (written.session.role, written.session.who.clone());
+    let who = (submitted.session.role, submitted.session.who.clone());
     writes::started(&app, &name, stage, who, "page").await?;
     Ok(Redirect::to(Part::Runs.address(&name).as_str()).into_response())
 }

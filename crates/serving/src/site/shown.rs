@@ -36,26 +36,7 @@ pub fn long(text: &str) -> Html {
 
 /// A value of a table as text: numbers short, dates and timestamps in ISO 8601, nothing for a missing one.
 pub fn text_of(dtype: &DataType, value: &AnyValue<'_>) -> String {
-    // A table of one row gives values that it owns.
-    match &value.as_borrowed() {
-        AnyValue::Null => String::new(),
-        AnyValue::Boolean(value) => if *value { "yes" } else { "no" }.to_owned(),
-        AnyValue::String(text) => (*text).to_owned(),
-        AnyValue::Float64(number) => words::number(*number),
-        AnyValue::Float32(number) => words::number(f64::from(*number)),
-        AnyValue::Date(day) => values::calendar::day_text((*day).into()),
-        AnyValue::Datetime(ticks, unit, _) => {
-            let micros = match unit {
-                polars::prelude::TimeUnit::Nanoseconds => ticks.div_euclid(1000),
-                polars::prelude::TimeUnit::Microseconds => *ticks,
-                polars::prelude::TimeUnit::Milliseconds => ticks.saturating_mul(1000),
-            };
-            let time = DateTime::from_timestamp_micros(micros);
-            time.map(|time| time.format("%Y-%m-%d %H:%M:%S").to_string()).unwrap_or_default()
-        }
-        value if dtype.is_integer() => value.extract::<i128>().map(|value| value.to_string()).unwrap_or_default(),
-        other => other.str_value().into_owned(),
-    }
+    values::shown(dtype, value, words::number)
 }
 
 /// A cell, whose missing value differs from an empty text.
@@ -75,7 +56,7 @@ pub fn cell(dtype: &DataType, value: &AnyValue<'_>) -> Html {
 
 /// The columns of a frame, numbers to the right.
 pub fn column(name: &str, dtype: &DataType) -> Column {
-    if dtype.is_primitive_numeric() { Column::number(name) } else { Column::text(name) }
+    if dtype.is_primitive_numeric() || dtype.is_decimal() { Column::number(name) } else { Column::text(name) }
 }
 
 /// The first rows of a frame; says how many there are if these are not all.
@@ -106,17 +87,4 @@ pub fn verdict(verdict: artifact::Verdict) -> Element {
 /// Seconds since 1970, for charts.
 pub fn seconds(at: DateTime<Utc>) -> f64 {
     at.timestamp_millis() as f64 / 1e3
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_largest_whole_numbers_are_shown() {
-        let shown = |dtype, value| text_of(&dtype, &value);
-        assert_eq!(shown(DataType::UInt64, AnyValue::UInt64(u64::MAX)), "18446744073709551615");
-        assert_eq!(shown(DataType::Int64, AnyValue::Int64(i64::MIN)), "-9223372036854775808");
-        assert_eq!(shown(DataType::Int64, AnyValue::Null), "");
-    }
 }

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use spec::Name;
 
 use super::frame::{self, Part};
-use super::visit::{Visit, Written, Wrong, parameter};
+use super::visit::{SubmittedForm, Visit, Wrong, parameter};
 use super::{happened, login};
 use crate::app::App;
 use crate::predict_routes::predicted;
@@ -132,17 +132,17 @@ fn value(text: &str, kind: &str) -> Value {
 pub async fn predict(
     State(app): State<Arc<App>>,
     Path(name): Path<String>,
-    written: Written,
+    submitted: SubmittedForm,
 ) -> Result<Response, Wrong> {
-    written.may(&app, Role::Operator).await?;
+    submitted.may(&app, Role::Operator).await?;
     let name = writes::named(&app, &name)?;
     let pipeline = app.pipeline(name.as_str())?.clone();
     let described = pipeline.described(&app.root);
     let (way, columns) = columns(&described);
     let reasons = REASONS.min(pipeline.spec.max_reasons);
-    let body = match written.field("by") {
+    let body = match submitted.field("by") {
         "key" => {
-            let (text, current) = (written.field("key"), pipeline.current());
+            let (text, current) = (submitted.field("key"), pipeline.current());
             let stored = current.as_ref().and_then(|current| current.deployment.arms[0].arm.stored.as_ref());
             let key = stored.map_or_else(|| Value::from(text), |stored| stored.key_of(text));
             json!({"key": key, "reasons": reasons})
@@ -152,7 +152,7 @@ pub async fn predict(
                 .iter()
                 .filter_map(|column| {
                     let (label, kind) = (column["name"].as_str()?, column["type"].as_str()?);
-                    let text = written.field(&format!("column:{label}"));
+                    let text = submitted.field(&format!("column:{label}"));
                     let is_left_out = text.is_empty() && column["optional"] == true;
                     (!is_left_out).then(|| (label.to_owned(), value(text, kind)))
                 })
@@ -169,20 +169,20 @@ pub async fn predict(
         .await
         .map_err(|_| Refusal::malformed("the answer was cut off"))?;
     let answer: Value = serde_json::from_slice(&bytes).unwrap_or_default();
-    let mut page = frame::of_pipeline(&app, &written.session, &name, Part::Try);
+    let mut page = frame::of_pipeline(&app, &submitted.session, &name, Part::Try);
     match status.is_success() {
         true => page.push(prediction(&answer)),
         false => page.push(refused(&answer["error"])),
     }
-    let asked = written.field("key").to_owned();
+    let asked = submitted.field("key").to_owned();
     if status.is_success() && !asked.is_empty() {
         let entity = app.pipelines.get(name.as_str()).and_then(|pipeline| pipeline.current());
         let entity =
             entity.map_or("key".to_owned(), |current| current.deployment.arms[0].arm.manifest().entity.clone());
         page.push(section("What happened").add(happened::of_key(&app, &name, &entity, &asked).await?));
     }
-    let filled = |label: &str| written.field(&format!("column:{label}")).to_owned();
-    page.push(forms(&app, &written.session.csrf, &name, &asked, &filled)?);
+    let filled = |label: &str| submitted.field(&format!("column:{label}")).to_owned();
+    page.push(forms(&app, &submitted.session.csrf, &name, &asked, &filled)?);
     Ok(frame::answer(page))
 }
 

@@ -27,7 +27,7 @@ pub const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self
 /// What holds for every page: its policy, and that no cache keeps it. An error becomes a page.
 pub async fn visited(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
     let session = app.sessions.of(request.headers());
-    request.extensions_mut().insert(Known(session.clone()));
+    request.extensions_mut().insert(CurrentSession(session.clone()));
     let mut response = next.run(request).await;
     let wrong = response.extensions_mut().remove::<Wrong>().map(|Wrong(refusal)| refusal);
     // Refusals of the router in its own words, such as of a path that is not UTF-8.
@@ -48,7 +48,7 @@ pub async fn visited(State(app): State<Arc<App>>, mut request: Request, next: Ne
 }
 
 #[derive(Clone)]
-struct Known(Option<Arc<Session>>);
+struct CurrentSession(Option<Arc<Session>>);
 
 /// An error on the way to a page.
 #[derive(Clone, Debug)]
@@ -76,7 +76,7 @@ pub fn parameter<'a>(parameters: &'a Parameters, name: &str) -> Option<&'a str> 
     parameters.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
 }
 
-/// Somebody who may see pages.
+/// A visitor who may see pages.
 pub struct Visitor(pub Arc<Session>);
 
 impl Visitor {
@@ -90,8 +90,8 @@ impl FromRequestParts<Arc<App>> for Visitor {
 
     /// A visitor who is not logged in is sent to the login, and from there back.
     async fn from_request_parts(parts: &mut Parts, _: &Arc<App>) -> Result<Visitor, Response> {
-        match parts.extensions.get::<Known>() {
-            Some(Known(Some(session))) => Ok(Visitor(session.clone())),
+        match parts.extensions.get::<CurrentSession>() {
+            Some(CurrentSession(Some(session))) => Ok(Visitor(session.clone())),
             _ => {
                 let wanted = parts.uri.path_and_query().map_or("/", |path| path.as_str());
                 let login = Address::to(&["login"]).with("next", wanted);
@@ -101,7 +101,7 @@ impl FromRequestParts<Arc<App>> for Visitor {
     }
 }
 
-/// Somebody who looks at a page of a pipeline, or below it: what every such page begins with.
+/// A visit to a page of a pipeline, or below it: what every such page begins with.
 pub struct Visit {
     pub app: Arc<App>,
     pub visitor: Visitor,
@@ -135,8 +135,8 @@ impl FromRequestParts<Arc<App>> for Visit {
     }
 }
 
-/// A form of a logged-in user, with the token of the session: the only way in which pages change anything.
-pub struct Written {
+/// A form that a logged-in user submitted, with the token of the session: the only way in which pages change anything.
+pub struct SubmittedForm {
     pub session: Arc<Session>,
     fields: Vec<(String, String)>,
     path: String,
@@ -145,11 +145,11 @@ pub struct Written {
 /// Longest form, in bytes.
 const LONGEST: usize = 256 << 10;
 
-impl FromRequest<Arc<App>> for Written {
+impl FromRequest<Arc<App>> for SubmittedForm {
     type Rejection = Wrong;
 
-    async fn from_request(request: Request, app: &Arc<App>) -> Result<Written, Wrong> {
-        let known = request.extensions().get::<Known>().and_then(|known| known.0.clone());
+    async fn from_request(request: Request, app: &Arc<App>) -> Result<SubmittedForm, Wrong> {
+        let known = request.extensions().get::<CurrentSession>().and_then(|known| known.0.clone());
         let path = request.uri().path().to_owned();
         let length =
             request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
@@ -164,18 +164,18 @@ impl FromRequest<Arc<App>> for Written {
         };
         let form = Form::<Vec<(String, String)>>::from_request(request, app).await;
         let Form(fields) = form.map_err(|_| Refusal::malformed("the form cannot be read"))?;
-        let written = Written { session, fields, path };
-        if !written.session.owns(written.field("csrf")) {
+        let submitted = SubmittedForm { session, fields, path };
+        if !submitted.session.owns(submitted.field("csrf")) {
             let refusal = Refusal::new(StatusCode::FORBIDDEN, "csrf", "the form does not belong to your session");
             let refusal = refusal.way_out("open the page again, and send the form again");
-            written.refused(app, &refusal).await;
+            submitted.refused(app, &refusal).await;
             return Err(refusal.into());
         }
-        Ok(written)
+        Ok(submitted)
     }
 }
 
-impl Written {
+impl SubmittedForm {
     /// A field of the form, trimmed; empty if it is missing.
     pub fn field(&self, name: &str) -> &str {
         self.fields.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value.trim())

@@ -229,7 +229,7 @@ fn alerts(notified: &[Notified], has_channels: bool) -> Html {
         true => note(format!("{} names the channels and says which of them takes what.", alert::FILE)),
         false => frame::notice(
             pages::State::Warning,
-            el("p").text(format_args!("Nobody is notified: the project has no {}.", alert::FILE)),
+            el("p").text(format_args!("No notifications are sent: the project has no {}.", alert::FILE)),
         ),
     });
     html

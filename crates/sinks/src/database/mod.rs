@@ -15,7 +15,7 @@ mod text;
 use ::spec::{Error, Result};
 
 pub use self::spec::{DatabaseSpec, Mode};
-use crate::sink::{Goes, Kind, Sink, Target};
+use crate::sink::{Destination, Kind, Sink, Target};
 
 /// Declares the kind of a database.
 macro_rules! database {
@@ -35,8 +35,8 @@ macro_rules! database {
                 $about
             }
 
-            fn goes(&self) -> Goes {
-                Goes::Database
+            fn destination(&self) -> Destination {
+                Destination::Database
             }
 
             fn begin<'a>(&self, target: Target<'a>) -> Result<Box<dyn Sink + 'a>> {

@@ -214,7 +214,7 @@ fn what_is_said_of_a_table_and_its_columns_are_notes_of_the_header() {
     assert_eq!(text("A1").unwrap(), "one row per &lt;order&gt;\nowner: shop@example.com\ntags: finance");
     assert_eq!(text("B1").unwrap(), "in euros\ntags: money, sum");
     assert_eq!(text("C1"), None);
-    // Without words there is no such part.
+    // Without notes, the part is missing.
     assert!(!String::from_utf8_lossy(&written(SPEC, &table)).contains("comments1"));
 }
 

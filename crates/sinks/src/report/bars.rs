@@ -6,9 +6,9 @@ use polars::prelude::{SortMultipleOptions, col};
 use spec::{Error, Result};
 
 use super::groups::{ROWS, filtered, grouped, known, numeric, schema_of, value_of};
-use super::{Aggregate, BarsPart, Given, cells};
+use super::{Aggregate, BarsPart, ReportData, cells};
 
-pub fn draw(part: &BarsPart, given: &dyn Given) -> Result<Html> {
+pub fn draw(part: &BarsPart, given: &dyn ReportData) -> Result<Html> {
     let BarsPart { table, from, condition, title, name, value, aggregate, top } = part;
     let place = format!("table '{table}'");
     let mut plan = filtered(given.table(*from, table)?, table, condition.as_ref())?;

@@ -9,18 +9,7 @@ const LONGEST: usize = 300;
 
 /// A value as text: numbers short, days and timestamps as ISO 8601 has them, nothing for a missing one.
 pub fn text_of(dtype: &DataType, value: &AnyValue<'_>) -> String {
-    // A table of one row gives values that it owns.
-    match &value.as_borrowed() {
-        AnyValue::Null => String::new(),
-        AnyValue::Boolean(value) => if *value { "yes" } else { "no" }.to_owned(),
-        AnyValue::String(text) => (*text).to_owned(),
-        AnyValue::Float64(number) => words::number(*number),
-        AnyValue::Float32(number) => words::number(f64::from(*number)),
-        AnyValue::Date(day) => values::calendar::day_text((*day).into()),
-        AnyValue::Datetime(ticks, unit, _) => moment(seconds(*ticks, *unit)),
-        value if dtype.is_integer() => value.extract::<i128>().map(|value| value.to_string()).unwrap_or_default(),
-        other => other.str_value().into_owned(),
-    }
+    values::shown(dtype, value, words::number)
 }
 
 /// A cell, in which a missing value differs from an empty text.

@@ -8,22 +8,22 @@ use polars::prelude::{AnyValue, DataType, Expr, SortMultipleOptions, col};
 use spec::{Error, Result};
 
 use super::groups::{ROWS, filtered, grouped, known, numeric, schema_of, value_of};
-use super::{Aggregate, Given, LineSpec, LinesPart, cells, titled};
+use super::{Aggregate, LineSpec, LinesPart, ReportData, cells, titled};
 
 /// What the places along the axis are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Along {
+enum Axis {
     Number,
     Days,
     Moments,
 }
 
-impl Along {
+impl Axis {
     fn shown(self) -> fn(f64) -> String {
         match self {
-            Along::Number => words::number,
-            Along::Days => values::calendar::day_at,
-            Along::Moments => cells::moment,
+            Axis::Number => words::number,
+            Axis::Days => values::calendar::day_at,
+            Axis::Moments => cells::moment,
         }
     }
 }
@@ -44,15 +44,15 @@ fn word(text: String) -> String {
 /// The points of one line, by group.
 type Groups = BTreeMap<String, Vec<Point>>;
 
-pub fn draw(part: &LinesPart, given: &dyn Given) -> Result<Html> {
-    let mut along: Option<Along> = None;
+pub fn draw(part: &LinesPart, given: &dyn ReportData) -> Result<Html> {
+    let mut along: Option<Axis> = None;
     let mut lines: Vec<Groups> = Vec::new();
     for line in &part.lines {
         let (groups, of_line) = points_of(part, line, given)?;
         along = match (along, of_line) {
             (None, of_line) => Some(of_line),
             (Some(before), of_line) if before == of_line => Some(before),
-            (Some(before), of_line) if before != Along::Number && of_line != Along::Number => Some(Along::Moments),
+            (Some(before), of_line) if before != Axis::Number && of_line != Axis::Number => Some(Axis::Moments),
             _ => {
                 return Err(Error::cannot_run(format!(
                     "'{}' is a date in one of the tables, and a number in another",
@@ -62,7 +62,7 @@ pub fn draw(part: &LinesPart, given: &dyn Given) -> Result<Html> {
         };
         lines.push(groups);
     }
-    let along = along.unwrap_or(Along::Number);
+    let along = along.unwrap_or(Axis::Number);
     if let Some(from) = part.last.and_then(|last| first_of_last(&lines, last)) {
         for points in lines.iter_mut().flat_map(BTreeMap::values_mut) {
             points.retain(|(x, ..)| *x >= from);
@@ -85,7 +85,7 @@ pub fn draw(part: &LinesPart, given: &dyn Given) -> Result<Html> {
 }
 
 /// The chart of one group.
-fn one(part: &LinesPart, group: &str, lines: &[Groups], along: Along) -> Html {
+fn one(part: &LinesPart, group: &str, lines: &[Groups], along: Axis) -> Html {
     let title = match part.by.is_empty() {
         true => part.title.clone().unwrap_or_else(|| part.lines[0].y.clone()),
         false => group.to_owned(),
@@ -141,15 +141,15 @@ fn first_of_last(lines: &[Groups], last: usize) -> Option<f64> {
 }
 
 /// The points of a line, sorted along the axis.
-fn points_of(part: &LinesPart, line: &LineSpec, given: &dyn Given) -> Result<(Groups, Along)> {
+fn points_of(part: &LinesPart, line: &LineSpec, given: &dyn ReportData) -> Result<(Groups, Axis)> {
     let table = &line.table;
     let place = format!("table '{table}'");
     let mut plan = filtered(given.table(line.from, table)?, table, line.condition.as_ref())?;
     let schema = schema_of(&mut plan, table)?;
     let along = match known(table, &schema, &part.x)? {
-        DataType::Date => Along::Days,
-        DataType::Datetime(..) => Along::Moments,
-        dtype if dtype.is_primitive_numeric() => Along::Number,
+        DataType::Date => Axis::Days,
+        DataType::Datetime(..) => Axis::Moments,
+        dtype if dtype.is_primitive_numeric() => Axis::Number,
         other => {
             return Err(Error::cannot_run(format!("{place}: column '{}' holds {}", part.x, type_name(other)))
                 .hint("name a column of dates, timestamps or numbers under 'x'"));

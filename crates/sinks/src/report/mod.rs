@@ -1,7 +1,7 @@
 //! Pages for people: tables, charts, and what the registry and the run log say, in one file that needs no network.
 //!
 //! [`render`] goes through the parts of a [`ReportSpec`]; each kind of part is a file. What a page is made from comes through
-//! [`Given`], so that nothing here knows where artifacts lie.
+//! [`ReportData`], so that nothing here knows where artifacts lie.
 
 mod bars;
 mod cells;
@@ -28,7 +28,7 @@ use crate::Upstream;
 const MOST_BYTES: usize = 1_000_000;
 
 /// What a page is made from.
-pub trait Given {
+pub trait ReportData {
     /// A table of a stage; of the stage that `export` reads if none is named.
     fn table(&self, from: Option<Upstream>, name: &Name) -> Result<LazyFrame>;
 
@@ -48,7 +48,7 @@ pub trait Given {
 ///
 /// # Errors
 /// Refused if the page is larger than 1 MB, or if a chart would have to guess how rows become one value.
-pub fn render(spec: &ReportSpec, name: &str, pipeline: &str, made: &str, given: &dyn Given) -> Result<String> {
+pub fn render(spec: &ReportSpec, name: &str, pipeline: &str, made: &str, given: &dyn ReportData) -> Result<String> {
     let title = spec.title.as_deref().unwrap_or(name);
     let mut page = Page::new(pipeline, title, Style::Within);
     page.push(note(format!("Made by export of pipeline {pipeline} on {made}.")));
@@ -65,7 +65,7 @@ pub fn render(spec: &ReportSpec, name: &str, pipeline: &str, made: &str, given: 
     Ok(text)
 }
 
-fn draw(part: &Part, given: &dyn Given) -> Result<Html> {
+fn draw(part: &Part, given: &dyn ReportData) -> Result<Html> {
     // The first page of a pipeline is made before anything could be looked at.
     let (title, sources): (&Option<String>, Vec<Option<Upstream>>) = match part {
         Part::Rows(part) => (&part.title, vec![part.from]),

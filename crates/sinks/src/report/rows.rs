@@ -6,10 +6,10 @@ use polars::prelude::AnyValue;
 use spec::Result;
 
 use super::groups::filtered;
-use super::{Given, RowsPart, cells, titled};
+use super::{ReportData, RowsPart, cells, titled};
 use crate::arrange::arranged;
 
-pub fn draw(part: &RowsPart, given: &dyn Given) -> Result<Html> {
+pub fn draw(part: &RowsPart, given: &dyn ReportData) -> Result<Html> {
     let name = &part.table;
     let taken = filtered(given.table(part.from, name)?, name, part.condition.as_ref())?;
     let plan = arranged(name, part.columns.as_deref(), &part.sort, taken)?;

@@ -8,7 +8,7 @@ use super::*;
 /// A shop whose two stores sold, and are forecast to sell.
 struct Shop;
 
-impl Given for Shop {
+impl ReportData for Shop {
     fn has_run(&self, stage: Upstream) -> bool {
         stage != Upstream::Monitor
     }

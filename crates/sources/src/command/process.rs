@@ -196,7 +196,7 @@ impl Words {
 
     /// The last lines, without what is hidden.
     fn last(&self, hidden: &Redactor) -> String {
-        // Whoever the program started may hold its stderr open: what came until now must do.
+        // A process that the program started may keep stderr open: what has come so far has to do.
         let _ = self.ended.recv_timeout(Duration::from_millis(500));
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let words = hidden.redact(&String::from_utf8_lossy(&kept));

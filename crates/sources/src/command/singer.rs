@@ -351,7 +351,7 @@ impl TextSource for Records {
 }
 
 impl Records {
-    /// Fails if there is no stream of the table.
+    /// Fails if the tap does not send the table's stream.
     fn check(&self) -> Result<()> {
         let seen = locked(&self.seen);
         let shown = self.reader.shown();

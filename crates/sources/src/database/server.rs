@@ -131,7 +131,7 @@ pub(crate) enum KeyKind {
 
 /// The query, what becomes of its fields, and the columns of the table with the field of each.
 #[derive(Debug)]
-pub(crate) struct Plan {
+pub(crate) struct ReadPlan {
     pub sql: String,
     pub fields: Vec<Field>,
     pub columns: Vec<Recast>,
@@ -158,9 +158,9 @@ pub(crate) struct Listed<'a> {
     pub left_out: Vec<String>,
 }
 
-impl Plan {
+impl ReadPlan {
     /// Every row, in whatever order.
-    pub(crate) fn whole(selection: &Selection, from: &str, listed: Listed<'_>) -> Plan {
+    pub(crate) fn whole(selection: &Selection, from: &str, listed: Listed<'_>) -> ReadPlan {
         let Listed { wanted, offered, columns, wires, sql, left_out } = listed;
         let (sql, fields, places) = match &selection.rows {
             Rows::Table(_) => (
@@ -175,6 +175,6 @@ impl Plan {
                 (query.clone(), fields, wanted.iter().map(|column| column.place).collect())
             }
         };
-        Plan { sql, fields, columns, places, is_unique: false, left_out, is_behind: false }
+        ReadPlan { sql, fields, columns, places, is_unique: false, left_out, is_behind: false }
     }
 }

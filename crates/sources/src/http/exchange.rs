@@ -52,7 +52,7 @@ pub(crate) struct Page {
     pub has_link: bool,
 }
 
-/// Why there is no page.
+/// Why a page could not be fetched.
 enum Fault {
     /// It may pass; what the server asked to wait.
     Passing(String, Option<Duration>),
@@ -318,7 +318,7 @@ fn decoded(body: &[u8], content_type: &str) -> Result<String, String> {
         }
         None => UTF_8,
     };
-    // What can be read so far is not UTF-16, whatever is declared.
+    // What has been read so far is not UTF-16, although that is declared.
     let is_other = is_utf_16(encoding) && body.starts_with(b"<?xml") || are_utf_8(body, encoding);
     let encoding = if is_other { UTF_8 } else { encoding };
     let (text, encoding, garbled) = encoding.decode(body);

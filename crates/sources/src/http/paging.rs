@@ -12,9 +12,9 @@ use spec::{Error, Result};
 
 use super::HttpSpec;
 use super::exchange::{Client, Page};
+use super::items_at::ItemsAt;
 use super::proof::{Lead, NO_LINK, Proof};
 use super::ranges::Combination;
-use super::taking::Taking;
 use super::tree::{Found, Node, Path};
 use super::written::Pages;
 
@@ -226,9 +226,9 @@ impl Walk<'_> {
                 ));
             }
         }
-        let taking =
-            Taking { at: &self.spec.items, is_paged: !matches!(self.spec.pages, Pages::None), total: self.total };
-        let nodes = taking.of(page.root)?;
+        let items_at =
+            ItemsAt { at: &self.spec.items, is_paged: !matches!(self.spec.pages, Pages::None), total: self.total };
+        let nodes = items_at.of(page.root)?;
         if self.page == 1 {
             self.first = nodes.len();
         }

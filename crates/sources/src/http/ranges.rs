@@ -295,7 +295,7 @@ fn too_many() -> Error {
         .hint("shorten a list or a range, or split the table")
 }
 
-/// A range as written.
+/// A range of days or months.
 #[derive(Deserialize, JsonSchema)]
 #[schemars(rename = "Range")]
 struct WrittenRange {

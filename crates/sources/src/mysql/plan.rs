@@ -4,7 +4,7 @@ use ::mysql::{Column, Connection, literal, quoted};
 use spec::{ColumnType, Error, Result};
 
 use crate::column_spec::ColumnSpec;
-use crate::database::server::{Field, KeyKind, Listed, Plan, Question};
+use crate::database::server::{Field, KeyKind, Listed, Question, ReadPlan};
 use crate::database::{Rows, Selection, chosen, in_query};
 use crate::incremental::Reach;
 use crate::memory::{Edge, Past, miscounted};
@@ -91,7 +91,7 @@ fn table(name: &str) -> String {
 }
 
 /// What becomes of the columns, and what is asked.
-pub(super) fn plan(connection: &mut Connection, question: &Question) -> Result<Plan> {
+pub(super) fn plan(connection: &mut Connection, question: &Question) -> Result<ReadPlan> {
     let selection = &question.selection;
     let from = selection.from(table);
     let offered = connection.columns_of(&format!("SELECT * FROM {from} LIMIT 0"))?;
@@ -143,7 +143,7 @@ pub(super) fn plan(connection: &mut Connection, question: &Question) -> Result<P
     let listed = listed.join(", ");
     let Some(key) = &selection.incremental else {
         let listed = Listed { wanted: &wanted, offered: offered.len(), columns, wires, sql: listed, left_out };
-        return Ok(Plan::whole(selection, &from, listed));
+        return Ok(ReadPlan::whole(selection, &from, listed));
     };
     let of_key = offered.iter().find(|column| column.name == *key);
     let kind = of_key.and_then(key_kind).ok_or_else(|| {
@@ -171,7 +171,7 @@ pub(super) fn plan(connection: &mut Connection, question: &Question) -> Result<P
         Reach::Days(..) => Field::Skip,
         Reach::All | Reach::After(_) => Field::Key(kind),
     };
-    Ok(Plan {
+    Ok(ReadPlan {
         sql: format!("SELECT {listed}, CAST({by} AS CHAR) AS the_bookmark FROM {from}{new} ORDER BY {by}"),
         fields: wires.into_iter().map(Field::Column).chain([last]).collect(),
         places: (0..columns.len()).collect(),

@@ -8,7 +8,7 @@ use ::mysql::{Address, Connection, Row};
 use spec::{Error, Result, ResultExt};
 
 use super::plan::plan;
-use crate::database::server::{Field, Plan, Question};
+use crate::database::server::{Field, Question, ReadPlan};
 use crate::flow::panicked;
 use crate::postgres::copy::{CHUNK_BYTES, Chunk, Chunks, Copying};
 use crate::postgres::types::Wire;
@@ -40,7 +40,7 @@ pub(super) fn read(address: Address, question: Question, rows_in: Arc<AtomicU64>
     Ok(Copying { plan, chunks: Chunks::new(received) })
 }
 
-fn begin(address: &Address, question: &Question) -> Result<(Connection, Plan)> {
+fn begin(address: &Address, question: &Question) -> Result<(Connection, ReadPlan)> {
     let mut connection = Connection::open(address, question.timeout_seconds, question.selection.key())?;
     connection.run("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")?;
     let plan = plan(&mut connection, question)?;

@@ -9,7 +9,7 @@ use futures::StreamExt;
 use spec::{Error, Result, ResultExt};
 use tokio_postgres::Client;
 
-use crate::database::server::{Plan, Question};
+use crate::database::server::{Question, ReadPlan};
 use crate::flow::panicked;
 use crate::reader::BATCH_ROWS;
 
@@ -31,7 +31,7 @@ pub(crate) struct Chunk {
 
 /// What the thread found out, and the rows that it reads.
 pub(crate) struct Copying {
-    pub plan: Plan,
+    pub plan: ReadPlan,
     pub chunks: Chunks,
 }
 
@@ -93,7 +93,7 @@ pub(crate) fn copy(address: Address, question: Question, rows_in: Arc<AtomicU64>
 }
 
 /// A transaction that sees one state of the database, and what is to be asked in it.
-async fn begin(address: &Address, question: &Question) -> Result<(Client, Plan)> {
+async fn begin(address: &Address, question: &Question) -> Result<(Client, ReadPlan)> {
     let client = connect(address).await?;
     let milliseconds = u64::from(question.timeout_seconds) * 1000;
     // How values are written as text must not depend on the settings of the server, the database or the user.

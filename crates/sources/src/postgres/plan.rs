@@ -5,7 +5,7 @@ use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Column};
 
 use crate::column_spec::ColumnSpec;
-use crate::database::server::{Field, KeyKind, Listed, Plan, Question};
+use crate::database::server::{Field, KeyKind, Listed, Question, ReadPlan};
 use crate::database::{Rows, Selection, chosen, quoted};
 use crate::incremental::Reach;
 use crate::memory::{Edge, Past, miscounted};
@@ -27,7 +27,7 @@ fn key_kind(server: &Type) -> KeyKind {
 }
 
 /// What becomes of the columns, and what is asked.
-pub(crate) async fn plan(client: &Client, question: &Question) -> Result<Plan> {
+pub(crate) async fn plan(client: &Client, question: &Question) -> Result<ReadPlan> {
     let selection = &question.selection;
     let failed = |error: tokio_postgres::Error| in_words(&error, selection.key());
     let from = selection.from(table);
@@ -68,7 +68,7 @@ pub(crate) async fn plan(client: &Client, question: &Question) -> Result<Plan> {
     let Some(key) = &selection.incremental else {
         let sql = listed(&columns);
         let listed = Listed { wanted: &wanted, offered: offered.len(), columns, wires, sql, left_out };
-        return Ok(Plan::whole(selection, &from, listed));
+        return Ok(ReadPlan::whole(selection, &from, listed));
     };
     let by = quoted(key);
     let empty = format!("SELECT EXISTS (SELECT 1 FROM {from} WHERE {by} IS NULL)");
@@ -108,7 +108,7 @@ pub(crate) async fn plan(client: &Client, question: &Question) -> Result<Plan> {
     };
     let fields = wires.into_iter().map(Field::Column).chain(last.iter().copied()).collect();
     let listed = listed(&columns);
-    Ok(Plan {
+    Ok(ReadPlan {
         sql: format!("SELECT {listed}, {by}::text AS the_bookmark{tie} FROM {from}{new} ORDER BY {by}"),
         fields,
         places: (0..columns.len()).collect(),

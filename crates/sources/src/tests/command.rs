@@ -179,7 +179,7 @@ fn an_arrow_stream_becomes_a_table() {
     );
     let declared = format!("{yaml}columns: {{key: {{type: string, from: n}}, x: int64, c: string}}");
     let read = project.read(&declared).unwrap();
-    assert_eq!((read.table(), read.refusals().len()), (vec!["-|0|a|1".to_owned()], 2), "0.125 is no whole number");
+    assert_eq!((read.table(), read.refusals().len()), (vec!["-|0|a|1".to_owned()], 2), "0.125 is not a whole number");
     let error = project.failure(&format!("{yaml}columns: {{m: int64}}"));
     assert!(error.starts_with("table 't': command:sh: no column 'm'; "), "{error}");
     // One batch of many rows is handed on in parts.
@@ -407,7 +407,7 @@ fn the_state_goes_back_to_the_tap() {
     let more = more.unwrap();
     assert_eq!((more.table(), more.doubts.len()), (vec!["3|-|2".to_owned()], 1));
     assert!(more.doubts[0].starts_with("command:sh: no record of this run has 'price'"), "{:?}", more.doubts);
-    // Nothing new is no error, where there was something before.
+    // No new rows are not an error if there were rows before.
     let quiet = tap(&[schema("orders"), mark(2)]);
     assert_eq!(quiet.read_part(&yaml, &Reach::After(json!({"state": {}}))).unwrap().rows_in, 0);
     let silent = tap(&[mark(2)]);

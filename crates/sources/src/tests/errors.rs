@@ -156,7 +156,7 @@ fn names_that_no_record_has() {
     };
     assert_eq!(read("*.jsonl", "id: int64, late: int64"), ["1|-|1", "2|-|2", "3|1|1"]);
     assert_eq!(read("a.jsonl", "id: int64, amuont: {type: float64, optional: true}"), ["1|-|1", "2|-|2"]);
-    // Of an object that is null in all records nobody knows what it holds.
+    // Nothing is known of an object that is null in all records.
     let project = Project::with("a.jsonl", "{\"id\": 1, \"a\": null}\n{\"id\": 2, \"a\": {\"b\": null}}\n");
     let yaml = "source: {file: {path: a.jsonl}}\ncolumns: {id: int64, c: {type: int64, from: a.b.c}}";
     assert_eq!(project.read(yaml).unwrap().table(), ["1|-|1", "2|-|2"]);

@@ -154,7 +154,7 @@ fn random_records_are_taken_apart_as_they_are_written() {
                 let tag = tag.map_or("-".to_owned(), |tag| tag.to_string());
                 (id.unwrap(), pad.map(|pad| pad.chars().count()), tag)
             });
-            // An empty text is no value.
+            // An empty text is a missing value.
             let right = right.iter().map(|(id, length, tag)| (*id, length.filter(|length| *length > 0), tag.clone()));
             assert!(found.eq(right), "seed {seed}, {name}");
         }

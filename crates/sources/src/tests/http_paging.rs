@@ -203,7 +203,7 @@ fn a_name_that_no_item_has_is_refused() {
         spec(&server, "pages: none")
     );
     assert_eq!(Project::new().read(&yaml).unwrap().table(), ["-|-|1"]);
-    // Of an object that is null in all items nobody knows what it holds.
+    // Nothing is known of an object that is null in all items.
     let server = service(|_| json!([{"id": 1, "address": null}]));
     let yaml =
         format!("{}\ncolumns: {{id: int64, town: {{type: string, from: address.city}}}}", spec(&server, "pages: none"));

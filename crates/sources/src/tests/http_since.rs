@@ -254,7 +254,7 @@ fn a_bucket_of_requests_does_not_overflow() {
     assert!(doubts[0].ends_with("no answer has the headers 'a' and 'b' that 'budget' names"), "{doubts:?}");
 }
 
-/// Orders that change at any time, also between pages: whoever keeps the newest of each has what the service has.
+/// Orders that change at any time, also between pages: the newest of each is what the service has.
 #[test]
 fn nothing_that_changes_is_lost() {
     for seed in 0..25 {

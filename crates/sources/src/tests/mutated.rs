@@ -37,7 +37,7 @@ fn damaged(whole: &[u8], random: &mut Random) -> Vec<u8> {
     bytes
 }
 
-/// Words of libraries, which help nobody.
+/// Words of libraries, which do not help users.
 const RAW: [&str; 8] =
     ["polars", "panicked", "called `", "Error(", "Error {", "src/", "ComputeError", "expected usize"];
 

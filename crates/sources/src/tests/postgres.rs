@@ -369,7 +369,7 @@ pub(super) struct Certificates {
     pub root: Vec<u8>,
     pub server: Vec<u8>,
     pub key: Vec<u8>,
-    /// A root that has vouched for nobody.
+    /// A root that has signed no certificate.
     pub stranger: Vec<u8>,
 }
 

@@ -191,7 +191,7 @@ impl Document {
     }
 }
 
-/// Elements whose text is no part of the page.
+/// Elements whose text is not part of the page.
 const UNSHOWN: [&str; 4] = ["script", "style", "template", "head"];
 
 /// Elements that stand on lines, or in cells, of their own.
@@ -251,7 +251,7 @@ const BREAKING: [&str; 50] = [
 /// Builds the tree that the parser describes.
 struct Builder {
     nodes: RefCell<Vec<Node>>,
-    /// The contents of templates, which are no part of the page.
+    /// The contents of templates, which are not part of the page.
     templates: RefCell<HashMap<Id, Id>>,
 }
 

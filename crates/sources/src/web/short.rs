@@ -14,7 +14,7 @@ pub(super) fn short_or_long<'de, D, S, L>(
     deserializer: D,
     what: &'static str,
     keys: &'static [&'static str],
-) -> Result<Written<S, L>, D::Error>
+) -> Result<ShortOrLong<S, L>, D::Error>
 where
     D: Deserializer<'de>,
     S: FromStr,
@@ -25,7 +25,7 @@ where
 }
 
 /// What was written.
-pub(super) enum Written<S, L> {
+pub(super) enum ShortOrLong<S, L> {
     Short(S),
     Long(L),
 }
@@ -37,15 +37,15 @@ struct Either<S, L> {
 }
 
 impl<'de, S: FromStr<Err: fmt::Display>, L: Deserialize<'de>> Visitor<'de> for Either<S, L> {
-    type Value = Written<S, L>;
+    type Value = ShortOrLong<S, L>;
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.what)
     }
-    fn visit_str<E: Error>(self, text: &str) -> Result<Written<S, L>, E> {
-        text.parse().map(Written::Short).map_err(E::custom)
+    fn visit_str<E: Error>(self, text: &str) -> Result<ShortOrLong<S, L>, E> {
+        text.parse().map(ShortOrLong::Short).map_err(E::custom)
     }
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Written<S, L>, A::Error> {
-        L::deserialize(MapAccessDeserializer::new(Known { map, keys: self.keys })).map(Written::Long)
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<ShortOrLong<S, L>, A::Error> {
+        L::deserialize(MapAccessDeserializer::new(Known { map, keys: self.keys })).map(ShortOrLong::Long)
     }
 }
 

@@ -54,7 +54,7 @@ struct Answer {
     body: Vec<u8>,
 }
 
-/// Why there is no answer.
+/// Why no answer was received.
 enum Fault {
     /// It may pass; how long the server asks to wait.
     Passing(String, Option<Duration>),

@@ -197,10 +197,10 @@ impl<'de> Deserialize<'de> for Field {
         const KEYS: [&str; 5] = ["select", "attribute", "which", "of", "optional"];
         let what = "a CSS selector, or {select: \"h2 a\", attribute: href}";
         Ok(match short_or_long(deserializer, what, &KEYS)? {
-            short::Written::Short(select) => {
+            short::ShortOrLong::Short(select) => {
                 Field { select, attribute: None, which: Which::Only, of: Of::Row, optional: false }
             }
-            short::Written::Long(WrittenField { select, attribute, which, of, optional }) => {
+            short::ShortOrLong::Long(WrittenField { select, attribute, which, of, optional }) => {
                 let attribute = attribute.map(|name| name.to_ascii_lowercase());
                 Field { select, attribute, which, of, optional }
             }
@@ -243,8 +243,8 @@ impl<'de> Deserialize<'de> for Lead {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Lead, D::Error> {
         let what = "a CSS selector, or {select: a.next, optional: true}";
         Ok(match short_or_long(deserializer, what, &["select", "optional"])? {
-            short::Written::Short(select) => Lead { select, optional: false },
-            short::Written::Long(WrittenLead { select, optional }) => Lead { select, optional },
+            short::ShortOrLong::Short(select) => Lead { select, optional: false },
+            short::ShortOrLong::Long(WrittenLead { select, optional }) => Lead { select, optional },
         })
     }
 }

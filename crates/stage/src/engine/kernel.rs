@@ -138,7 +138,7 @@ fn run<S: Stage>(path: &Path, files: &[&Path]) -> Result<Exit> {
     if let Err(error) = stdout.write_all(line.as_bytes()).and_then(|()| stdout.flush()) {
         // No answer names them.
         kept.iter().for_each(|part| drop(std::fs::remove_file(&part.path)));
-        return Err(Error::try_again(format!("nobody reads the answer: {error}")));
+        return Err(Error::try_again(format!("the engine does not read the answer: {error}")));
     }
     Ok(exit)
 }

@@ -38,7 +38,7 @@ pub(crate) use kernel::KERNEL;
 use round::{Round, VERSION};
 use spark::Spark;
 
-/// Who does the work of a run.
+/// What does the work of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Engine {
     /// This process

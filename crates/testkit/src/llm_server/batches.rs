@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use serde_json::{Value, json};
 
-use super::{Asked, Shared, error, lock, prompt};
+use super::{ChatRequest, Shared, error, lock, prompt};
 use crate::http;
 
 /// What happens to a batch.
@@ -152,7 +152,7 @@ fn advance(shared: &Shared, store: &mut Store, at: usize) {
 
 fn output(shared: &Shared, line: &Value) -> String {
     let body = line["body"].clone();
-    let asked = Asked { prompt: prompt(&body), body, number: 0 };
+    let asked = ChatRequest { prompt: prompt(&body), body, number: 0 };
     *lock(&shared.stats).answered.entry(asked.prompt.clone()).or_default() += 1;
     let answering = std::sync::Arc::clone(&lock(&shared.answering));
     let body: Value = serde_json::from_str(&super::completion(&asked, &answering(&asked))).unwrap_or_default();

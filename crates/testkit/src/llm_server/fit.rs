@@ -2,11 +2,11 @@
 
 use serde_json::{Map, Value, json};
 
-use super::Asked;
+use super::ChatRequest;
 
 /// The prompt in upper case, fitted to the schema of the request: texts are the prompt, numbers its length, choices
 /// the first one. A request for several rows gets one answer for each.
-pub fn fitted(asked: &Asked) -> String {
+pub fn fitted(asked: &ChatRequest) -> String {
     let schema = &asked.body["response_format"]["json_schema"]["schema"];
     if schema["properties"]["answers"].is_object() {
         let rows: Vec<Value> = serde_json::from_str(&asked.prompt).unwrap_or_default();

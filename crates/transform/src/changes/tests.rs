@@ -161,7 +161,7 @@ fn masked_columns_show_no_values_and_their_masks_cannot_be_taken_back() {
     let ids = ids(&done);
     let can_be_undone: Vec<bool> = ids.iter().map(Option::is_some).collect();
     assert_eq!(can_be_undone, [true, false, false, true, false]);
-    // The id of a hidden change does not depend on the value, so that nobody can test a guess with it.
+    // The id of a hidden change does not depend on the value, so that a guess cannot be tested with it.
     let mut other = people();
     other.replace("name", Column::new("name".into(), [Some(" eve"), None, None, Some("dan ")])).unwrap();
     let others = entries(&logged(&other, steps));

@@ -58,7 +58,7 @@ pub(crate) struct Replacement {
 pub(crate) enum By {
     /// A step, such as `step 2 'trim'`.
     Step(String),
-    /// Whoever this helper column names in the cell's row.
+    /// The one that this helper column names in the cell's row.
     Column(String),
 }
 

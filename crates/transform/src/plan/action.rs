@@ -51,7 +51,7 @@ pub(crate) enum Log {
     Step,
     /// The one that the helper names in the cell's row.
     Helper(String),
-    /// Nobody: the log itself says it.
+    /// The log itself says it.
     Nobody,
 }
 

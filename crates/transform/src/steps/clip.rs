@@ -22,7 +22,7 @@ pub struct Clip {
     limits: Given,
 }
 
-/// The step as written.
+/// Limits numbers to a range.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Clip")]

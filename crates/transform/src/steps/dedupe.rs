@@ -56,13 +56,13 @@ pub struct Dedupe {
     /// A new column with the number of rows that the kept row represents, itself included.
     #[serde(default)]
     count: Option<String>,
-    /// Keys, each a column or a list of columns: rows that agree on one of them are one. An empty cell agrees with none.
+    /// Keys, each a column or a list of columns: rows that agree on one of them count as the same. An empty cell agrees with none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     any: Vec<OneOrMany<String>>,
-    /// Rows that are alike enough are one.
+    /// Rows that are similar enough count as the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     similar: Option<Similar>,
-    /// A new column with a number for all rows that are one, from 1 in the order of their first rows. With `any` or `similar`.
+    /// A new column with the number of each group of same rows, from 1 in the order of their first rows. With `any` or `similar`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     cluster: Option<String>,
     /// What becomes of the rows that do not stay. With `any` or `similar`. Default: drop.
@@ -76,7 +76,7 @@ enum Action {
     /// They are removed and counted as duplicates.
     #[default]
     Drop,
-    /// They stay: the new columns say what is one.
+    /// They stay: the new columns say which rows are the same.
     Mark,
 }
 

@@ -40,7 +40,7 @@ enum Table {
     File(String),
 }
 
-/// The step as written: either `values` or `file`.
+/// Needs either `values` or `file`.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "MapValues")]

@@ -60,7 +60,7 @@ enum Method {
 #[serde(try_from = "WrittenRange")]
 struct Range(Given);
 
-/// Limits as written.
+/// Limits.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct WrittenRange {

@@ -30,7 +30,7 @@ pub struct ParseDates {
     on_failure: OnFailure,
 }
 
-/// The step as written.
+/// Reads dates written in one of several formats.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "ParseDates")]

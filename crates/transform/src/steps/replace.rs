@@ -32,7 +32,7 @@ pub struct Replace {
     with: String,
 }
 
-/// The step as written: either `literal` or `regex`.
+/// Needs either `literal` or `regex`.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Replace")]

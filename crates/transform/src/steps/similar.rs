@@ -9,7 +9,7 @@ use super::one_or_many::OneOrMany;
 use crate::alike::Measure;
 use crate::plan::{Compared, Plan};
 
-/// Rows that are alike enough are one.
+/// Rows that are similar enough count as the same.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Similar {
@@ -21,7 +21,7 @@ pub(crate) struct Similar {
     across: Option<String>,
     /// The columns to compare.
     fields: Vec<Field>,
-    /// How alike rows must be to be one, from 0 to 1.
+    /// From which similarity on rows count as the same, from 0 to 1.
     #[serde(deserialize_with = "range::share")]
     threshold: f64,
     /// From which score on pairs are reported although they are not alike enough. Default: the threshold, so that none are.

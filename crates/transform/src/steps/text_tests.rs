@@ -1,4 +1,4 @@
-//! Text steps on texts that nobody foresaw: none may panic, and what a step calls fine it must not change (`texts::Scratch`
+//! Text steps on random texts: none may panic, and a text that a step reports as fine must stay unchanged (`texts::Scratch`
 //! compares the two in tests).
 
 use polars::prelude::*;

@@ -34,11 +34,6 @@ impl DriftReport {
         drifted.into_iter().map(|column| column.name.clone()).collect()
     }
 
-    /// The share of the model's importance that lies in columns that drifted.
-    pub fn drifted_importance(&self) -> f64 {
-        self.columns.iter().filter(|column| column.drifted).filter_map(|column| column.importance).sum()
-    }
-
     /// The verdict, and what was found in words.
     pub fn verdict(&self, severity: Severity) -> (Verdict, String) {
         if self.columns.is_empty() {

@@ -33,8 +33,10 @@ use spec::{Error, Name, Result, Severity};
 
 use self::calibration::{Isotonic, Losses};
 use crate::answers::Origin;
-use crate::outcomes::{self, Asker, Judged, Keys, Outcome, class_names, entities_of, grouped, join, newest_weeks};
-use crate::performance::{Promised, RESAMPLES};
+use crate::outcomes::{
+    self, JoinSettings, Judged, Keys, Outcome, class_names, entities_of, grouped, join, newest_weeks,
+};
+use crate::performance::{CardFigures, RESAMPLES};
 
 /// How predictions are judged before it is known what happened.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
@@ -206,7 +208,7 @@ pub struct EstimateReport {
 const LEAST_REFERENCE: usize = 100;
 
 /// Estimates how good predictions are. `predictions` and `outcomes` as for [`crate::performance`]; `outcomes` is `None` if no
-/// label is known at all. `promised` and `references`: by version.
+/// label is known at all. `card_figures` and `references`: by version.
 ///
 /// # Errors
 /// Cannot run: keys of different types, a label of another type than the task needs, metrics that are weighted.
@@ -216,7 +218,7 @@ pub fn estimate(
     keys: &Keys,
     predictions: &DataFrame,
     outcomes: Option<&DataFrame>,
-    promised: &BTreeMap<String, Promised>,
+    card_figures: &BTreeMap<String, CardFigures>,
     references: &BTreeMap<String, Reference>,
 ) -> Result<EstimateReport> {
     let metric = spec.metric_of(task)?;
@@ -226,8 +228,8 @@ pub fn estimate(
         ))
         .hint("take 'estimate' out of monitor.yaml, or 'weighted_metrics' out of train.yaml"));
     }
-    let asker = Asker { key: "estimate", task, labels: &spec.labels, segments: &[], promised };
-    let mut rows = join(asker, keys, predictions, outcomes)?;
+    let settings = JoinSettings { key: "estimate", task, labels: &spec.labels, segments: &[], card_figures };
+    let mut rows = join(settings, keys, predictions, outcomes)?;
     newest_weeks(&mut rows, spec.weeks);
     let mut report = EstimateReport {
         metric,
@@ -242,10 +244,10 @@ pub fn estimate(
             report.without_reference.push(version.to_owned());
             continue;
         };
-        let promised = promised.get(version).cloned().unwrap_or_default();
-        let expected = Expected::of(task, metric, reference, promised.threshold);
+        let card_figures = card_figures.get(version).cloned().unwrap_or_default();
+        let expected = Expected::of(task, metric, reference, card_figures.threshold);
         for (week, rows) in grouped(rows.iter().copied(), |outcome| outcome.week) {
-            report.lines.push(line(&expected, &promised, version, week, &rows)?);
+            report.lines.push(line(&expected, &card_figures, version, week, &rows)?);
         }
     }
     let is_checked = |line: &&Estimate| line.known_rows >= u64::from(spec.min_rows);
@@ -255,20 +257,20 @@ pub fn estimate(
     let usual = report.usual_error.unwrap_or(0.0);
     for line in &mut report.lines {
         let beyond = line.interval.map(|(low, high)| (low - usual, high + usual));
-        let promised = Promised { test: line.test, ..Promised::default() };
+        let card_figures = CardFigures { test: line.test, ..CardFigures::default() };
         let enough = line.rows >= u64::from(spec.min_rows);
         line.judged = Judged::of(enough, line.worse.is_some(), line.estimate.is_some());
         // What is known is judged by `performance`.
         let is_open = 2 * line.known_rows < line.rows && enough;
         line.failed =
-            is_open && promised.is_beyond(metric, beyond) && line.worse.is_some_and(|worse| worse > spec.max_worse);
+            is_open && card_figures.is_beyond(metric, beyond) && line.worse.is_some_and(|worse| worse > spec.max_worse);
     }
     Ok(report)
 }
 
 fn line(
     expected: &Expected,
-    promised: &Promised,
+    card_figures: &CardFigures,
     version: &str,
     week: NaiveDate,
     rows: &[&Outcome],
@@ -291,8 +293,8 @@ fn line(
         rows: rows.len() as u64,
         estimate,
         interval: interval.map(|interval| (interval.low, interval.high)),
-        test: promised.test,
-        worse: promised.worse(expected.metric, estimate),
+        test: card_figures.test,
+        worse: card_figures.worse(expected.metric, estimate),
         known_rows: known.len() as u64,
         value,
         error,

@@ -113,7 +113,7 @@ fn a_shift_to_where_the_model_is_unsure_shows_before_labels_are_known_and_the_er
     let labels: Vec<f64> = scores.iter().map(|score| label(&mut random, *score)).collect();
     let test = Scored::new(Task::Classification, labels.clone(), scores.clone(), "test").unwrap();
     let test = test.value(Metric::Auc, None).unwrap();
-    let promised = BTreeMap::from([("v1".to_owned(), Promised { test: Some(test), ..Promised::default() })]);
+    let card_figures = BTreeMap::from([("v1".to_owned(), CardFigures { test: Some(test), ..CardFigures::default() })]);
     let references = BTreeMap::from([("v1".to_owned(), Reference { scores, labels })]);
     // Three weeks as in the test, whose labels are known; then one in which nobody is near 0 or 1.
     let rows: Vec<(i64, f64, i64)> = (0..4000)
@@ -128,7 +128,7 @@ fn a_shift_to_where_the_model_is_unsure_shows_before_labels_are_known_and_the_er
     outcomes.with_column(Column::new("bought".into(), bought)).unwrap();
     let spec = EstimateSpec { max_worse: 0.1, ..EstimateSpec::default() };
     let of = |spec: &EstimateSpec, outcomes| {
-        estimate(spec, Task::Classification, &keys(), &predictions, outcomes, &promised, &references).unwrap()
+        estimate(spec, Task::Classification, &keys(), &predictions, outcomes, &card_figures, &references).unwrap()
     };
     let report = of(&spec, Some(&outcomes));
     let weeks: Vec<(u64, u64, bool)> =
@@ -174,7 +174,7 @@ fn a_shift_to_where_the_model_is_unsure_shows_before_labels_are_known_and_the_er
     assert_eq!((newest.lines.len(), newest.verdict(Severity::Hard).0), (1, Verdict::Passed));
     // A test part that is too small says nothing.
     let few = BTreeMap::from([("v1".to_owned(), Reference { scores: vec![0.5; 99], labels: vec![1.0; 99] })]);
-    let none = estimate(&spec, Task::Classification, &keys(), &predictions, None, &promised, &few).unwrap();
+    let none = estimate(&spec, Task::Classification, &keys(), &predictions, None, &card_figures, &few).unwrap();
     let words = "the test part of v1 is missing or too small to calibrate scores";
     assert_eq!(none.verdict(Severity::Hard), (Verdict::Skipped, words.to_owned()));
 }
@@ -189,8 +189,10 @@ fn of_a_regression_errors_are_those_of_predictions_of_this_size() {
     let rows: Vec<(i64, f64, i64)> = (0..1000).map(|id| (id, 901.0 + (id % 100) as f64, 0)).collect();
     let of = |metric, test| {
         let spec = EstimateSpec { metric: Some(metric), ..EstimateSpec::default() };
-        let promised = BTreeMap::from([("v1".to_owned(), Promised { test: Some(test), ..Promised::default() })]);
-        let report = estimate(&spec, Task::Regression, &keys(), &table(&rows), None, &promised, &references).unwrap();
+        let card_figures =
+            BTreeMap::from([("v1".to_owned(), CardFigures { test: Some(test), ..CardFigures::default() })]);
+        let report =
+            estimate(&spec, Task::Regression, &keys(), &table(&rows), None, &card_figures, &references).unwrap();
         report.lines[0].clone()
     };
     // The tenth of the largest predictions has the mean 950.5, and so the mean error 95.05.

@@ -28,13 +28,13 @@ fn day(number: i64) -> i64 {
     (4 + number) * DAY
 }
 
-fn promised(test: f64) -> BTreeMap<String, Promised> {
-    let of = |name: &str| (name.to_owned(), Promised { test: Some(test), ..Promised::default() });
+fn card_figures(test: f64) -> BTreeMap<String, CardFigures> {
+    let of = |name: &str| (name.to_owned(), CardFigures { test: Some(test), ..CardFigures::default() });
     [of("v1"), of("v2")].into()
 }
 
 fn report(spec: &PerformanceSpec, predictions: &DataFrame, outcomes: &DataFrame, test: f64) -> PerformanceReport {
-    performance(spec, Task::Regression, &keys(), predictions, outcomes, &promised(test)).unwrap()
+    performance(spec, Task::Regression, &keys(), predictions, outcomes, &card_figures(test)).unwrap()
 }
 
 #[test]
@@ -117,7 +117,8 @@ fn predictions_are_judged_by_version_week_and_segment() {
     let table = found.table().unwrap();
     assert_eq!(table.column("week").unwrap().dtype(), &DataType::Date);
     let unknown = PerformanceSpec { segments: vec!["distrct".to_owned()], ..spec };
-    let error = performance(&unknown, Task::Regression, &keys(), &predictions, &outcomes, &promised(2.0)).unwrap_err();
+    let error =
+        performance(&unknown, Task::Regression, &keys(), &predictions, &outcomes, &card_figures(2.0)).unwrap_err();
     assert_eq!(
         error.to_string(),
         "performance.segments: no column 'distrct' in table 'training'; did you mean 'district'?"
@@ -196,7 +197,7 @@ fn what_cannot_be_judged_is_named() {
     let mut outcomes = df!("id" => [1i64], "price" => [1.0]).unwrap();
     outcomes.with_column(times(vec![Some(0)], "day")).unwrap();
     let spec = PerformanceSpec::default();
-    let error = performance(&spec, Task::Regression, &keys(), &predictions, &outcomes, &promised(1.0)).unwrap_err();
+    let error = performance(&spec, Task::Regression, &keys(), &predictions, &outcomes, &card_figures(1.0)).unwrap_err();
     assert!(
         error.to_string().starts_with("performance: column 'id' is string in the predictions, but int64 in the labels")
     );
@@ -214,11 +215,11 @@ fn what_cannot_be_judged_is_named() {
 
 #[test]
 fn a_bias_is_worse_to_either_side() {
-    let promised = Promised { test: Some(-2.0), ..Promised::default() };
+    let card_figures = CardFigures { test: Some(-2.0), ..CardFigures::default() };
     for (interval, expected) in [((2.1, 3.0), true), ((-3.0, -2.1), true), ((-1.0, 1.5), false), ((1.5, 2.5), false)] {
-        assert_eq!(promised.is_beyond(Metric::Bias, Some(interval)), expected, "{interval:?}");
+        assert_eq!(card_figures.is_beyond(Metric::Bias, Some(interval)), expected, "{interval:?}");
     }
-    assert_eq!(promised.worse(Metric::Bias, Some(3.0)), Some(0.5));
+    assert_eq!(card_figures.worse(Metric::Bias, Some(3.0)), Some(0.5));
 }
 
 /// The metrics by their definitions, from texts alone.
@@ -288,15 +289,15 @@ fn predictions_of_several_classes_are_judged_each_by_the_classes_of_its_version(
         }
         let mut outcomes = df!("id" => &ids, "price" => &labels).unwrap();
         outcomes.with_column(times(vec![Some(day(0)); count], "day")).unwrap();
-        let promised: BTreeMap<String, Promised> = CLASSES
+        let card_figures: BTreeMap<String, CardFigures> = CLASSES
             .map(|(version, classes)| {
                 let classes = classes.iter().map(|class| (*class).to_owned()).collect();
-                (version.to_owned(), Promised { test: Some(0.5), classes, ..Promised::default() })
+                (version.to_owned(), CardFigures { test: Some(0.5), classes, ..CardFigures::default() })
             })
             .into();
         for metric in [Metric::LogLoss, Metric::Accuracy, Metric::MacroF1] {
             let spec = PerformanceSpec { metric: Some(metric), max_worse: 1e9, ..PerformanceSpec::default() };
-            let found = performance(&spec, Task::Multiclass, &keys(), &predictions, &outcomes, &promised).unwrap();
+            let found = performance(&spec, Task::Multiclass, &keys(), &predictions, &outcomes, &card_figures).unwrap();
             for (version, rows) in &rows {
                 let line = found.lines.iter().find(|line| line.version == *version && line.week.is_none()).unwrap();
                 let expected = by_definition(metric, rows);
@@ -333,7 +334,8 @@ fn rows_count_by_their_weights_where_the_card_says_so() {
     outcomes.with_column(times(vec![Some(day(0)); 3], "day")).unwrap();
     let keys = Keys { weight: Some("w".to_owned()), ..keys() };
     let spec = PerformanceSpec::default();
-    let of = |outcomes: &DataFrame| performance(&spec, Task::Regression, &keys, &predictions, outcomes, &promised(2.0));
+    let of =
+        |outcomes: &DataFrame| performance(&spec, Task::Regression, &keys, &predictions, outcomes, &card_figures(2.0));
     // (3 · 1 + 1 · 4) / 4
     assert_eq!(of(&outcomes).unwrap().lines[0].value, Some(1.75));
     outcomes.with_column(Column::new("w".into(), [1.0, -1.0, 0.0])).unwrap();
@@ -374,15 +376,15 @@ fn each_forecast_of_a_period_counts_and_says_itself_how_far_ahead_it_was() {
     let keys = Keys { carried: vec!["cutoff".to_owned(), "horizon".to_owned()], ..keys() };
     let spec = PerformanceSpec { segments: vec!["horizon".to_owned()], min_rows: 1, ..PerformanceSpec::default() };
     let own = |value: &str, figure: f64| (("horizon".to_owned(), Some(value.to_owned())), figure);
-    let promised = Promised {
+    let card_figures = CardFigures {
         test: Some(5.0),
         segments: [own("1", 1.0), own("2", 20.0)].into(),
         block: Some(2),
-        ..Promised::default()
+        ..CardFigures::default()
     };
-    let promised = BTreeMap::from([("v1".to_owned(), promised)]);
+    let card_figures = BTreeMap::from([("v1".to_owned(), card_figures)]);
     let report = |spec: &PerformanceSpec| {
-        performance(spec, Task::Regression, &keys, &predictions, &outcomes, &promised).unwrap()
+        performance(spec, Task::Regression, &keys, &predictions, &outcomes, &card_figures).unwrap()
     };
     let found = report(&spec);
     assert_eq!((found.rows, found.lines[0].rows), (24, 24));

@@ -165,7 +165,7 @@ fn a_server_without_starttls_gets_neither_password_nor_mail() {
     assert_eq!(server.commands(), ["EHLO prod-1"]);
 }
 
-/// Whoever answers in the clear where TLS must begin has no certificate that could be trusted.
+/// A server that answers in plain text where TLS must begin has no certificate to trust.
 #[test]
 fn a_server_without_tls_is_given_up_at_once() {
     let server = SmtpServer::start();

@@ -87,7 +87,7 @@ fn a_label_is_known_when_the_rows_of_its_horizon_are() {
     let (name, known) = training("known_at: loaded\n");
     assert_eq!(name.as_deref(), Some("n_known_at"));
     assert_eq!(known, ["a 2024-02-01 1 0 2024-03-02", "a 2024-03-05 2 160 2024-04-04", "b 2024-03-05 1 0 2024-04-04"]);
-    // The sale of 10 February came back on 5 March, which the label knows a day later; what never came back is no reason to wait.
+    // The sale of 10 February came back on 5 March, which the label knows a day later; what never came back does not delay it.
     let (_, known) = training("known_late: {returned: returned_on}\n");
     assert_eq!(
         known,
@@ -133,7 +133,7 @@ fn columns_changed_later_are_null_until_then() {
     assert_eq!(lines(&drawn.scoring), ["a 2024-04-01 2 0.666667 50 1 160 true", "b 2024-04-01 0 0 0 2 80 -"]);
 }
 
-/// A column that says when another changed is filled by the same event: before it, nobody knew it either.
+/// A column that says when another changed is filled by the same event: before the event it is unknown, too.
 #[test]
 fn moments_of_changes_are_known_at_themselves() {
     let late = HEAD.replace("cutoffs", "known_late: {returned: returned_on}\ncutoffs");

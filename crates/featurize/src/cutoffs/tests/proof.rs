@@ -114,7 +114,7 @@ fn an_entity_that_is_missing_or_there_twice_is_found() {
     let twice = training.vstack(&training.slice(0, 1)).unwrap();
     assert_eq!(
         proved(twice, scoring).unwrap_err().to_string(),
-        format!("who {who}, cutoff {day}: it was published once too often{way_out}")
+        format!("who {who}, cutoff {day}: it was published more than once{way_out}")
     );
 }
 

@@ -10,7 +10,7 @@ type Tables = Vec<(&'static str, DataFrame)>;
 /// Who, day, hour, number, kind, days until the row arrived, days until the number was corrected.
 type Event = (Option<u8>, i32, i64, Option<i8>, Option<u8>, Option<i32>, Option<i32>);
 
-/// How time is written; days where there is no unit.
+/// The unit of times; `None` for days.
 type Unit = Option<TimeUnit>;
 
 fn units() -> impl Strategy<Value = Unit> {
@@ -250,7 +250,7 @@ proptest! {
         cutoffs in prop::sample::select(vec!["{every: 1d, count: 9}", "{every: 7d, count: 5}", "{every: 1mo, count: 3}"]),
         (zone, first) in zones(),
     ) {
-        // Hours cannot be told apart in dates.
+        // Dates do not distinguish hours.
         let span = if units.0.is_none() { ("1d", "1d", None) } else { span };
         agree(&every_kind(late, span, cutoffs, Some(zone)), &tables(&events, 0, units, first))?;
     }

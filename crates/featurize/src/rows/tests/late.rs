@@ -228,7 +228,7 @@ fn rows_and_columns_known_late() {
     );
 }
 
-/// A column that says when another changed is filled by the same event: before it, nobody knew it either.
+/// A column that says when another changed is filled by the same event: before the event it is unknown, too.
 #[test]
 fn moments_of_changes_are_known_at_themselves() {
     let head = HEAD.replace("rows: {}", "known_at: loaded\nknown_late: {returned: returned_on}\nrows: {}");
@@ -344,7 +344,7 @@ fn a_label_that_a_column_says_is_known() {
         ]
     );
     assert_eq!(lines(&drawn.scoring.drop("day").unwrap()), ["3 2 1 2024-01-03"]);
-    // A value that somebody knew sooner is found.
+    // A value that was known sooner is found.
     let mut leaking = drawn;
     let sums = Column::new("s".into(), [0.0, 1.0, 3.0, 3.0]);
     leaking.training.with_column(sums).unwrap();
@@ -380,7 +380,7 @@ fn a_row_that_arrived_late_has_no_label_before() {
     let loaded = sales()[0].1.column("loaded").unwrap().clone();
     let day = |column: &Column, row: usize| column.date().unwrap().physical().get(row);
     for row in 0..5 {
-        // The day after the row arrived; never, if nobody knows when.
+        // The day after the row arrived; never, if it is not known when.
         assert_eq!(day(known, row), Some(day(&loaded, row).map_or(2_932_896, |day| day + 1)));
     }
 }

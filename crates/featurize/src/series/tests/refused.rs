@@ -282,7 +282,7 @@ fn stores_that_swapped_their_names() {
         refused(&of(both), &[LAST], &tables),
         "series.renamed: 'a' has two new names from 2024-01-15 on, 'c' and 'd'; leave one of them"
     );
-    // A name that nobody has is perhaps misspelt.
+    // A name that no row has may be misspelt.
     let unknown = spec_of(&of("{column: store, from: A, to: b, on: 2024-01-15}"), &[LAST]);
     let open = super::open(&tables);
     let warnings = crate::build(&unknown, &open, crate::cutoffs::tests::today()).unwrap().warnings;

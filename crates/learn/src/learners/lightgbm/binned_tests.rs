@@ -44,7 +44,7 @@ fn rows(seed: u64) -> Rows {
 }
 
 impl Rows {
-    /// A matrix that nobody has learned from.
+    /// A matrix that no model has learned from.
     fn matrix(&self, weighted: bool) -> Matrix {
         let matrix = Matrix::from_columns(self.features.clone(), self.columns.clone()).unwrap();
         if weighted { matrix.with_weights(&self.weights).unwrap() } else { matrix }

@@ -307,7 +307,7 @@ fn a_damaged_file_is_named_with_its_place() {
     }
     let model = fit(&yaml("", ""), Task::Classification).unwrap();
     replacing::<Xgboost>(model.as_ref(), |bytes, error| {
-        // Whoever reads the file elsewhere finds what the columns are.
+        // A program that reads the file elsewhere finds the columns in it.
         let forest = forest::Forest::read_xgboost(bytes).unwrap();
         assert_eq!(forest.feature_names(), ["x", "y", "z", "category"]);
         let cut = error(&bytes[..bytes.len() / 2], model.features());

@@ -1,4 +1,4 @@
-//! Whoever changes a column changes nothing beyond its lineage.
+//! A change of a column changes nothing beyond its lineage.
 
 use polars::prelude::*;
 use spec::random::Random;

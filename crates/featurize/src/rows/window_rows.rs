@@ -13,7 +13,7 @@ use crate::interner::NULL;
 use crate::known::{Knowledge, known};
 
 /// The rows that are looked at, once for each mask of late columns that are known (see [`Late`]).
-pub struct Looked {
+pub struct WindowRows {
     /// Where the condition holds, for each mask; nothing if all rows count.
     kept: Option<Vec<Vec<bool>>>,
     /// What `of` gives, the masks one after the other.
@@ -21,8 +21,8 @@ pub struct Looked {
     rows: usize,
 }
 
-impl Looked {
-    pub fn at(source: &DataFrame, of: &Earlier, place: &str) -> Result<Looked> {
+impl WindowRows {
+    pub fn at(source: &DataFrame, of: &Earlier, place: &str) -> Result<WindowRows> {
         let late = &of.known.columns;
         let rows = source.height();
         if rows << late.len() >= NULL as usize {
@@ -50,7 +50,7 @@ impl Looked {
                 }
             }
         }
-        Ok(Looked { kept, values: values.map(|values| values.rechunk()), rows })
+        Ok(WindowRows { kept, values: values.map(|values| values.rechunk()), rows })
     }
 
     pub fn keeps(&self, row: u32, mask: u8) -> bool {

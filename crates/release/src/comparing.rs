@@ -2,7 +2,7 @@
 
 use artifact::definitions_of;
 use score::metrics::Metric;
-use score::{Duel, LoadedVersion, Version, Versus, versus};
+use score::{LoadedVersion, MetricComparison, Version, Versus, versus};
 use serde_json::json;
 use spec::text::{aligned, number};
 use spec::{Error, Result, Tool};
@@ -12,7 +12,7 @@ use crate::training::Training;
 use crate::wiring::Format;
 
 /// Compares two versions on the newest feature table of the pipeline.
-pub fn duel(context: &Context, one: Version, other: Version, format: Format) -> Result<()> {
+pub fn compare(context: &Context, one: Version, other: Version, format: Format) -> Result<()> {
     if one == other {
         return Err(Error::cannot_run(format!("--compare: '{one}' is named twice")).hint("name two versions"));
     }
@@ -44,18 +44,20 @@ pub fn duel(context: &Context, one: Version, other: Version, format: Format) -> 
 
 fn text_of(found: &Versus, training: &Training, by: Metric) -> String {
     let Versus { one, other, rows, left_out, .. } = found;
-    let gain = |duel: &Duel| match duel.gain {
+    let gain = |compared: &MetricComparison| match compared.gain {
         Some(gain) => format!("{} ({} to {})", number(gain.value), number(gain.low), number(gain.high)),
         None => String::new(),
     };
     let lines: Vec<[String; 4]> = found
         .metrics
         .iter()
-        .map(|duel| [duel.metric.name().to_owned(), number(duel.one), number(duel.other), gain(duel)])
+        .map(|compared| {
+            [compared.metric.name().to_owned(), number(compared.one), number(compared.other), gain(compared)]
+        })
         .collect();
     let heads = ["metric".to_owned(), one.to_string(), other.to_string(), format!("gain of {other} (95 % interval)")];
     let table = aligned(&heads.each_ref().map(String::as_str), &lines);
-    let verdict = found.metrics.iter().find(|duel| duel.metric == by).and_then(|duel| duel.gain);
+    let verdict = found.metrics.iter().find(|compared| compared.metric == by).and_then(|compared| compared.gain);
     let verdict = match verdict {
         Some(gain) if gain.low > 0.0 => format!("by {by}, {other} is better than {one}"),
         Some(gain) if gain.high < 0.0 => format!("by {by}, {other} is worse than {one}"),
@@ -72,7 +74,7 @@ fn json_of(found: &Versus) -> serde_json::Value {
     let metrics: Vec<serde_json::Value> = found
         .metrics
         .iter()
-        .map(|duel| json!({"metric": duel.metric.name(), "one": duel.one, "other": duel.other, "gain": duel.gain}))
+        .map(|compared| json!({"metric": compared.metric.name(), "one": compared.one, "other": compared.other, "gain": compared.gain}))
         .collect();
     json!({
         "one": found.one, "other": found.other, "rows": found.rows, "left_out": found.left_out, "metrics": metrics,

@@ -8,7 +8,7 @@ use super::tree::{Found, Node, Path};
 const KEY: &str = "@key";
 
 /// Where the items of an answer stand, and what is known of it.
-pub(crate) struct Taking<'a> {
+pub(crate) struct ItemsAt<'a> {
     pub at: &'a Path,
     /// There is more than one page, so that an object around the list is not the item.
     pub is_paged: bool,
@@ -16,7 +16,7 @@ pub(crate) struct Taking<'a> {
     pub total: Option<u64>,
 }
 
-impl Taking<'_> {
+impl ItemsAt<'_> {
     /// The items of an answer.
     pub(crate) fn of(&self, mut root: Node) -> Result<Vec<Node>> {
         let at = self.at;

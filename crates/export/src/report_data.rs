@@ -5,7 +5,7 @@ use std::path::Path;
 use polars::prelude::LazyFrame;
 use score::Registry;
 use sinks::Upstream;
-use sinks::report::{Given, RunEnd, RunLine};
+use sinks::report::{ReportData, RunEnd, RunLine};
 use spec::{Error, Name, Result, Tool};
 use stage::Job;
 
@@ -22,7 +22,7 @@ impl Pipeline<'_> {
     }
 }
 
-impl Given for Pipeline<'_> {
+impl ReportData for Pipeline<'_> {
     fn table(&self, from: Option<Upstream>, name: &Name) -> Result<LazyFrame> {
         scan(self.job, from, name)
     }
