@@ -107,7 +107,9 @@ fn one_more_week_is_told_in_ten_lines() {
     assert!(told[0].contains("the week of 2024-12-30 is over"), "{}", told[0]);
     // What was forecast a week ago beside what happened, though 24 forecasts are too few for a verdict.
     assert!(
-        told[3].contains(" skipped: too few outcomes of the version in production, or no figure of its test, "),
+        told[3].contains(
+            " skipped: too few outcomes of the version in production to judge by, fewer than the 30 of 'min_rows'"
+        ),
         "{}",
         told[3]
     );

@@ -14,6 +14,7 @@ mod segments;
 mod service;
 mod spend;
 mod statistics;
+mod unjudged;
 
 pub use answers::{Origin, answered, below, unknown_rows};
 pub use disk::{DiskSpec, DiskUse, FolderUse, disk_use};
@@ -28,3 +29,4 @@ pub use service::{
     Tally,
 };
 pub use spend::{SpendSpec, Spent, overspent, spend_table, spent};
+pub use unjudged::Unjudged;

@@ -16,6 +16,7 @@ use spec::{Error, Name, Result, Severity};
 
 use crate::answers::Origin;
 use crate::outcomes::{self, Asker, Keys, Outcome, entities_of, grouped, join, newest_weeks};
+use crate::unjudged::Unjudged;
 
 /// How predictions are judged by what happened.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
@@ -144,8 +145,8 @@ pub struct Performance {
     pub worse: Option<f64>,
     /// Whether it is worse, and not by chance.
     pub beyond_chance: bool,
-    /// Whether it could fail: it has enough rows, something to be compared with, and is of a version that answers.
-    pub is_judged: bool,
+    /// Why it could not fail; `None` if it has enough rows, something to be compared with, and is of a version that answers.
+    pub unjudged: Option<Unjudged>,
     /// Whether it is worse than allowed, or biased more than allowed, and not by chance.
     pub failed: bool,
     /// Of numbers: the mean of what happened, and of what was predicted.
@@ -244,7 +245,8 @@ fn judged(
         test: promised.test,
         worse,
         beyond_chance,
-        is_judged: enough && (worse.is_some() || spec.max_bias.is_some() && means.is_some()),
+        unjudged: Unjudged::of(rows.len() as u64, spec.min_rows, value, promised.test)
+            .filter(|_| !(enough && spec.max_bias.is_some() && means.is_some())),
         failed: enough && (biased || beyond_chance && worse.is_some_and(|worse| worse > spec.max_worse)),
         means,
         biased,
@@ -296,7 +298,7 @@ impl PerformanceReport {
     /// Only `version` can fail: the others no longer answer, so they are only reported.
     pub fn judging(mut self, version: &str) -> PerformanceReport {
         let others = self.lines.iter_mut().filter(|line| line.version != version);
-        others.for_each(|line| (line.failed, line.is_judged) = (false, false));
+        others.for_each(|line| (line.failed, line.unjudged) = (false, Some(Unjudged::OtherVersion)));
         self
     }
 
@@ -321,13 +323,11 @@ impl PerformanceReport {
         if failed.is_empty() {
             let whole: Vec<&Performance> =
                 self.lines.iter().filter(|line| line.week.is_none() && line.segment.is_none()).collect();
-            return match self.lines.iter().any(|line| line.is_judged) {
-                true => (Verdict::Passed, named(&whole)),
-                false => {
-                    let why = "too few outcomes of the version in production, or no figure of its test, to judge by";
-                    (Verdict::Skipped, format!("{why}: {}", named(&whole)))
-                }
-            };
+            if self.lines.iter().any(|line| line.unjudged.is_none()) {
+                return (Verdict::Passed, named(&whole));
+            }
+            let why = whole.iter().filter_map(|line| line.unjudged).max().unwrap_or(Unjudged::OtherVersion);
+            return (Verdict::Skipped, format!("{}: {}", why.in_words("outcomes"), named(&whole)));
         }
         let verdict = if severity == Severity::Hard { Verdict::Failed } else { Verdict::Warned };
         let what = match failed.iter().all(|line| line.biased) {

@@ -35,6 +35,7 @@ use self::calibration::{Isotonic, Losses};
 use crate::answers::Origin;
 use crate::outcomes::{self, Asker, Keys, Outcome, class_names, entities_of, grouped, join, newest_weeks};
 use crate::performance::{Promised, RESAMPLES};
+use crate::unjudged::Unjudged;
 
 /// How predictions are judged before it is known what happened.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
@@ -182,8 +183,8 @@ pub struct Estimate {
     pub value: Option<f64>,
     /// The estimate for the same rows minus that value.
     pub error: Option<f64>,
-    /// Whether it could fail: it has enough rows, something to be compared with, and is of a version that answers.
-    pub is_judged: bool,
+    /// Why it could not fail; `None` if it has enough rows, something to be compared with, and is of a version that answers.
+    pub unjudged: Option<Unjudged>,
     /// Whether it is worse than allowed, by more than chance and the usual error of the estimate.
     pub failed: bool,
 }
@@ -257,7 +258,7 @@ pub fn estimate(
         let beyond = line.interval.map(|(low, high)| (low - usual, high + usual));
         let promised = Promised { test: line.test, ..Promised::default() };
         let enough = line.rows >= u64::from(spec.min_rows);
-        line.is_judged = enough && line.worse.is_some();
+        line.unjudged = Unjudged::of(line.rows, spec.min_rows, line.estimate, line.test);
         // What is known is judged by `performance`.
         let is_open = 2 * line.known_rows < line.rows && enough;
         line.failed =
@@ -296,7 +297,7 @@ fn line(
         known_rows: known.len() as u64,
         value,
         error,
-        is_judged: false,
+        unjudged: None,
         failed: false,
     })
 }

@@ -7,12 +7,13 @@ use spec::text::{count, number, percent};
 use spec::{Result, Severity};
 
 use super::{Estimate, EstimateReport};
+use crate::unjudged::Unjudged;
 
 impl EstimateReport {
     /// Only `version` can fail: the others no longer answer, so they are only reported.
     pub fn judging(mut self, version: &str) -> EstimateReport {
         let others = self.lines.iter_mut().filter(|line| line.version != version);
-        others.for_each(|line| (line.failed, line.is_judged) = (false, false));
+        others.for_each(|line| (line.failed, line.unjudged) = (false, Some(Unjudged::OtherVersion)));
         self
     }
 
@@ -33,14 +34,11 @@ impl EstimateReport {
             [] => {
                 let newest = self.lines.iter().max_by_key(|line| (line.week, line.version.as_str()));
                 let words = newest.map(|line| self.in_words(line)).unwrap_or_default();
-                match self.lines.iter().any(|line| line.is_judged) {
-                    true => (Verdict::Passed, format!("{words}; {known}")),
-                    false => {
-                        let why =
-                            "too few predictions of the version in production, or no figure of its test, to judge by";
-                        (Verdict::Skipped, format!("{why}: {words}"))
-                    }
+                if self.lines.iter().any(|line| line.unjudged.is_none()) {
+                    return (Verdict::Passed, format!("{words}; {known}"));
                 }
+                let why = self.lines.iter().filter_map(|line| line.unjudged).max().unwrap_or(Unjudged::OtherVersion);
+                (Verdict::Skipped, format!("{}: {words}", why.in_words("predictions")))
             }
             failed => {
                 let words: Vec<String> = failed.iter().take(3).map(|line| self.in_words(line)).collect();

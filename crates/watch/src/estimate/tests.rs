@@ -162,7 +162,7 @@ fn a_shift_to_where_the_model_is_unsure_shows_before_labels_are_known_and_the_er
     assert_eq!(report.table().unwrap().height(), 4);
 
     let (verdict, words) = report.clone().judging("v2").verdict(Severity::Hard);
-    let why = "too few predictions of the version in production, or no figure of its test, to judge by: v1, week of";
+    let why = "there are no predictions of the version in production: v1, week of";
     assert!(verdict == Verdict::Skipped && words.starts_with(why), "{words}");
 
     // Without any label: the same estimate, and nobody knows how good it is.

@@ -90,13 +90,28 @@ fn predictions_are_judged_by_version_week_and_segment() {
     let careful = report(&PerformanceSpec { min_rows: 100, ..spec.clone() }, &predictions, &outcomes, 2.0);
     let (verdict, words) = careful.verdict(Severity::Hard);
     assert_eq!(verdict, Verdict::Skipped, "three rows of a hundred");
-    let why =
-        "too few outcomes of the version in production, or no figure of its test, to judge by: v1: mae 2 on 3 rows";
+    let why = "too few outcomes of the version in production to judge by, fewer than the 100 of 'min_rows': v1: mae 2 on 3 rows";
     assert!(words.starts_with(why), "{words}");
+    // Enough of them, but nothing to compare with.
+    for (test, why) in [
+        (f64::NAN, "the version in production has no figure of its test part to judge by: v1: mae 2 on 3 rows"),
+        (
+            0.0,
+            "the version in production has a figure of 0 on its test part, of which nothing is a share: v1: mae 2 on",
+        ),
+    ] {
+        let mut promised = promised(test);
+        promised.values_mut().for_each(|promised| promised.test = promised.test.filter(|test| !test.is_nan()));
+        let found = performance(&spec, Task::Regression, &keys(), &predictions, &outcomes, &promised).unwrap();
+        let (verdict, words) = found.judging("v1").verdict(Severity::Hard);
+        assert!(verdict == Verdict::Skipped && words.starts_with(why), "{words}");
+    }
     let newest = report(&PerformanceSpec { weeks: 1, ..spec.clone() }, &predictions, &outcomes, 2.0);
     assert_eq!((newest.rows, newest.lines[0].rows), (2, 1));
     // Nothing is known of the version in production, however good the others are.
-    assert_eq!(found.clone().judging("v3").verdict(Severity::Hard).0, Verdict::Skipped);
+    let (verdict, words) = found.clone().judging("v3").verdict(Severity::Hard);
+    let why = "there are no outcomes of the version in production: v1: ";
+    assert!(verdict == Verdict::Skipped && words.starts_with(why), "{words}");
     // Of v1 only the week fails; v2 is not in production any more.
     let of_one = found.clone().judging("v1").verdict(Severity::Hard);
     assert_eq!(
