@@ -20,6 +20,7 @@ mod budget;
 pub(crate) mod exchange;
 mod flight;
 pub(crate) mod json_page;
+pub(crate) mod packing;
 mod paging;
 mod proof;
 mod ranges;
