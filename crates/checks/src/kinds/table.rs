@@ -116,7 +116,7 @@ mod tests {
         let table = df!("amount" => [f64::MAX, f64::MAX]).unwrap();
         assert_eq!(
             failure("table: {sql: SUM(amount) > 0}", &table).to_string(),
-            "table 'orders': check 1 'table': 'SUM(amount)': sum is beyond float64; take the greatest rows out first"
+            "table 'orders': check 1 'table': 'SUM(amount) > 0': sum is beyond float64; take the greatest rows out first"
         );
     }
 
