@@ -11,6 +11,7 @@ mod arm;
 mod audit;
 mod block;
 mod cell;
+mod clients;
 mod decisions;
 mod deployment;
 mod described;
