@@ -166,7 +166,7 @@ fn what_was_in_production_then() {
     release(&project, &["--promote", "v3", "--why", "the newest data"]).exits(0);
     release(&project, &["--at", "2999-01-01"])
         .exits(2)
-        .says("--at: 2999-01-01T00:00:00Z is still to come; it is 20")
+        .says("--at: <time> is still to come; it is <time>")
         .says("`bin/release p --production` prints what is in production now");
     let at = release(&project, &["--at", &now()]);
     at.exits(0);
