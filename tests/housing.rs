@@ -94,6 +94,10 @@ fn a_backfill_goes_on_where_it_stopped() {
     assert_eq!(months, ["1", "2", "3"]);
     assert!(project.evidence(&trades[3])["bookmark"].is_null(), "a backfill leaves the bookmark where it was");
     project.run("ingest", backfill).exits(0).says("was read already; --force reads it again");
+    project
+        .run("ingest", ["housing", "--backfill", "2998-12..2999-01"])
+        .exits(2)
+        .says("--backfill: 2998-12-01..2999-01-31 is still to come; today is ");
 
     // As if it had been interrupted before its last month was published.
     let march: Vec<&String> =

@@ -111,8 +111,42 @@ fn rows_of_days_to_come_are_noted_with_the_day_from_which_they_count() {
     for tool in ["ingest", "clean", "features"] {
         project.run(tool, ["sales"]).exits(0);
     }
-    assert_eq!(changes_on(), "2999-06-02");
+    assert_eq!(changes_on(), "2999-06-03");
     project.run("features", ["sales"]).exits(0).says("up to date");
+}
+
+/// Hours that are not over count once they are, and until then nothing runs again.
+#[test]
+fn hours_to_come_are_noted_with_the_time_from_which_they_count() {
+    let project = Project::new();
+    let now = chrono::Utc::now();
+    let rows: String = (-200..4)
+        .flat_map(|hour| ["a", "b"].map(|meter| (meter, now + chrono::TimeDelta::hours(hour))))
+        .map(|(meter, at)| format!("{meter},{},{}\n", at.format("%Y-%m-%d %H:00:00"), at.timestamp() / 3_600 % 24))
+        .collect();
+    project
+        .write("load.csv", format!("meter,hour,load\n{rows}"))
+        .write(
+            "resources/load/ingest.yaml",
+            "tables:\n  load:\n    source: {file: {path: load.csv}}\n    columns: {meter: string, hour: datetime, load: float64}\n",
+        )
+        .write(
+            "resources/load/features.yaml",
+            "table: load\ntime: hour\nseries: {by: meter, every: 1h, horizon: 2, unfinished: drop}\nlabel: {name: load, is: {sql: \
+             load}}\nfeatures:\n  before: {lag: {of: load, periods: 2, counted_from: target}}\n",
+        );
+    for tool in ["ingest", "features"] {
+        project.run(tool, ["load"]).exits(0);
+    }
+    let published = project.latest("data/processed/load/features");
+    let scoring = published.iter().find(|path| path.contains("scoring_")).expect("a table of rows to score");
+    let notes = project.evidence(scoring)["notes"].clone();
+    let from = notes["changes_at"].as_str().expect("a time").parse::<chrono::DateTime<chrono::Utc>>().unwrap();
+    assert!(from > now && from <= now + chrono::TimeDelta::hours(2), "{notes}");
+    let again = project.run("features", ["load"]);
+    if chrono::Utc::now() < from {
+        again.exits(0).says("up to date");
+    }
 }
 
 /// A horizon of a month ends where the next month begins, also after a month of 30 days.

@@ -33,6 +33,11 @@ fn release(project: &Project, arguments: &[&str]) -> Outcome {
     project.run("release", [&["p"], arguments].concat())
 }
 
+/// The time by now, as people write it.
+fn now() -> String {
+    chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
+}
+
 #[test]
 fn a_version_that_its_gate_refused_is_promoted_with_a_warning() {
     let project = three_versions();
@@ -159,7 +164,11 @@ fn what_was_in_production_then() {
         .exits(1)
         .says("pipeline 'p': no version was in production at <time>");
     release(&project, &["--promote", "v3", "--why", "the newest data"]).exits(0);
-    let at = release(&project, &["--at", "2999-01-01"]);
+    release(&project, &["--at", "2999-01-01"])
+        .exits(2)
+        .says("--at: <time> is still to come; it is <time>")
+        .says("`bin/release p --production` prints what is in production now");
+    let at = release(&project, &["--at", &now()]);
     at.exits(0);
     let text = at.stdout().join("\n");
     assert!(text.starts_with("model      v3 from 20") && text.contains(" until now"), "{at}");
@@ -345,7 +354,7 @@ fn a_better_version_is_promoted_where_the_spec_says_so() {
     release(&project, &[]).exits(0).says("promote v3, champion v1 by ");
     assert_eq!(stages(&project), ["v1 archived", "v2 archived", "v3 production"]);
     release(&project, &[]).exits(0).says("the comparison is over");
-    let at = release(&project, &["--at", "2999-01-01"]);
+    let at = release(&project, &["--at", &now()]);
     assert!(at.stdout().iter().any(|line| line.starts_with("judged on  ")), "{at}");
     assert!(at.stdout().iter().any(|line| line.starts_with("number     improvement 1")), "{at}");
 }

@@ -113,6 +113,26 @@ fn no_request_hides_in_another() {
     assert_eq!(server.stop().0, Some(0));
 }
 
+#[test]
+fn an_address_has_no_more_connections_than_it_may() {
+    let project = people();
+    let server = Serve::start(&project, &["--connections-per-address", "2"]);
+    let ask = |client: &mut testkit::HttpClient| {
+        client.send_raw(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n").and_then(|()| client.read(false))
+    };
+    let mut held: Vec<_> = (0..2).map(|_| server.client()).collect();
+    held.iter_mut().for_each(|client| assert_eq!(ask(client).expect("an answer").status, 200));
+    assert!(ask(&mut server.client()).is_err(), "one more is closed");
+    held.iter_mut().for_each(|client| assert_eq!(ask(client).expect("an answer").status, 200));
+    // One that is closed makes room, as soon as the server notices.
+    held.pop();
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while ask(&mut server.client()).is_err() {
+        assert!(std::time::Instant::now() < deadline, "no room");
+    }
+    assert_eq!(server.stop().0, Some(0));
+}
+
 /// Makes certificates with `openssl`; `None`, with a word on stderr, where there is none.
 struct Authority<'a>(&'a Project);
 

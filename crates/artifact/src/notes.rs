@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 use spec::Span;
 
@@ -20,7 +20,7 @@ pub struct Notes {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub horizon_days: Option<i64>,
     /// features: the spans of which one after the other pass from an example's time until its label is known, where a number
-    /// of days does not say when: months and years, which differ.
+    /// of days does not say when: months and years, which differ, and hours and minutes.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub label_known_after: Vec<Span>,
     /// features: the column that says from when on a row's label is known, if there is one.
@@ -33,6 +33,9 @@ pub struct Notes {
     /// lie in a period that was not over.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub changes_on: Option<NaiveDate>,
+    /// features: the same where periods are minutes or hours: the time at which the first of them is over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub changes_at: Option<DateTime<Utc>>,
     /// features: columns that say what a row is about besides its entity and time, such as the cutoff of a forecast.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub carried: Vec<String>,

@@ -1,13 +1,15 @@
-//! Aggregates: over all rows by polars, whose sums are checked; over the rows of a window by our own code.
+//! Aggregates: over all rows by polars, but for sums, which are exact whatever the order of the rows; over the rows of a window by
+//! our own code.
 
 use polars::prelude::*;
 use spec::{Error, Result};
 
 use crate::cast::Sort;
 use crate::compile::Compiler;
+use crate::exact::ExactSum;
 use crate::functions::{Function, Id};
 use crate::gather::Store;
-use crate::kernel::{Label, Refusal, built, columns};
+use crate::kernel::{Label, Refusal, built};
 use crate::node::{Literal, Node};
 use crate::typed::{self, Typed};
 use crate::value::{Value, View};
@@ -52,32 +54,20 @@ impl Compiler<'_> {
             return Ok(Typed { open: dtype.is_float(), ..Typed::new(expr, dtype) });
         }
         let of_floats = |typed: Typed| masked(typed::as_float(&self.label, typed).expr);
-        let checked = |sum: fn(Expr) -> Expr, typed: Typed| {
-            let values = of_floats(typed);
-            let infinite = values.clone().is_infinite().any(true);
-            finite(&self.label, function.name, sum(values), infinite)
-        };
         let expr = match function.id {
             Id::Count if distinct => masked(typed.expr).drop_nulls().n_unique().cast(DataType::Int64),
             Id::Count => masked(typed.expr).count().cast(DataType::Int64),
             Id::Min | Id::AllTrue => masked(plain(typed)).min(),
             Id::Max | Id::AnyTrue => masked(plain(typed)).max(),
             Id::Sum => match typed.sort() {
-                Some(Sort::Float) => {
-                    let known = masked(typed.expr.clone()).count().gt(lit(0));
-                    when(known).then(checked(Expr::sum, typed)).otherwise(lit(NULL))
-                }
+                Some(Sort::Float) => float_aggregate(&self.label, function, of_floats(typed)),
                 Some(Sort::Decimal | Sort::Duration) => exact_sum(&self.label, masked(typed.expr), dtype.clone()),
                 _ => integer_sum(&self.label, masked(typed.expr)),
             },
             Id::Mean if typed.sort() != Some(Sort::Float) => exact_mean(&self.label, function, masked(typed.expr)),
-            Id::Mean => checked(Expr::mean, typed),
             Id::Median => of_floats(typed).median(),
             Id::Quantile => of_floats(typed).quantile(lit(self.share(of)?), QuantileMethod::Linear),
-            Id::StdDev => checked(|values| values.std(1), typed),
-            Id::StdDevPop => checked(|values| values.std(0), typed),
-            Id::Variance => checked(|values| values.var(1), typed),
-            _ => checked(|values| values.var(0), typed),
+            _ => float_aggregate(&self.label, function, of_floats(typed)),
         };
         Ok(Typed { open: dtype.is_float(), ..Typed::new(expr, dtype) })
     }
@@ -253,25 +243,53 @@ fn exact_mean(label: &Label, function: &'static Function, of: Expr) -> Expr {
     )
 }
 
-/// An aggregate of floats: null if a value was infinite, refused if only the result is.
-fn finite(label: &Label, name: &'static str, of: Expr, infinite: Expr) -> Expr {
+/// A sum, mean, variance or standard deviation of floats: null if a value was infinite, refused if only the result is. Every sum
+/// behind it is exact and rounded once, so the result does not depend on the order of the rows.
+fn float_aggregate(label: &Label, function: &'static Function, of: Expr) -> Expr {
     let label = label.clone();
-    columns(vec![of, infinite], DataType::Float64, move |columns| {
-        let views = columns.iter().map(View::of).collect::<PolarsResult<Vec<View>>>()?;
-        let mut out = Vec::new();
-        for row in 0..crate::value::height(columns) {
-            let infinite = views[1].get(row) == Some(Value::Bool(true));
-            out.push(match views[0].get(row) {
-                _ if infinite => None,
-                Some(Value::Float(value)) if !value.is_finite() => {
-                    return Err(Refusal::new(format!("{name} is beyond float64"), "take the greatest rows out first")
-                        .at(&label));
-                }
-                other => other,
-            });
+    of.agg_with_fmt_str(
+        move |column| {
+            let floats = column.f64()?;
+            let values = || floats.downcast_iter().flat_map(|chunk| chunk.non_null_values_iter());
+            let value = match values().any(f64::is_infinite) {
+                true => None,
+                false => of_floats(function.id, values, floats.len() - floats.null_count()),
+            };
+            if value.is_some_and(|value| !value.is_finite()) {
+                let cause = format!("{} is beyond float64", function.name);
+                return Err(Refusal::new(cause, "take the greatest rows out first").at(&label));
+            }
+            let value = vec![value.map(Value::Float)];
+            Ok(built(&label, &DataType::Float64, value)?.with_name(column.name().clone()).into_column())
+        },
+        |_, field| Ok(Field::new(field.name().clone(), DataType::Float64)),
+        function.name,
+    )
+}
+
+/// See [`float_aggregate`]; nothing of too few values.
+fn of_floats<I: Iterator<Item = f64>>(id: Id, values: impl Fn() -> I, count: usize) -> Option<f64> {
+    let first = values().next()?;
+    let sum = || ExactSum::of(values()).rounded();
+    let variance = |freedom: usize| {
+        // The mean of equal values is rounded, and would lie beside them.
+        if values().all(|value| value == first) {
+            return (count > freedom).then_some(0.0);
         }
-        built(&label, &DataType::Float64, out)
-    })
+        let mean = sum() / count as f64;
+        let squares = || values().map(|value| (value - mean) * (value - mean));
+        // Where a square is beyond float64, so is their sum.
+        let squares = if squares().all(f64::is_finite) { ExactSum::of(squares()).rounded() } else { f64::INFINITY };
+        (count > freedom).then(|| squares / (count - freedom) as f64)
+    };
+    match id {
+        Id::Sum => Some(sum()),
+        Id::Mean => Some(sum() / count as f64),
+        Id::StdDev => variance(1).map(f64::sqrt),
+        Id::StdDevPop => variance(0).map(f64::sqrt),
+        Id::Variance => variance(1),
+        _ => variance(0),
+    }
 }
 
 /// An aggregate of the values of a window, none of them null.

@@ -11,6 +11,7 @@ mod cast;
 mod compare;
 mod compile;
 mod dates;
+mod exact;
 mod functions;
 mod gather;
 mod grouped;
@@ -32,6 +33,7 @@ mod window;
 mod wording;
 
 pub use compile::{Compiled, meant_as_text};
+pub use exact::{exact_mean, exact_sum};
 pub use functions::{FUNCTIONS, Function, Kind};
 pub use grouped::Grouped;
 pub use groups::PatternGroups;

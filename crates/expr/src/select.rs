@@ -10,7 +10,7 @@ use std::fmt;
 use spec::{Error, Result};
 use sqlparser::ast::{self, Expr as Sql, Spanned};
 use sqlparser::parser::Parser;
-use sqlparser::tokenizer::{Location, Token, Tokenizer};
+use sqlparser::tokenizer::{Location, Token, Tokenizer, Whitespace};
 
 use crate::parse::{Grammar, cause, in_quotes, written};
 use crate::{SqlExpr, node::Node};
@@ -204,6 +204,15 @@ impl Part {
     }
 
     fn flattened(&self, names: &Names) -> Result<String> {
+        let all = Tokenizer::new(&Grammar, &self.text).tokenize();
+        // The grammar writes `- - x` without the space, and so as a comment.
+        if all.is_ok_and(|all| {
+            all.iter().any(|token| matches!(token, Token::Whitespace(Whitespace::SingleLineComment { .. })))
+        }) {
+            return Err(
+                Error::cannot_run("one minus sign follows another").hint("put the inner one into brackets: -(-x)")
+            );
+        }
         let tokens = tokens(&self.text)?;
         let (mut text, mut at) = (String::new(), 0);
         while at < tokens.len() {
@@ -338,7 +347,19 @@ fn read(query: ast::Query, text: String) -> Result<Select> {
     }
     let select = match *query.body {
         ast::SetExpr::Select(select) => *select,
-        other => return Err(refused("a query that is not a plain SELECT, such as UNION or VALUES,", &other, OWN_STEP)),
+        ast::SetExpr::SetOperation { op, set_quantifier, left, right } => {
+            let (all, way_out) = match (op, set_quantifier) {
+                (ast::SetOperator::Union, ast::SetQuantifier::All) => (" ALL", "use the step 'union'"),
+                (ast::SetOperator::Union, _) => {
+                    ("", "use the step 'union', and 'dedupe' behind it to keep one of equal rows")
+                }
+                (ast::SetOperator::Intersect, _) => ("", "write SELECT DISTINCT … FROM this SEMI JOIN t ON …"),
+                _ => ("", "write SELECT DISTINCT … FROM this ANTI JOIN t ON …"),
+            };
+            let behind = ast::SetExpr::SetOperation { op, set_quantifier, left, right };
+            return Err(refused(&format!("{op}{all}"), &behind, way_out));
+        }
+        other => return Err(refused("a query that is not a plain SELECT, such as VALUES,", &other, OWN_STEP)),
     };
     let without_place = |is_there: bool, what: &str| match is_there {
         true => Err(Error::cannot_run(format!("{what} is not supported")).hint(OWN_STEP)),

@@ -54,13 +54,14 @@ impl Stage for Features {
 
     /// Rows that were dated later than the day of the last run may count by now.
     fn cause(job: &Job<Self>) -> Option<String> {
-        let day = job
-            .published()
-            .ok()??
-            .paths
-            .iter()
-            .find_map(|path| artifact::evidence_of(&job.root.join(path)).ok().flatten()?.notes.changes_on)?;
-        (day <= job.spec.today(job.stamp.time())).then(|| format!("rows count from {day} on that were left out before"))
+        let now = job.stamp.time();
+        let from = job.published().ok()??.paths.iter().find_map(|path| {
+            let notes = artifact::evidence_of(&job.root.join(path)).ok().flatten()?.notes;
+            let on = notes.changes_on.map(|day| (day <= job.spec.today(now), day.to_string()));
+            on.or(notes.changes_at.map(|time| (time <= now, time.format("%Y-%m-%d %H:%M:%S UTC").to_string())))
+        });
+        from.filter(|(has_come, _)| *has_come)
+            .map(|(_, from)| format!("rows count from {from} on that were left out before"))
     }
 
     fn run(job: &Job<Self>) -> Result<Vec<Output>> {
@@ -75,6 +76,7 @@ impl Stage for Features {
             dictionary,
             label_known_at,
             changes_on,
+            changes_at,
             warnings,
             ..
         } = match job.carrier()? {
@@ -95,6 +97,7 @@ impl Stage for Features {
             horizon_periods: spec.horizon_periods(),
             carried: spec.carried(),
             changes_on,
+            changes_at,
             ..Notes::default()
         };
         let training = TableOutput {
@@ -185,10 +188,10 @@ fn published(job: &Job<Features>) -> Result<Vec<Artifact>> {
     snapshot.paths.iter().map(|path: &std::path::PathBuf| artifact::open(&job.root, Path::new(path))).collect()
 }
 
-/// How long after an example's time its label is known, where the calendar says it better than a number of days; else nothing.
+/// How long after an example's time its label is known, where that is not a whole number of days; else nothing.
 fn by_the_calendar(spec: &FeaturesSpec) -> Vec<Span> {
     let after = spec.label_known_after();
-    let differs = after.iter().any(|span| matches!(span.unit, Unit::Month | Unit::Year));
+    let differs = after.iter().any(|span| matches!(span.unit, Unit::Month | Unit::Year) || span.is_of_clock());
     // Rows have times of UTC, and the days of a zone begin elsewhere; after days of a zone, hours may be more or fewer.
     let is_exact = match spec.zone() {
         None => true,
@@ -246,5 +249,10 @@ mod tests {
         let rows = "table: t\ntime: d\nrows: {}\nfeatures: {n: count}\nlabel: {name: y, is: {sql: y}, delay: 2mo}\n";
         assert_eq!(noted(rows), (vec!["2mo".to_owned()], 62));
         assert!(noted(&format!("{rows}zone: Europe/Berlin\n")).0.is_empty());
+        // Hours are not rounded to days, where rows have times of UTC.
+        let hours = rows.replace("2mo", "36h");
+        assert_eq!(noted(&hours), (vec!["36h".to_owned()], 2));
+        assert!(noted(&format!("{hours}zone: Europe/Berlin\n")).0.is_empty());
+        assert_eq!(labelled("horizon: 30d, delay: 90min").0, ["30d", "90min"]);
     }
 }

@@ -79,6 +79,11 @@ impl Almanac {
         Almanac { zone: clock.zone().and_then(|zone| zone.name().parse().ok()), has_days: clock.has_days() }
     }
 
+    /// The same times, whose days are those of a zone.
+    pub fn in_zone(self, zone: values::Zone) -> Almanac {
+        Almanac { zone: zone.name().parse().ok(), ..self }
+    }
+
     /// The same calendar where rows have a time of day.
     pub fn of_moments(self) -> Almanac {
         Almanac { has_days: false, ..self }

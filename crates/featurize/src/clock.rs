@@ -65,6 +65,11 @@ impl Clock {
         self.zone
     }
 
+    /// The same times, whose days are those of a zone.
+    pub fn in_zone(self, zone: Zone) -> Clock {
+        Clock { zone: Some(zone), ..self }
+    }
+
     /// The same wall, counted in nanoseconds.
     pub fn in_nanoseconds(self) -> Clock {
         Clock { count: Count::Ticks(1_000_000_000), ..self }

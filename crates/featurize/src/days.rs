@@ -67,8 +67,7 @@ impl Timed<'_> {
             })
         };
         let (first, last) = (date(*first)?, date(*last)?);
-        // A day counts from the day before it on, see `among`.
-        let later = days[to..].iter().map(|(day, _)| day - 1).find(|day| *day > today_at);
+        let later = days[to..].iter().map(|(day, _)| *day).find(|day| *day > today_at);
         let changes_on = later.and_then(|day| date(day).ok());
         let mut warnings = Vec::new();
         for (alone, is_late) in [(&days[..from], false), (&days[to..], true)] {
@@ -197,7 +196,7 @@ pub fn alone(times: &[i64], clock: Clock, today: NaiveDate) -> Option<(Vec<usize
     let (first, last) = (days.get(from)?.0, days.get(to.checked_sub(1)?)?.0);
     let is_alone = |time: &i64| {
         let day = clock.day_number(*time);
-        day < first || day > last && day <= today + 1
+        day < first || day > last && day <= today
     };
     let found: Vec<usize> = (0..times.len()).filter(|row| is_alone(&times[*row])).collect();
     (!found.is_empty()).then_some((found, (first, last)))
@@ -206,8 +205,8 @@ pub fn alone(times: &[i64], clock: Clock, today: NaiveDate) -> Option<(Vec<usize
 /// The days, ascending with their rows, without those after today, and without those at both ends that lie alone: one row,
 /// or one of a thousand, beyond a gap of years that is longer than all the rest.
 fn among(days: &[(i64, u64)], today: i64) -> (usize, usize) {
-    // East of here it may be tomorrow already. If all rows are later, the clock may be wrong: then it is unknown.
-    let days = match days.partition_point(|(day, _)| *day <= today + 1) {
+    // If all rows are later, the clock may be wrong: then it is unknown.
+    let days = match days.partition_point(|(day, _)| *day <= today) {
         0 => days,
         past => &days[..past],
     };
@@ -314,11 +313,14 @@ mod tests {
             "{:?}",
             found.warnings
         );
-        assert_eq!(stretch(&on, "2025-03-01").last, day("2025-03-02"), "east of here it is tomorrow");
+        assert_eq!(stretch(&on, "2025-03-01").last, day("2025-03-01"), "tomorrow is not known yet");
         // From when on each of them counts.
-        for (today, changes_on) in
-            [("2024-03-02", Some("2025-02-28")), ("2025-03-01", Some("2025-03-02")), ("2025-03-02", None)]
-        {
+        for (today, changes_on) in [
+            ("2024-03-02", Some("2025-03-01")),
+            ("2025-03-01", Some("2025-03-02")),
+            ("2025-03-02", Some("2025-03-03")),
+            ("2025-03-03", None),
+        ] {
             assert_eq!(stretch(&on, today).changes_on, changes_on.map(day), "{today}");
             if let Some(then) = changes_on {
                 assert!(stretch(&on, then).last > stretch(&on, today).last);

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use chrono::{Datelike, Days, Months, NaiveDate};
+use chrono::{DateTime, Datelike, Days, Months, NaiveDate, Utc};
 use spec::Error;
 
 /// Days from the first to the last, both included: `2023-01-15..2023-03-31`, or whole months: `2023-01..2023-03`.
@@ -25,6 +25,11 @@ impl Window {
             first = next;
         }
         parts
+    }
+
+    /// Whether all of its days were over at a time, by UTC: rows of a day that was not may have come since.
+    pub fn was_over(self, at: DateTime<Utc>) -> bool {
+        self.last < at.date_naive()
     }
 }
 
@@ -83,6 +88,12 @@ mod tests {
         let parts = window("2023-11-15..2024-01-10").unwrap().months();
         let parts: Vec<String> = parts.iter().map(Window::to_string).collect();
         assert_eq!(parts, ["2023-11-15..2023-11-30", "2023-12-01..2023-12-31", "2024-01-01..2024-01-10"]);
+    }
+
+    #[test]
+    fn a_range_is_over_after_its_last_day() {
+        let over = |at: &str| window("2024-01-15..2024-02").unwrap().was_over(at.parse().unwrap());
+        assert!(over("2024-03-01T00:00:00Z") && !over("2024-02-29T23:59:59Z") && !over("2023-06-01T00:00:00Z"));
     }
 
     #[test]

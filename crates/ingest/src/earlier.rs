@@ -61,10 +61,11 @@ impl Table<'_> {
         self.0.iter().rev().find_map(|(_, evidence)| evidence.bookmark.clone())
     }
 
-    /// Whether a backfill read these days.
+    /// Whether a backfill read these days when they were over.
     pub fn has(&self, window: Window) -> bool {
-        let window = window.to_string();
-        self.0.iter().any(|(_, evidence)| evidence.notes.backfill.as_ref() == Some(&window))
+        let name = window.to_string();
+        let is_of = |evidence: &Evidence| evidence.notes.backfill.as_ref() == Some(&name);
+        self.0.iter().any(|(_, evidence)| is_of(evidence) && window.was_over(evidence.time))
     }
 
     /// The definitions of the newest artifact's columns, if it has them.

@@ -109,6 +109,11 @@ impl Stage for Ingest {
             ))
             .hint("a source is incremental with the key 'incremental'; others are read whole on every run"));
         }
+        let today = job.stamp.time().date_naive();
+        if today.succ_opt().is_some_and(|tomorrow| tomorrow < asked.first) {
+            return Err(Error::cannot_run(format!("--backfill: {asked} is still to come; today is {today}"))
+                .hint("name days of the past; what comes later is read by a run without --backfill"));
+        }
         if next_window(job)?.is_some() {
             return Ok(None);
         }

@@ -3,6 +3,7 @@
 
 mod allowed;
 mod card;
+mod clip;
 mod experiment;
 mod intervals;
 mod label_transform;

@@ -56,6 +56,7 @@ impl Trial {
             horizon_days: self.horizon_days,
             resample_block: self.block,
             label_transform: self.model.label_transform(),
+            clip: self.spec.clip,
             experiment: self.chosen.clone(),
             learner: self.model.learner().to_owned(),
             file,

@@ -136,8 +136,16 @@ pub fn history(context: &Context, format: Format) -> Result<()> {
 }
 
 /// Prints what was in production at `time`, and on what evidence.
+///
+/// Errors (cannot run): a time that is still to come.
 pub fn at(context: &Context, time: DateTime<Utc>, format: Format) -> Result<()> {
     let shown = time.to_rfc3339_opts(SecondsFormat::Secs, true);
+    let now = context.began.time();
+    if time > now {
+        let now = now.to_rfc3339_opts(SecondsFormat::Secs, true);
+        return Err(Error::cannot_run(format!("--at: {shown} is still to come; it is {now}"))
+            .hint(format!("`bin/release {} --production` prints what is in production now", context.pipeline)));
+    }
     let Some(found) = context.registry.in_production_at(time)? else {
         return Err(Error::refused(format!(
             "pipeline '{}': no version was in production at {shown}",

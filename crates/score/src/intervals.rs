@@ -9,7 +9,7 @@ use spec::{Error, Result};
 use crate::label_transform::logarithms;
 use crate::models::boosted::Library;
 use crate::models::{exact, load_model};
-use crate::{Feature, LabelTransform, Matrix, Model};
+use crate::{Clip, Feature, LabelTransform, Matrix, Model};
 
 /// How the bounds of prediction intervals are found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -49,6 +49,9 @@ pub struct IntervalRecord {
     /// The scale of the margin; none if it is the label's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label_transform: Option<LabelTransform>,
+    /// The range that the bounds are kept in, in the label's unit; none if they are not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clip: Option<Clip>,
     /// Model files of the lower and the upper quantile, in folders of their own (`quantiles`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub files: Option<[String; 2]>,
@@ -88,6 +91,12 @@ impl Intervals {
         Intervals { record, quantiles }
     }
 
+    /// The same with bounds that are kept in a range, if there is one.
+    pub fn within(mut self, clip: Option<Clip>) -> Intervals {
+        self.record.clip = clip;
+        self
+    }
+
     /// The bounds of `rows`, for which the model predicted `predicted` in the label's unit.
     pub fn bounds(&self, rows: &Matrix, predicted: &[f64]) -> Result<Bounds> {
         match &self.quantiles {
@@ -122,6 +131,9 @@ impl Intervals {
             }
             if log {
                 (*low, *high) = (low.exp(), high.exp());
+            }
+            if let Some(clip) = self.record.clip {
+                (*low, *high) = (clip.cut(*low), clip.cut(*high));
             }
         }
         Bounds { low, high }

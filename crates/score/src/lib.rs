@@ -3,6 +3,7 @@
 //! `learn`.
 
 pub mod calendar;
+mod clip;
 mod feature;
 mod files;
 mod intervals;
@@ -26,6 +27,7 @@ mod threshold;
 mod totals;
 mod versus;
 
+pub use clip::Clip;
 pub use feature::{Feature, FeatureKind, MAX_CATEGORIES, is_number_like};
 pub use intervals::{Bounds, IntervalMethod, IntervalRecord, Intervals, quantile_scores};
 pub use judged::{GateResult, Measured, Refit, Searched, Trialed, Tried, gain_text};
@@ -40,7 +42,7 @@ pub use models::load_model;
 pub use numbers::Numbers;
 pub use reasons::{number_text, reasons, value_text};
 pub use registry::{Action, Decision, Entry, InProduction, Log, ModelStage, Registry, Run, Signature, Version};
-pub use scorer::{Predicted, ScoredRows, Scorer, of_classes};
+pub use scorer::{Predicted, ScoredRows, Scorer, is_of_predictions, of_classes};
 pub use split_summary::{FoldsSummary, Part, PartSummary, SplitBy, SplitSummary};
 pub use threshold::{Best, Cost, Threshold, ThresholdRule};
 pub use totals::Totals;

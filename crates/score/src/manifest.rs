@@ -9,8 +9,8 @@ use spec::{Error, Result};
 
 use crate::metrics::{Classes, Confusion, Interval, Metric};
 use crate::{
-    Feature, FeatureSummary, GateResult, IntervalRecord, Measured, Refit, Searched, SplitSummary, Task, Threshold,
-    Transformed, Tried, Version,
+    Clip, Feature, FeatureSummary, GateResult, IntervalRecord, Measured, Refit, Searched, SplitSummary, Task,
+    Threshold, Transformed, Tried, Version,
 };
 
 /// Where a version comes from: what the caller knows and the trial does not.
@@ -59,6 +59,9 @@ pub struct Manifest {
     /// How the model's raw scores become values of the label; none if they are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label_transform: Option<Transformed>,
+    /// The range that predictions are kept in; none if they are not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clip: Option<Clip>,
     /// Name of the chosen experiment.
     pub experiment: String,
     /// Its learner, under which [`crate::load_model`] reads `file`.
@@ -175,6 +178,7 @@ pub(crate) fn example(version: &str) -> Manifest {
         horizon_days: Some(90),
         resample_block: None,
         label_transform: None,
+        clip: None,
         experiment: "best".to_owned(),
         learner: "fake".to_owned(),
         file: "model.txt".to_owned(),

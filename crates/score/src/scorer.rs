@@ -173,6 +173,18 @@ impl Scorer {
     }
 }
 
+/// Whether predictions of a task have a column of this name beside the keys of the rows, whatever `predict.yaml` says.
+pub fn is_of_predictions(name: &str, task: Task, has_intervals: bool) -> bool {
+    match name {
+        "score" => task != Task::Multiclass,
+        "class" => task == Task::Multiclass,
+        "decision" => task == Task::Classification,
+        "low" | "high" => has_intervals,
+        "model_version" | "scored_at" => true,
+        other => task == Task::Multiclass && other.starts_with("probability_"),
+    }
+}
+
 /// A column `probability_<class>` per class and `class`, the most probable one, from one probability per row and class.
 /// `name` makes the name of a column one that is free.
 pub fn of_classes(classes: &[String], probabilities: &[f64], name: impl Fn(&str) -> PlSmallStr) -> Vec<Column> {

@@ -28,6 +28,10 @@ pub struct Arguments {
     /// Requests in progress at once; more are answered with 503
     #[arg(long, value_name = "COUNT", default_value_t = 256, value_parser = tool::whole_number::<usize>)]
     in_flight: usize,
+    /// Connections that one address may have open; more are closed. By default a quarter of all 1,024, but no limit for this
+    /// machine, nor with --public-url: all clients of a proxy come from its address
+    #[arg(long, value_name = "COUNT", value_parser = tool::whole_number::<usize>)]
+    connections_per_address: Option<usize>,
     /// Longest body of a request, in MiB
     #[arg(long, value_name = "MIB", default_value_t = 16, value_parser = tool::whole_number::<usize>)]
     max_body: usize,
@@ -86,6 +90,7 @@ impl Program for Serve {
         let names = arguments.pipelines.iter().map(|name| Name::new(name.clone())).collect::<Result<Vec<Name>>>()?;
         let options = Options {
             in_flight: arguments.in_flight.max(1),
+            per_address: arguments.connections_per_address.map(|most| most.max(1)),
             body: arguments.max_body.clamp(1, 4096) << 20,
             idle: Duration::from_secs(arguments.idle.max(1)),
             tls: arguments.certificate.zip(arguments.key),

@@ -12,6 +12,7 @@ mod arm;
 mod audit;
 mod block;
 mod cell;
+mod clients;
 mod decisions;
 mod deployment;
 mod described;

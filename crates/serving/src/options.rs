@@ -17,6 +17,8 @@ pub struct Options {
     pub in_flight: usize,
     /// Connections that are open at once; more wait.
     pub connections: usize,
+    /// Of these most of one address; more are closed. `None`: a quarter, but all of this machine, or behind a proxy.
+    pub per_address: Option<usize>,
     /// Longest body of a request, in bytes.
     pub body: usize,
     /// For how long a connection may neither give nor take a byte.
@@ -40,6 +42,7 @@ impl Options {
             listen,
             in_flight: 256,
             connections: 1024,
+            per_address: None,
             body: 16 << 20,
             idle: Duration::from_secs(30),
             request: Duration::from_secs(30),

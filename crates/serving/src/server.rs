@@ -18,6 +18,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::access::Peer;
 use crate::app::{App, LOOK_EVERY};
+use crate::clients::Clients;
 use crate::tls::Certificates;
 use crate::{refusal, routes, seal};
 
@@ -46,6 +47,7 @@ pub async fn serve(app: Arc<App>, listener: std::net::TcpListener, stop: impl Fu
     let router = routes::router(app.clone()).layer(ServiceBuilder::new().layer(CatchPanicLayer::custom(panicked)));
     let watching = Watching::start(&app)?;
     let connections = Arc::new(Semaphore::new(app.options.connections));
+    let clients = Arc::new(Clients::new(&app.options));
     let graceful = GracefulShutdown::new();
     let mut stop = std::pin::pin!(stop);
     loop {
@@ -64,9 +66,11 @@ pub async fn serve(app: Arc<App>, listener: std::net::TcpListener, stop: impl Fu
             }
             (Err(_), _) => break,
         };
+        // Dropped, and so closed.
+        let Some(admitted) = clients.admit(peer.0.ip()) else { continue };
         let (app, router, tls, watcher) = (app.clone(), router.clone(), tls.clone(), graceful.watcher());
         tokio::spawn(async move {
-            let _permit = permit;
+            let _places = (permit, admitted);
             // A request and its answer are a few packets, which Nagle's algorithm would only delay.
             let _ = stream.set_nodelay(true);
             match tls {

@@ -21,6 +21,7 @@ pub(crate) mod exchange;
 mod flight;
 mod items_at;
 pub(crate) mod json_page;
+pub(crate) mod packing;
 mod paging;
 mod proof;
 mod ranges;

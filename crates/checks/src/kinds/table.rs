@@ -97,6 +97,30 @@ mod tests {
     }
 
     #[test]
+    fn sums_of_floats_do_not_depend_on_the_order_of_the_rows() {
+        // Added up one after the other, the small ones are lost beside the great ones.
+        let mut amounts = vec![1e16, 1.0, -1e16, 1.0, 0.5, 0.5];
+        for _ in 0..amounts.len() {
+            amounts.rotate_left(1);
+            let table = df!("amount" => &amounts).unwrap();
+            for sql in ["SUM(amount) = 3", "AVG(amount) = 0.5", "SUM(amount) FILTER (WHERE amount < 2) = -1e16 + 4"] {
+                let found = judged(&format!("table: {{sql: '{sql}'}}"), &table);
+                assert!(matches!(found, Passed(_)), "{sql} of {amounts:?}: {found:?}");
+            }
+        }
+        let table = df!("amount" => [1.0, f64::INFINITY]).unwrap();
+        let null = "null, neither true nor false; the left side of '>' is null";
+        for sum in ["SUM", "AVG", "STDDEV"] {
+            assert_eq!(judged(&format!("table: {{sql: {sum}(amount) > 0}}"), &table), Failed(null.into()));
+        }
+        let table = df!("amount" => [f64::MAX, f64::MAX]).unwrap();
+        assert_eq!(
+            failure("table: {sql: SUM(amount) > 0}", &table).to_string(),
+            "table 'orders': check 1 'table': 'SUM(amount) > 0': sum is beyond float64; take the greatest rows out first"
+        );
+    }
+
+    #[test]
     fn null_fails() {
         let table = df!("amount" => Vec::<f64>::new()).unwrap();
         assert_eq!(

@@ -54,6 +54,12 @@ impl Calendar {
             while is_known(latest)? > over {
                 latest = latest.pred_opt().ok_or_else(|| beyond(until, label.horizon, 1, false))?;
             }
+            // A month before 30 June is 30 May, but the month after 31 May is over by then, too.
+            while let Some(next) = latest.succ_opt().filter(|next| *next < until)
+                && is_known(next)? <= over
+            {
+                latest = next;
+            }
             latest
         };
         let needed = match label.delay {
@@ -139,7 +145,26 @@ mod tests {
     fn monthly_cutoffs_do_not_drift() {
         let calendar =
             settle(&every("1mo", 4, Some("2024-06-30")), &label("1mo"), day("2023-01-01"), day("2024-12-31")).unwrap();
-        assert_eq!(calendar.training, ["2024-02-29", "2024-03-30", "2024-04-30", "2024-05-30"].map(day));
+        assert_eq!(calendar.training, ["2024-02-29", "2024-03-31", "2024-04-30", "2024-05-31"].map(day));
+    }
+
+    #[test]
+    fn the_last_cutoff_is_the_last_whose_label_is_known() {
+        let months = |horizon: &str, delay: Option<&str>, newest: &str| {
+            let label = Label { delay: delay.map(|delay| delay.parse().unwrap()), ..label(horizon) };
+            let calendar =
+                settle(&every("1mo", 3, Some(newest)), &label, day("2022-01-01"), day("2024-12-31")).unwrap();
+            calendar.training.iter().map(NaiveDate::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(months("1mo", None, "2023-02-28"), ["2022-11-30", "2022-12-31", "2023-01-31"]);
+        assert_eq!(months("3mo", None, "2024-06-30"), ["2024-01-31", "2024-02-29", "2024-03-31"]);
+        assert_eq!(months("1mo", None, "2024-03-31"), ["2023-12-29", "2024-01-29", "2024-02-29"]);
+        assert_eq!(months("1mo", None, "2024-03-30"), ["2023-12-29", "2024-01-29", "2024-02-29"]);
+        assert_eq!(months("1mo", Some("1d"), "2024-07-01"), ["2024-03-31", "2024-04-30", "2024-05-31"]);
+        // Named cutoffs whose label is known are not left out.
+        let dates = Cutoffs::At(At { at: vec![day("2024-05-31")], newest: Some(day("2024-06-30")) });
+        let calendar = settle(&dates, &label("1mo"), day("2022-01-01"), day("2024-12-31")).unwrap();
+        assert_eq!((calendar.training, calendar.notes), (vec![day("2024-05-31")], Vec::new()));
     }
 
     #[test]

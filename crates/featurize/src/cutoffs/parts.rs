@@ -167,6 +167,7 @@ impl<'a> Whole<'a> {
             dictionary,
             label_known_at: frame.plan.label_known.as_ref().map(|known| known.column.clone()),
             changes_on: frame.changes_on,
+            changes_at: None,
             warnings: frame.warnings,
         })
     }

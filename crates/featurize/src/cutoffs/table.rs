@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use artifact::{Batch, Batches, Books, Fate, PolarsResultExt};
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, Utc};
 use polars::prelude::{
     DataFrame, DataType, Float64Chunked, IntoSeries, LazyFrame, NamedFrom, NewChunkedArray, PlSmallStr, Schema,
     SchemaRef, Series,
@@ -49,6 +49,8 @@ pub struct FeatureSet {
     pub label_known_at: Option<String>,
     /// The first day on which the same rows give another table, if there is one.
     pub changes_on: Option<NaiveDate>,
+    /// The same where periods are minutes or hours: the first time.
+    pub changes_at: Option<DateTime<Utc>>,
     /// What people should look at: rows that lie alone in time.
     pub warnings: Vec<String>,
 }
@@ -86,6 +88,7 @@ pub fn build(spec: &CutoffSpec, open: Open, today: NaiveDate) -> Result<FeatureS
         dictionary,
         label_known_at,
         changes_on: frame.changes_on,
+        changes_at: None,
         warnings: frame.warnings,
     })
 }

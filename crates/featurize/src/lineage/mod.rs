@@ -286,7 +286,7 @@ fn of_series(plan: &series::SeriesPlan) -> Lineage {
     for (name, how) in &plan.features {
         let columns = match how {
             How::Sql(sql) => resolve.names(&sql.sql().columns()),
-            How::Holidays(..) => base.clone(),
+            How::Holidays { .. } => base.clone(),
             How::Lookup(lookup) => {
                 links.push(RowLink { table: lookup.table.clone(), on: lookup.on.clone(), ..RowLink::default() });
                 let own = resolve.names(lookup.on.iter().map(|(own, _)| own));

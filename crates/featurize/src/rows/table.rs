@@ -151,6 +151,7 @@ pub fn set(
         dictionary,
         label_known_at: plan.label_known_at,
         changes_on: stretch.changes_on,
+        changes_at: None,
         warnings: stretch.warnings,
     }
 }

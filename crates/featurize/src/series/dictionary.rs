@@ -144,10 +144,11 @@ fn meaning_of(plan: &SeriesPlan, feature: &SeriesFeature, how: &How) -> String {
             format!("forecast of `{}` by {name}{season}", of.of)
         }
         (SeriesFeature::Croston(of), _) => format!("forecast of the intermittent `{}` by Croston's method", of.of),
-        (_, How::Holidays(on, country)) => {
+        (_, How::Holidays { on, country, zone }) => {
             let country = country.map(|country| format!("the public holidays of {country}"));
             let days = country.into_iter().chain(on.iter().map(ToString::to_string)).collect::<Vec<_>>().join(", ");
-            format!("number of days of the period among {days}")
+            let zone = zone.map(|zone| format!(", by the days of {}", zone.name())).unwrap_or_default();
+            format!("number of days of the period among {days}{zone}")
         }
         (_, How::Lookup(of)) => format!("`{}` of the row of `{}` with the same key", of.take, of.table),
         (_, How::Sql(sql)) => format!("`{sql}`"),

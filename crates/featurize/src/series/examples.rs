@@ -21,6 +21,7 @@ use crate::interner::{NULL, UNKNOWN};
 use crate::rows::Open;
 use crate::rows::compute::{counted, times_of};
 use crate::rows::keys::Keys;
+use values::Zone;
 use values::form::{floats, plain};
 
 /// Other tables by name.
@@ -261,7 +262,9 @@ impl SeriesData {
                     }
                     take(values, &found)?
                 }
-                How::Holidays(on, country) => self.holidays(&cells, (on, *country), !with_label, &place)?,
+                How::Holidays { on, country, zone } => {
+                    self.holidays(&cells, (on, *country, *zone), !with_label, &place)?
+                }
                 How::Forecast { source, by } => floats(self.forecasts(&cells, *source, *by, fitted)),
                 _ => self.of_periods(&cells, how),
             };
@@ -309,14 +312,24 @@ impl SeriesData {
     fn holidays(
         &self,
         cells: &Cells,
-        (on, country): (&[Holiday], Option<Country>),
+        (on, country, zone): (&[Holiday], Option<Country>, Option<Zone>),
         is_forecast: bool,
         place: &str,
     ) -> Result<Series> {
         let last = Holiday::last(on);
         let panel = &self.panel;
+        let days = |target: usize| {
+            let number = panel.first + target as i64;
+            match zone {
+                None => panel.periods.days(number),
+                Some(zone) => {
+                    let day = panel.periods.clock().in_zone(zone).day(panel.periods.time(number)?)?;
+                    Some((day, day))
+                }
+            }
+        };
         let count = |target: usize| -> Option<i64> {
-            let (first, end) = panel.periods.days(panel.first + target as i64)?;
+            let (first, end) = days(target)?;
             let of_country = country.map_or(0, |country| country.count(first, end));
             Some(of_country + on.iter().map(|holiday| holiday.times(first, end)).sum::<i64>())
         };
@@ -334,8 +347,7 @@ impl SeriesData {
             values.push(value);
         }
         if let (true, Some(last)) = (is_forecast, last)
-            && let Some((first, _)) =
-                cells.targets.iter().max().and_then(|target| panel.periods.days(panel.first + *target as i64))
+            && let Some((first, _)) = cells.targets.iter().max().and_then(|target| days(*target))
             && last < first
         {
             return Err(Error::refused(format!(
@@ -399,7 +411,7 @@ impl SeriesData {
                 How::Lag { periods, from, .. } => lag(past, *periods, at(*from)),
                 How::Difference { periods, .. } => difference(past, *periods, cutoff),
                 How::Ewm { halflife, .. } => ewm(past, *halflife),
-                How::Forecast { .. } | How::Holidays(..) | How::Lookup(_) | How::Sql(_) => f64::NAN,
+                How::Forecast { .. } | How::Holidays { .. } | How::Lookup(_) | How::Sql(_) => f64::NAN,
             }
         };
         // What is counted from the cutoff is the same for all periods of a series.
@@ -435,7 +447,7 @@ impl How {
             | How::Difference { source, .. }
             | How::Ewm { source, .. }
             | How::Forecast { source, .. } => Some(*source),
-            How::Holidays(..) | How::Lookup(_) | How::Sql(_) => None,
+            How::Holidays { .. } | How::Lookup(_) | How::Sql(_) => None,
         }
     }
 }

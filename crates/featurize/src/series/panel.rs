@@ -8,7 +8,7 @@ use polars::prelude::{BooleanChunked, DataFrame, NewChunkedArray};
 use spec::{Error, Result};
 
 use super::holidays::Holiday;
-use super::periods::Periods;
+use super::periods::{FirstOver, Periods};
 use super::plan::{Level, SeriesPlan, Source};
 use super::rows::{coded, labels, numbered, origin, refuse_alone, rename, series_of};
 use crate::eval::{evaluated, holds};
@@ -46,8 +46,8 @@ pub struct Panel {
     pub(super) ends: Vec<(usize, usize)>,
     /// Rows without a series or time.
     pub incomplete: u64,
-    /// The first day on which a label is known that was left out because its period is not over.
-    pub changes_on: Option<NaiveDate>,
+    /// When the first of the labels is known that were left out because their periods are not over.
+    pub unfinished: FirstOver,
     pub warnings: Vec<String>,
 }
 
@@ -92,7 +92,7 @@ impl Panel {
         }
         let numbers = numbered(plan, &frame, &times, &periods, &names, &series)?;
         let first = numbers.iter().copied().min().unwrap_or(0);
-        let (labels, changes_on) = labels(plan, &frame, &numbers, (&names, &series), &periods, asked)?;
+        let (labels, unfinished) = labels(plan, &frame, &numbers, (&names, &series), &periods, asked)?;
         let known = numbers.iter().zip(&labels).filter(|(_, label)| !label.is_nan()).map(|(number, _)| *number);
         let Some(last) = known.max() else {
             return Err(Error::refused(format!("{doing}: label '{}' is not known in any row", plan.label))
@@ -150,7 +150,7 @@ impl Panel {
             labels,
             ends,
             incomplete,
-            changes_on,
+            unfinished,
             warnings,
         };
         let until = asked.filled_until.map_or(newest_at, |until| usize::try_from(until - first).unwrap_or(0));

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use chrono::{DateTime, Datelike, Days, NaiveDate};
+use chrono::{DateTime, Datelike, Days, NaiveDate, Utc};
 use spec::{Error, Result, Span, Unit};
 
 use super::holidays::Closed;
@@ -23,6 +23,13 @@ pub struct Periods {
     by_month: bool,
     /// Where days are closed, the open ones in their order: the number of a period is its place among them.
     open: Option<Vec<i64>>,
+}
+
+/// When a period is over: on a day, or where periods are minutes or hours, at a time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FirstOver {
+    pub on: Option<NaiveDate>,
+    pub at: Option<DateTime<Utc>>,
 }
 
 impl Periods {
@@ -204,18 +211,31 @@ impl Periods {
         }
     }
 
-    /// Whether a period is over when a run begins: by the day; one of minutes or hours by the clock.
-    pub fn is_over(&self, number: i64, today: Today) -> bool {
-        if !self.every.is_of_clock() {
-            return self.over_on(number).is_some_and(|day| day <= today.day);
-        }
+    /// When a period of minutes or hours is over, in microseconds of UTC, rounded up.
+    fn over_at(&self, number: i64) -> Option<i64> {
+        const MICROSECONDS: i128 = 86_400_000_000;
         let over = match self.dated {
             Dated::Start => self.time(number + 1),
             Dated::End => self.time(number),
         };
-        // In ticks of both clocks.
-        let now = i128::from(today.now) * i128::from(self.clock.per_day());
-        over.is_some_and(|over| i128::from(over) * 86_400_000_000 <= now)
+        let per_day = i128::from(self.clock.per_day());
+        i64::try_from(-(-i128::from(over?) * MICROSECONDS).div_euclid(per_day)).ok()
+    }
+
+    /// Whether a period is over when a run begins: by the day; one of minutes or hours by the clock.
+    pub fn is_over(&self, number: i64, today: Today) -> bool {
+        match self.every.is_of_clock() {
+            true => self.over_at(number).is_some_and(|over| over <= today.now),
+            false => self.over_on(number).is_some_and(|day| day <= today.day),
+        }
+    }
+
+    /// From when on [`Periods::is_over`] holds.
+    pub fn first_over(&self, number: i64) -> FirstOver {
+        match self.every.is_of_clock() {
+            true => FirstOver { on: None, at: self.over_at(number).and_then(DateTime::from_timestamp_micros) },
+            false => FirstOver { on: self.over_on(number), at: None },
+        }
     }
 
     /// When a run begins, as [`Periods::is_over`] compares it: `on 2024-01-31`, or `at 2024-01-31 10:20:30 UTC`.

@@ -17,6 +17,7 @@ use crate::cutoffs::spec::{CUTOFF, Cutoffs};
 use crate::known::known_at_name;
 use crate::rows::{Names, Open};
 use expr::RowExpr;
+use values::Zone;
 use values::form::is_text;
 
 /// The column that names a series.
@@ -70,7 +71,7 @@ pub enum How {
     Difference { source: usize, periods: usize },
     Ewm { source: usize, halflife: f64 },
     Forecast { source: usize, by: Forecaster },
-    Holidays(Vec<Holiday>, Option<Country>),
+    Holidays { on: Vec<Holiday>, country: Option<Country>, zone: Option<Zone> },
     Lookup(Lookup),
     Sql(RowExpr),
 }
@@ -456,7 +457,13 @@ impl SeriesPlan {
                 let source = self.source(Some(&of.of), None, false, None, place)?;
                 How::Forecast { source, by: Forecaster::Croston { variant: of.variant, smoothing: of.smoothing } }
             }
-            SeriesFeature::Holidays(of) => How::Holidays(of.on.clone(), of.country),
+            SeriesFeature::Holidays(of) => {
+                if of.zone.is_some() && !self.every.is_of_clock() {
+                    return Err(Error::cannot_run(format!("{place}: 'zone' is for periods of minutes or hours"))
+                        .hint("leave it out: the periods are days already"));
+                }
+                How::Holidays { on: of.on.clone(), country: of.country, zone: of.zone }
+            }
             SeriesFeature::Lookup(of) => How::Lookup(self.lookup(of, place, open)?),
             SeriesFeature::Sql(sql) => {
                 let names = self.names();
@@ -578,7 +585,7 @@ impl SeriesPlan {
             | How::Difference { source, .. }
             | How::Ewm { source, .. }
             | How::Forecast { source, .. } => of(source),
-            How::Holidays(..) => vec![self.time.clone()],
+            How::Holidays { .. } => vec![self.time.clone()],
             How::Lookup(lookup) => {
                 let own = lookup.on.iter().map(|(own, _)| own.clone());
                 own.chain([format!("{}.{}", lookup.table, lookup.take)]).collect()

@@ -19,6 +19,7 @@ use crate::almanac::{Almanac, DAY};
 use crate::eval::{evaluated, holds};
 use crate::reference::{Answer, Ask, Seen, Value, answer, cells, keys};
 use crate::shape::Today;
+use values::Zone;
 use values::form::plain;
 
 /// A series by its key.
@@ -398,7 +399,9 @@ impl Past<'_> {
                 let mean = (weights > 0.0).then(|| sum / weights);
                 Answer { value: number(mean), slack: 1e-9 * size }
             }
-            How::Holidays(on, country) => Answer::from(Value::Whole(self.holidays(on, *country, key, target))),
+            How::Holidays { on, country, zone } => {
+                Answer::from(Value::Whole(self.holidays((on, *country, *zone), key, target)))
+            }
             How::Forecast { .. } | How::Lookup(_) | How::Sql(_) => return Ok(None),
         }))
     }
@@ -430,14 +433,20 @@ impl Past<'_> {
     }
 
     /// Day by day, from the row of the series that is nearest before the cutoff.
-    fn holidays(&self, on: &[Holiday], country: Option<Country>, key: &Key, target: i128) -> i128 {
+    fn holidays(
+        &self,
+        (on, country, zone): (&[Holiday], Option<Country>, Option<Zone>),
+        key: &Key,
+        target: i128,
+    ) -> i128 {
         let facts = self.facts;
         let Some((number, row)) = facts.rows.get(key).and_then(|rows| rows.range(..self.cutoff).next_back()) else {
             return 0;
         };
         let time =
             cells(&facts.frame, &facts.plan.time).ok().and_then(|times| facts.almanac.time(&times[*row])).unwrap_or(0);
-        let day = |number: i128, other: i128| facts.grid.next(time, other - number).div_euclid(DAY);
+        let almanac = zone.map_or(facts.almanac, |zone| facts.almanac.in_zone(zone));
+        let day = |number: i128, other: i128| almanac.day(facts.grid.next(time, other - number));
         let (first, last) = match (facts.plan.every.unit, facts.plan.rules().dated) {
             (Unit::Minute | Unit::Hour, _) => (day(*number, target), day(*number, target)),
             _ if facts.grid.has_closed() => (day(*number, target), day(*number, target)),

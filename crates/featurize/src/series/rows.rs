@@ -8,7 +8,7 @@ use polars::prelude::{DataFrame, DataType, IdxCa, NewChunkedArray, Series, Strin
 use spec::{Error, Result};
 
 use super::panel::{NONE, PanelOptions};
-use super::periods::Periods;
+use super::periods::{FirstOver, Periods};
 use super::plan::SeriesPlan;
 use super::spec::{Negative, Renamed, Unfinished};
 use crate::eval::evaluated;
@@ -251,8 +251,8 @@ pub fn taken(plan: &SeriesPlan, label: f64, of: impl FnOnce() -> String) -> Resu
     }
 }
 
-/// The label of each row, NaN where it is not known; and the day from which the first of those is known that were left out
-/// because their period is not over.
+/// The label of each row, NaN where it is not known; and when the first of those is known that were left out because their period is
+/// not over.
 pub fn labels(
     plan: &SeriesPlan,
     frame: &DataFrame,
@@ -260,7 +260,7 @@ pub fn labels(
     (names, series): (&[String], &[u32]),
     periods: &Periods,
     asked: PanelOptions,
-) -> Result<(Vec<f64>, Option<NaiveDate>)> {
+) -> Result<(Vec<f64>, FirstOver)> {
     let place = format!("label '{}'", plan.label);
     let column = evaluated(frame, &plan.label_sql, &plan.label, &place)?;
     if frame.column(plan.label_sql.sql().text().trim()).is_ok() {
@@ -270,7 +270,7 @@ pub fn labels(
     let row_named = |row: usize| {
         format!("{} (series {}, {})", origin(frame, row), names[series[row] as usize], periods.shown(periods_of[row]))
     };
-    let mut changes_on: Option<NaiveDate> = None;
+    let mut unfinished: Option<i64> = None;
     for (row, label) in labels.iter_mut().enumerate() {
         if label.is_nan() {
             continue;
@@ -279,8 +279,7 @@ pub fn labels(
         if !is_later && !periods.is_over(periods_of[row], asked.today) {
             if plan.rules().unfinished == Unfinished::Drop {
                 *label = f64::NAN;
-                let over = periods.over_on(periods_of[row]);
-                changes_on = [changes_on, over].into_iter().flatten().min();
+                unfinished = Some(unfinished.map_or(periods_of[row], |first| first.min(periods_of[row])));
                 continue;
             }
             return Err(Error::refused(format!(
@@ -298,5 +297,5 @@ pub fn labels(
             *label = f64::NAN;
         }
     }
-    Ok((labels, changes_on))
+    Ok((labels, unfinished.map(|first| periods.first_over(first)).unwrap_or_default()))
 }

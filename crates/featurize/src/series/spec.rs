@@ -10,6 +10,7 @@ use crate::cutoffs::spec::{Cutoffs, Fraction, Sql};
 use crate::named::{Feature, Named};
 use crate::rows::{Names, RowLabelKind};
 use expr::RowExpr;
+use values::Zone;
 
 /// Features of the series of a table, as of cutoffs, for each period up to the horizon.
 #[derive(Clone, Debug)]
@@ -391,6 +392,9 @@ pub struct Holidays {
     /// The public holidays of a country as well: `US`, `DE` or `FR`.
     #[serde(default)]
     pub country: Option<Country>,
+    /// Periods of minutes or hours: the zone whose days they are, such as `Europe/Berlin`. Default: days of UTC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zone: Option<Zone>,
     /// A sentence for the data dictionary.
     #[serde(default)]
     pub description: Option<String>,

@@ -135,7 +135,7 @@ pub fn build(spec: &SeriesSpec, open: Open, today: Today) -> Result<FeatureSet> 
         }
     }
     let label_known_at = Some(plan.label_known_at.clone());
-    let changes_on = data.panel.changes_on;
+    let (changes_on, changes_at) = (data.panel.unfinished.on, data.panel.unfinished.at);
     let (plan, data) = (Arc::new(plan), Arc::new(data));
     let batches = chunks.into_iter().map(move |cutoffs| {
         let rows = data.examples(&plan, &cutoffs, true);
@@ -152,6 +152,7 @@ pub fn build(spec: &SeriesSpec, open: Open, today: Today) -> Result<FeatureSet> 
         dictionary,
         label_known_at,
         changes_on,
+        changes_at,
         warnings,
     })
 }

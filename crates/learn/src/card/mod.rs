@@ -72,9 +72,10 @@ fn head(manifest: &Manifest, decision: &Decision) -> String {
         ),
         None => String::new(),
     };
+    let clip = manifest.clip.map(|clip| format!(" Predictions are kept at {clip}.")).unwrap_or_default();
     let champion = decision.champion.map_or(String::new(), |champion| format!(" Champion before: {champion}."));
     format!(
-        "# Model {} {}\n\nPredicts {kind} {}{ends} for each {}{horizon}. Learned by **{}** (experiment '{}') on {}.{scale}\n\n\
+        "# Model {} {}\n\nPredicts {kind} {}{ends} for each {}{horizon}. Learned by **{}** (experiment '{}') on {}.{scale}{clip}\n\n\
          ## Decision\n\n**{}: {verdict}.** {}{champion}\n\n",
         manifest.origin.pipeline,
         manifest.origin.version,

@@ -53,6 +53,10 @@ pub(super) fn features(spec: &TrainSpec, names: &[String], known: &Known) -> Res
                 .hint(did_you_mean(missing, names.iter().map(String::as_str))));
         }
     }
+    if let Some(name) = known.carried.iter().find(|name| names.contains(name) && spec.predicts(name)) {
+        return Err(Error::cannot_run(format!("{place}: predictions have a column '{name}' of their own"))
+            .hint("give the column of the table another name in features.yaml or clean.yaml"));
+    }
     let carried = |name: &String| Carried::of(name, spec, known);
     let is_feature = |name: &&String| {
         **name != spec.label && !spec.exclude.contains(name) && (spec.include.contains(name) || carried(name).is_none())

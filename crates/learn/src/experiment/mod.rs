@@ -176,6 +176,8 @@ mod choice_tests;
 #[cfg(test)]
 mod classes_tests;
 #[cfg(test)]
+mod clip_tests;
+#[cfg(test)]
 mod imported_tests;
 #[cfg(test)]
 mod naive_tests;

@@ -66,7 +66,10 @@ impl Trained<'_> {
     fn as_it_is(&self, outcomes: &mut [Outcome], chosen: usize, parts: Parts) -> Result<Released> {
         let last = outcomes.len() - 1;
         let intervals = match &self.spec.intervals {
-            Some(asked) => Some(asked.fit(&self.fitting(&outcomes[chosen], 0, (&parts.train, &parts.valid)))?),
+            Some(asked) => {
+                let fitted = asked.fit(&self.fitting(&outcomes[chosen], 0, (&parts.train, &parts.valid)))?;
+                Some(fitted.within(self.spec.clip))
+            }
             None => None,
         };
         let gone = || Error::cannot_run("experiments: the chosen model is gone");
@@ -117,7 +120,7 @@ impl Trained<'_> {
         let intervals = match &spec.intervals {
             Some(asked) => {
                 let how = (spec.label_transform, self.learner_spec(&outcomes[chosen]));
-                Some(asked.refit(missed, rows.data(), how, spec.seed)?)
+                Some(asked.refit(missed, rows.data(), how, spec.seed)?.within(spec.clip))
             }
             None => None,
         };

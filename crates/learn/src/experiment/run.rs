@@ -39,18 +39,28 @@ impl Contender {
             }
             _ => settings.build(),
         };
+        let learner = clipped(spec, learner);
         Contender { name: name.to_owned(), learner, settings: Some(settings.clone()), search: None }
     }
 
     /// A model that was trained elsewhere. It predicts in the label's own unit, and nothing is searched.
-    pub fn imported(name: &str, model: &Imported) -> Contender {
-        Contender { name: name.to_owned(), learner: Box::new(model.clone()), settings: None, search: None }
+    pub fn imported(spec: &TrainSpec, name: &str, model: &Imported) -> Contender {
+        let learner = clipped(spec, Box::new(model.clone()));
+        Contender { name: name.to_owned(), learner, settings: None, search: None }
     }
 
     /// A learner that no spec can name.
     #[cfg(test)]
     pub fn by_hand(name: &str, learner: impl Learner + 'static) -> Contender {
         Contender { name: name.to_owned(), learner: Box::new(learner), settings: None, search: None }
+    }
+}
+
+/// The learner with predictions in the range of the spec, if it has one.
+fn clipped(spec: &TrainSpec, learner: Box<dyn Learner>) -> Box<dyn Learner> {
+    match spec.clip {
+        Some(clip) => crate::clip::around(clip, learner),
+        None => learner,
     }
 }
 
@@ -67,7 +77,7 @@ pub fn run(spec: &TrainSpec, table: LazyFrame, known: &Known, progress: &dyn Fn(
         experiment.learner.ready().context(format!("experiment '{name}'"))?;
     }
     let contender = |(name, experiment): (&str, &ExperimentSpec)| match unseen::of(experiment, known) {
-        Some(model) => model.map(|model| Contender::imported(name, model)),
+        Some(model) => model.map(|model| Contender::imported(spec, name, model)),
         None => Ok(Contender { search: experiment.search.clone(), ..Contender::new(spec, name, &experiment.learner) }),
     };
     let baseline = LearnerSpec::Baseline(Default::default());

@@ -54,6 +54,8 @@ fn a_row_by_itself_scores_as_in_its_table() {
         ("lightgbm: {trees: 20}", "intervals: {by: quantiles}\nlabel_transform: log\n"),
         ("xgboost: {trees: 20}", "intervals: {by: quantiles}\nlabel_transform: log\n"),
         ("elastic_net: {}", "intervals: {}\n"),
+        ("elastic_net: {}", "intervals: {}\nclip: {at_least: 0}\n"),
+        ("lightgbm: {trees: 20}", "intervals: {by: quantiles}\nclip: {at_least: 0}\n"),
         ("forest: {trees: 9}", ""),
     ] {
         if !available(&learner) {

@@ -8,6 +8,8 @@ use spec::{Error, Result};
 
 use super::TrainSpec;
 use super::rows::{PartRows, column, no_nulls};
+use score::Clip;
+
 use crate::{LabelTransform, Matrix, Part, Split, Task};
 
 /// What the table holds for every row besides its features.
@@ -65,6 +67,11 @@ pub(super) fn label(rows: &DataFrame, spec: &TrainSpec) -> Result<Vec<f64>> {
         if let Some(row) = values.iter().position(|value| !value.is_finite()) {
             return Err(Error::refused(format!("{place} is {} in row {}", values[row], row + 1))
                 .hint("labels must be finite numbers"));
+        }
+        let outside = |clip: Clip| values.iter().find(|value| clip.cut(**value) != **value).map(|value| (clip, *value));
+        if let Some((clip, value)) = spec.clip.and_then(outside) {
+            return Err(Error::refused(format!("{place} is {value} in a row, but 'clip' keeps predictions at {clip}"))
+                .hint("correct or drop such rows in clean.yaml or features.yaml, or widen 'clip'"));
         }
         return match (spec.label_transform, values.iter().filter(|value| **value <= 0.0).count()) {
             (Some(LabelTransform::Log), without @ 1..) => Err(Error::refused(format!(

@@ -12,6 +12,8 @@ use super::units::{ResampleBy, ResampleRule};
 use crate::metrics::Metric;
 use crate::retrain::RetrainRule;
 use crate::search::Space;
+use score::Clip;
+
 use crate::{IntervalSpec, LabelTransform, Purge, SplitBy, SplitSpec, Task, ThresholdRule};
 
 /// The name under which the constant baseline is reported.
@@ -31,6 +33,10 @@ pub struct TrainSpec {
     /// and intervals are in the label's own unit in any case.
     #[serde(default)]
     pub label_transform: Option<LabelTransform>,
+    /// Regression: the range of predictions and of the bounds of `intervals`, such as `{at_least: 0}` for counts: what lies outside
+    /// becomes its nearest end, wherever the model predicts. Labels outside are refused. Default: predictions are as they are.
+    #[serde(default)]
+    pub clip: Option<Clip>,
     /// The column that says whom or what a row is about.
     pub entity: String,
     /// The column with the time that a row describes, such as the cutoff.
@@ -204,12 +210,24 @@ impl TrainSpec {
         self.promote.metric.unwrap_or_else(|| self.choose_by())
     }
 
+    /// Whether predictions have a column of this name beside the keys of the rows.
+    pub(super) fn predicts(&self, name: &str) -> bool {
+        score::is_of_predictions(name, self.task, self.intervals.is_some())
+    }
+
     fn check(&self) -> Result<(), String> {
         if self.entity == self.label {
             return Err(format!(
                 "entity: '{}' is the label; name the column that says what a row is about",
                 self.label
             ));
+        }
+        for (key, name) in [("entity", Some(&self.entity)), ("time", self.time.as_ref())] {
+            if let Some(name) = name.filter(|name| self.predicts(name)) {
+                return Err(format!(
+                    "{key}: predictions have a column '{name}' of their own; give it another name in features.yaml or clean.yaml"
+                ));
+            }
         }
         if self.split.by != SplitBy::Random && self.split.column.as_ref() == Some(&self.label) {
             return Err(format!("split: column: '{}' is the label; name a column of times or groups", self.label));
@@ -301,6 +319,14 @@ impl TrainSpec {
         }
         if self.task.has_classes() && self.label_transform.is_some() {
             return Err("label_transform: only the numbers of regression have one; remove it".to_owned());
+        }
+        if let Some(clip) = &self.clip {
+            if self.task.has_classes() {
+                return Err("clip: only the numbers of regression are clipped; remove it".to_owned());
+            }
+            if let Some(fault) = clip.fault() {
+                return Err(format!("clip: {fault}"));
+            }
         }
         if let Some(both) = self.include.iter().find(|name| self.exclude.contains(name)) {
             return Err(format!("include: '{both}' is also under 'exclude'; leave it out of one of them"));
@@ -496,6 +522,10 @@ experiments: {plain: logistic}
         assert!(certain.contains("intervals.coverage: 1 is not above 0 and below 1"), "{certain}");
         let classes = failure("time: cutoff\n", "time: cutoff\nlabel_transform: log\n");
         assert!(classes.contains("label_transform: only the numbers of regression have one"), "{classes}");
+        let clipped = failure("time: cutoff\n", "time: cutoff\nclip: {at_least: 0}\n");
+        assert!(clipped.contains("clip: only the numbers of regression are clipped; remove it"), "{clipped}");
+        let range = failure("classification", "regression\nclip: {at_least: 2, at_most: 1}");
+        assert!(range.contains("clip: at_least 2 is not below at_most 1"), "{range}");
         assert!(failure("{plain: logistic}", "{}").contains("experiments: none given"));
         assert!(failure("time: cutoff\n", "").contains("split by time: no column of times; write 'time: cutoff'"));
         let entity = failure("entity: customer_id", "entity: churned");
@@ -503,6 +533,17 @@ experiments: {plain: logistic}
             entity.contains("entity: 'churned' is the label; name the column that says what a row is about"),
             "{entity}"
         );
+        for (given, key, name) in [
+            ("entity: customer_id", "entity", "score"),
+            ("entity: customer_id", "entity", "decision"),
+            ("time: cutoff", "time", "scored_at"),
+        ] {
+            let taken = failure(given, &format!("{key}: {name}"));
+            let error = format!(
+                "{key}: predictions have a column '{name}' of their own; give it another name in features.yaml"
+            );
+            assert!(taken.contains(&error), "{taken}");
+        }
         let split = failure("{by: time}", "{by: group, column: churned}");
         assert!(split.contains("split: column: 'churned' is the label; name a column of times or groups"), "{split}");
         let threshold = failure("classification", "regression\nthreshold: {fixed: 0.5}");

@@ -110,7 +110,8 @@ impl IntervalSpec {
             None => conformal_quantile(misses, self.coverage)?,
             Some(weights) => weighted_quantile(misses, &weights, self.coverage)?,
         };
-        let record = IntervalRecord { coverage: self.coverage, by: self.by, margin, label_transform, files: None };
+        let record =
+            IntervalRecord { coverage: self.coverage, by: self.by, margin, label_transform, clip: None, files: None };
         Ok(Intervals::new(record, quantiles))
     }
 

@@ -11,6 +11,7 @@ mod imported;
 mod lbfgs;
 mod lightgbm;
 mod logistic;
+mod memory;
 mod naive;
 mod softmax;
 mod tree;

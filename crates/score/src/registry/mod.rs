@@ -173,6 +173,10 @@ impl Registry {
             Some(transformed) => transformed.around(model),
             None => model,
         };
+        let model = match manifest.clip {
+            Some(clip) => clip.around(model),
+            None => model,
+        };
         let intervals = manifest.intervals.as_ref();
         let intervals = intervals.map(|record| Intervals::load(record, &folder, &manifest.features)).transpose()?;
         Ok(LoadedVersion { version, model, intervals, manifest })

@@ -1,7 +1,7 @@
 //! What a request for results is about: filters, order, columns, and which page.
 
 use axum::http::StatusCode;
-use polars::prelude::{DataType, Expr, NULL, Schema, TimeUnit, col, lit};
+use polars::prelude::{AnyValue, DataType, Expr, NULL, Scalar, Schema, TimeUnit, col, lit};
 
 use crate::refusal::Refusal;
 
@@ -168,6 +168,20 @@ fn listed(list: &str, schema: &Schema) -> Vec<String> {
     names
 }
 
+/// Whether a column passes a comparison with a value; false where it has none.
+fn compared(test: Test, of: Expr, value: Expr) -> Expr {
+    let passes = match test {
+        Test::Eq => of.eq(value),
+        Test::Ne => of.neq(value),
+        Test::Lt => of.lt(value),
+        Test::Le => of.lt_eq(value),
+        Test::Gt => of.gt(value),
+        Test::Ge => of.gt_eq(value),
+        Test::Contains | Test::Null => unreachable!("answered above"),
+    };
+    passes.fill_null(lit(false))
+}
+
 /// A column as it is compared and ordered: NaN, which JSON shows as null, is missing.
 pub fn present(of: Expr, dtype: &DataType) -> Expr {
     if dtype.is_float() { of.fill_nan(lit(NULL).cast(dtype.clone())) } else { of }
@@ -280,6 +294,18 @@ impl Filter {
             Bound::Unsigned(value) => (of, lit(value)),
             Bound::Int(value) => (of.cast(DataType::Int64), lit(value)),
             // As the column shows it: 0.1 finds the float32 that is shown as 0.1.
+            Bound::Float(_) if dtype.is_decimal() => {
+                let (floor, is_exact) = self.units(dtype);
+                // Nothing lies between a value and the next unit below it, so that comparing with that is exact.
+                let passes = match test {
+                    Test::Eq | Test::Ne if !is_exact => return Ok(of.is_not_null().and(lit(*test == Test::Ne))),
+                    Test::Lt if !is_exact => Test::Le,
+                    Test::Ge if !is_exact => Test::Gt,
+                    test => *test,
+                };
+                let floor = lit(Scalar::new(DataType::Int128, AnyValue::Int128(floor)));
+                return Ok(compared(passes, of.to_physical(), floor));
+            }
             Bound::Float(value) if *dtype == DataType::Float32 => (of, lit(value as f32)),
             Bound::Float(value) => (of.cast(DataType::Float64), lit(value)),
             Bound::Day(value) => (of.cast(DataType::Int32), lit(value)),
@@ -287,16 +313,40 @@ impl Filter {
                 (of.cast(DataType::Datetime(TimeUnit::Microseconds, None)).cast(DataType::Int64), lit(value))
             }
         };
-        let passes = match test {
-            Test::Eq => of.eq(value),
-            Test::Ne => of.neq(value),
-            Test::Lt => of.lt(value),
-            Test::Le => of.lt_eq(value),
-            Test::Gt => of.gt(value),
-            Test::Ge => of.gt_eq(value),
-            Test::Contains | Test::Null => unreachable!("answered above"),
+        Ok(compared(*test, of, value))
+    }
+
+    /// The digits as written, in units of the last digit that a column of decimals holds: rounded down, and whether that is the
+    /// value itself. Numbers beyond the column are rounded to one that lies beyond, too.
+    fn units(&self, dtype: &DataType) -> (i128, bool) {
+        let DataType::Decimal(_, behind) = dtype else { return (0, false) };
+        let text = self.value.to_ascii_lowercase();
+        let (is_negative, text) = match text.strip_prefix('-') {
+            Some(text) => (true, text),
+            None => (false, text.strip_prefix('+').unwrap_or(&text)),
         };
-        Ok(passes.fill_null(lit(false)))
+        let (number, exponent) = text.split_once('e').unwrap_or((text, "0"));
+        let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+        let digits = [whole, fraction].concat();
+        // The place of the point behind the units; beyond these all the same.
+        let exponent = exponent.parse::<i64>().unwrap_or(if exponent.starts_with('-') { -1_000 } else { 1_000 });
+        let point = whole.len() as i64 + exponent.clamp(-1_000_000, 1_000_000) + *behind as i64;
+        let kept = usize::try_from(point).unwrap_or(0).min(digits.len());
+        let zeros = usize::try_from(point - digits.len() as i64).unwrap_or(0);
+        let is_zero = |digits: &str| digits.bytes().all(|digit| digit == b'0');
+        let is_exact = is_zero(&digits[kept..]);
+        let significant = digits[..kept].trim_start_matches('0');
+        // Columns have 38 digits, which is less than 128 bits hold.
+        let units = match significant.len() + zeros {
+            _ if significant.is_empty() => 0,
+            length if length > 38 => 10i128.pow(38),
+            _ => significant.parse::<i128>().unwrap_or(0) * 10i128.pow(zeros as u32),
+        };
+        match (is_negative, is_exact) {
+            (false, _) => (units, is_exact),
+            (true, true) => (-units, true),
+            (true, false) => (-units - 1, false),
+        }
     }
 
     fn bad(&self, expected: &str) -> Refusal {

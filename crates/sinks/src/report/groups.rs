@@ -1,8 +1,8 @@
 //! From rows to one value per group: by an aggregate that the spec names, never by a guess.
 
-use artifact::{PolarsResultExt, type_name};
-use expr::RowExpr;
-use polars::prelude::{DataType, Expr, LazyFrame, NULL, Schema, col, len, lit, when};
+use artifact::{ONE_KEY, PolarsResultExt, type_name};
+use expr::{RowExpr, exact_mean, exact_sum};
+use polars::prelude::{DataType, Expr, LazyFrame, Schema, col, len, lit};
 use spec::{Error, Name, Result, did_you_mean};
 
 use super::Aggregate;
@@ -27,13 +27,13 @@ pub fn numeric(table: &Name, schema: &Schema, column: &str) -> Result<()> {
     }
 }
 
-/// The value of a group; null where no row has one.
+/// The value of a group; null where no row has one. Sums do not depend on the order of the rows.
 pub fn value_of(column: &str, aggregate: Option<Aggregate>) -> Expr {
     let values = || col(column).cast(DataType::Float64);
     let value = match aggregate {
         None => values().first(),
-        Some(Aggregate::Sum) => when(values().count().gt(lit(0))).then(values().sum()).otherwise(lit(NULL)),
-        Some(Aggregate::Mean) => values().mean(),
+        Some(Aggregate::Sum) => exact_sum(values()),
+        Some(Aggregate::Mean) => exact_mean(values()),
         Some(Aggregate::Min) => values().min(),
         Some(Aggregate::Max) => values().max(),
         Some(Aggregate::Count) => col(column).count().cast(DataType::Float64),
@@ -42,7 +42,8 @@ pub fn value_of(column: &str, aggregate: Option<Aggregate>) -> Expr {
 }
 
 /// The groups of the table by `keys`, with `values` and the number of rows ([`ROWS`]).
-pub fn grouped(table: LazyFrame, keys: Vec<Expr>, mut values: Vec<Expr>) -> LazyFrame {
+pub fn grouped(table: LazyFrame, mut keys: Vec<Expr>, mut values: Vec<Expr>) -> LazyFrame {
+    keys.push(lit(true).alias(ONE_KEY));
     values.push(len().cast(DataType::Int64).alias(ROWS));
     table.group_by(keys).agg(values)
 }
@@ -64,4 +65,39 @@ pub fn filtered(mut table: LazyFrame, name: &Name, condition: Option<&RowExpr>) 
 /// The columns of a table, with its name in errors.
 pub fn schema_of(table: &mut LazyFrame, name: &Name) -> Result<std::sync::Arc<Schema>> {
     table.collect_schema().during(format!("table '{name}'"))
+}
+
+#[cfg(test)]
+mod tests {
+    use polars::prelude::{IntoLazy, df};
+
+    use super::*;
+
+    #[test]
+    fn sums_do_not_depend_on_the_order_of_the_rows() {
+        let mut rows: Vec<(&str, Option<f64>)> = vec![
+            ("a", Some(1e16)),
+            ("b", None),
+            ("a", Some(1.0)),
+            ("a", Some(-1e16)),
+            ("a", Some(2.0)),
+            ("c", Some(7.0)),
+        ];
+        for _ in 0..rows.len() {
+            rows.rotate_left(1);
+            let (name, value): (Vec<&str>, Vec<Option<f64>>) = rows.iter().copied().unzip();
+            let number: Vec<i64> = name.iter().map(|name| i64::from(name.as_bytes()[0])).collect();
+            let table = df!("name" => name, "number" => number, "value" => &value, "weight" => &value).unwrap();
+            // A decimal is no key of its own for the engine in memory.
+            let decimal = col("number").cast(DataType::Decimal(10, 2));
+            for key in [col("name"), decimal] {
+                let sums = [value_of("value", Some(Aggregate::Sum)), value_of("weight", Some(Aggregate::Mean))];
+                let groups = grouped(table.clone().lazy(), vec![key.alias("key")], sums.to_vec());
+                let groups = artifact::collect(groups.sort(["key"], Default::default()), "test").unwrap();
+                let numbers = |name: &str| groups.column(name).unwrap().f64().unwrap().iter().collect::<Vec<_>>();
+                assert_eq!(numbers("value"), [Some(3.0), None, Some(7.0)]);
+                assert_eq!(numbers("weight"), [Some(0.75), None, Some(7.0)]);
+            }
+        }
+    }
 }

@@ -1,6 +1,5 @@
 //! One request and its answer, repeated while what is wrong may pass.
 
-use std::io::Read;
 use std::time::Duration;
 
 use encoding_rs::{Encoding, UTF_8};
@@ -13,15 +12,15 @@ use spec::text::{cut, one_line};
 use spec::{Error, Redactor, Result};
 
 use crate::decode::{are_utf_8, is_utf_16};
-use crate::gzip::{Gzip, MAGIC};
 
 use super::budget::Gate;
+use super::packing::Packing;
 use super::tree::{Found, Node};
 use super::written::{PageFormat, Rate};
 use super::{HttpSpec, json_page, xml_page};
 
 /// The largest answer that is read, in bytes: it is held in memory as a whole, several times.
-const LARGEST: usize = 256 << 20;
+pub(crate) const LARGEST: usize = 256 << 20;
 /// The longest time that a server may ask to wait; one that asks for more stays down.
 pub(crate) const LONGEST: Duration = Duration::from_secs(120);
 /// The first pause lasts half a second at most. Unit tests do not wait for it.
@@ -146,11 +145,12 @@ impl Client {
             408 | 425 | 429 | 500.. => return Err(Fault::Passing(format!("the server answers {status}"), asked)),
             _ => return Err(Fault::Lasting(self.refusal(status, &body))),
         }
-        if let Some(by) = compressed.filter(|by| !matches!(by.as_str(), "" | "identity" | "gzip" | "x-gzip")) {
-            let what = format!("the answer is compressed by '{}', which is not read", self.quoted(&by));
+        let compressed = compressed.unwrap_or_default();
+        let Some(packing) = Packing::named(&compressed) else {
+            let what = format!("the answer is compressed by '{}', which is not read", self.quoted(&compressed));
             return Err(Fault::Lasting(Error::cannot_run(what).hint("add 'Accept-Encoding: identity' to 'headers'")));
-        }
-        let body = unpacked(body).map_err(|why| Fault::Passing(why, None))?;
+        };
+        let body = packing.unpacked(body).map_err(|why| Fault::Passing(why, None))?;
         let text = decoded(&body, &content_type).map_err(|why| Fault::Passing(why, None))?;
         if self.spec.format.is_none() && is_page(&content_type, &text) {
             let said = self.quoted(&text);
@@ -269,20 +269,6 @@ pub(crate) async fn body(mut response: reqwest::Response, largest: usize) -> req
         body.extend_from_slice(&part);
     }
     Ok(Some(body))
-}
-
-/// The body, decompressed if it is compressed by gzip, which some services do unasked.
-pub(crate) fn unpacked(body: Vec<u8>) -> Result<Vec<u8>, String> {
-    if !body.starts_with(&MAGIC) {
-        return Ok(body);
-    }
-    let mut text = Vec::new();
-    let read = Gzip::new(body.as_slice()).take(LARGEST as u64 + 1).read_to_end(&mut text);
-    match read {
-        Ok(bytes) if bytes <= LARGEST => Ok(text),
-        Ok(_) => Err(format!("the answer unpacks to more than {} MiB", LARGEST >> 20)),
-        Err(error) => Err(format!("the answer is compressed, and cannot be unpacked: {error}")),
-    }
 }
 
 /// Whether an answer is HTML, as pages for logging in and for maintenance are.

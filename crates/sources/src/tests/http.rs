@@ -198,14 +198,14 @@ fn an_answer_without_measure_is_not_read() {
 
 #[test]
 fn an_answer_in_an_unknown_compression_says_so() {
-    let server = HttpServer::start(|_, _| HttpAnswer::ok("\u{2}[]").with_header("content-encoding", "br"));
+    let server = HttpServer::start(|_, _| HttpAnswer::ok("\u{2}[]").with_header("content-encoding", "compress"));
     let error =
         Project::new().read(&format!("source: {{http: {{url: '{}'}}}}", server.url("/a"))).map(|_| ()).unwrap_err();
     assert_eq!(error.class(), Class::CannotRun);
     let text = error.to_string().replace(&server.url(""), "http://h");
     assert_eq!(
         text,
-        "table 't': http://h/a: the answer is compressed by 'br', which is not read; add 'Accept-Encoding: identity' to 'headers'"
+        "table 't': http://h/a: the answer is compressed by 'compress', which is not read; add 'Accept-Encoding: identity' to 'headers'"
     );
     assert_eq!(server.requests().len(), 1, "another try would be answered alike");
 }

@@ -5,11 +5,12 @@ use std::time::{Duration, Instant};
 
 use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE};
 use reqwest::Url;
-use reqwest::header::{CONTENT_TYPE, HeaderName, LOCATION, RETRY_AFTER};
+use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName, LOCATION, RETRY_AFTER};
 use spec::{Error, Result, text};
 use tokio::runtime::Runtime;
 
-use crate::http::exchange::{BACKOFF, LONGEST, body, label, stays_down, unpacked};
+use crate::http::exchange::{BACKOFF, LONGEST, body, label, stays_down};
+use crate::http::packing::Packing;
 
 use super::document::Document;
 use super::robots::{self, Robots, product};
@@ -245,6 +246,7 @@ async fn exchange(http: &reqwest::Client, url: &Url, largest: usize, timeout: Du
     if matches!(status.as_u16(), 408 | 425 | 429 | 500..) {
         return Err(Fault::Passing(format!("the server answers {status}"), asked));
     }
+    let compressed = header(CONTENT_ENCODING).unwrap_or_default().trim().to_ascii_lowercase();
     let (content_type, location) = (header(CONTENT_TYPE).unwrap_or_default(), header(LOCATION));
     let is_page = largest != usize::MAX;
     let mut content = Vec::new();
@@ -255,7 +257,9 @@ async fn exchange(http: &reqwest::Client, url: &Url, largest: usize, timeout: Du
             None if !is_page => return Err(Fault::Lasting("it is larger than any robots.txt".to_owned())),
             None => return Err(Fault::Lasting(format!("it is larger than {} MiB", largest >> 20))),
         };
-        content = unpacked(content).map_err(|why| Fault::Passing(why, None))?;
+        let packing = Packing::named(&compressed)
+            .ok_or_else(|| Fault::Lasting(format!("it is compressed by '{compressed}', which is not read")))?;
+        content = packing.unpacked(content).map_err(|why| Fault::Passing(why, None))?;
         if is_page && content.len() > largest {
             return Err(Fault::Lasting(format!("it is larger than {} MiB", largest >> 20)));
         }

@@ -272,6 +272,8 @@ fn hours_are_periods_of_timestamps() {
         "day_before: {lag: {of: load, periods: 24, counted_from: target}}",
         "mean: {mean: {of: load, window: 1d}}",
         "christmas: {holidays: {on: [04-01, 12-25]}}",
+        // 2 April begins two hours earlier in Berlin, and the third of the forecast begins at 22:00.
+        "local: {holidays: {on: [04-02, 04-04], zone: Europe/Berlin}}",
     ];
     let rules = "{by: meter, every: 1h, horizon: 24, gaps: keep, active_within: 2h}";
     let label = "{name: load, is: {sql: load}}";
@@ -281,7 +283,9 @@ fn hours_are_periods_of_timestamps() {
     proved(&spec, &tables, &drawn).unwrap();
     assert_eq!(drawn.scoring.height(), 48);
     let first = &super::lines(&drawn.scoring)[0];
-    assert_eq!(first, "false false 2024-04-03 00:00:00 2024-04-03 00:00:00 1 0 34.5 0");
+    assert_eq!(first, "false false 2024-04-03 00:00:00 2024-04-03 00:00:00 1 0 34.5 0 0");
+    let local = drawn.scoring.column("local").unwrap().i64().unwrap().sum();
+    assert_eq!(local, Some(4), "of each meter the hours of 22:00 and 23:00 UTC");
     // Forecasts are made four times a day.
     let body = text(rules, label, &features).replace("time: week", "time: hour\ncutoffs: {every: 6h, count: 3}");
     let spec = read(&body).unwrap();

@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use polars::prelude::{Column, TimeUnit};
+use polars::prelude::{Column, Int128Chunked, IntoColumn, IntoSeries, NewChunkedArray, TimeUnit};
 use spec::random::Random;
 
 use super::*;
@@ -29,7 +29,7 @@ impl Plain {
     }
 }
 
-const NAMES: [&str; 9] = ["place", "whole", "long", "double", "single", "text", "truth", "day", "time"];
+const NAMES: [&str; 10] = ["place", "whole", "long", "double", "single", "text", "truth", "day", "time", "money"];
 const TEXTS: [&str; 12] =
     ["", "a", "A", "ä", "Ä", "a,b", "a\"b", "line\nline", "%_\\", "😀", "null", "\u{0}'; DROP TABLE x --"];
 
@@ -44,6 +44,9 @@ impl Draws {
         self.below(6) == 0
     }
 }
+
+/// 37 digits.
+const MOST_CENTS: i128 = 10i128.pow(37) - 1;
 
 /// Few distinct values, so that many are equal.
 fn rows(random: &mut Draws, height: usize) -> (DataFrame, Vec<Vec<Plain>>) {
@@ -69,6 +72,10 @@ fn rows(random: &mut Draws, height: usize) -> (DataFrame, Vec<Vec<Plain>>) {
     let truth = add(&draw(2), &[true, false], |value| Plain::Bool(*value));
     let day = add(&draw(3), &[-1i32, 0, 20_000], |value| Plain::Whole((*value).into()));
     let time = add(&draw(3), &[-1i64, 0, 1_700_000_000_123_456], |value| Plain::Whole((*value).into()));
+    // Cents; the first differ by less than floats tell apart. The reference counts tenths of them.
+    let money = [MOST_CENTS, MOST_CENTS - 1, 0, -25, -MOST_CENTS];
+    let money = add(&draw(5), &money, |cents| Plain::Whole(cents * 10));
+    let decimals = Int128Chunked::from_iter_options("money".into(), money.0.into_iter());
     columns.extend([
         Column::new("whole".into(), whole.0),
         Column::new("long".into(), long.0),
@@ -78,8 +85,9 @@ fn rows(random: &mut Draws, height: usize) -> (DataFrame, Vec<Vec<Plain>>) {
         Column::new("truth".into(), truth.0),
         Column::new("day".into(), day.0).cast(&DataType::Date).unwrap(),
         Column::new("time".into(), time.0).cast(&DataType::Datetime(TimeUnit::Microseconds, None)).unwrap(),
+        decimals.into_decimal_unchecked(38, 2).into_series().into_column(),
     ]);
-    plain.extend([whole.1, long.1, double.1, single.1, text.1, truth.1, day.1, time.1]);
+    plain.extend([whole.1, long.1, double.1, single.1, text.1, truth.1, day.1, time.1, money.1]);
     (DataFrame::new(height, columns).unwrap(), plain)
 }
 
@@ -129,6 +137,26 @@ fn filter(random: &mut Draws) -> (String, String, usize, &'static str, Plain) {
             let (value, micros) = known[random.below(3)];
             (value.to_owned(), Plain::Whole(micros))
         }
+        ("money", _) => {
+            let (above, below) = (MOST_CENTS * 10 + 1, -MOST_CENTS * 10 - 1);
+            let known = [
+                ("99999999999999999999999999999999999.99".to_owned(), MOST_CENTS * 10),
+                ("99999999999999999999999999999999999.980".to_owned(), MOST_CENTS * 10 - 10),
+                ("99999999999999999999999999999999999.985".to_owned(), MOST_CENTS * 10 - 5),
+                ("99999999999999999999999999999999999.991".to_owned(), above),
+                ("-99999999999999999999999999999999999.991".to_owned(), below),
+                ("1e40".to_owned(), above),
+                ("-1e40".to_owned(), below),
+                ("-.25".to_owned(), -250),
+                ("-25e-2".to_owned(), -250),
+                ("-0.251".to_owned(), -251),
+                ("+0.001".to_owned(), 1),
+                ("-0.0".to_owned(), 0),
+                ("0e-50".to_owned(), 0),
+            ];
+            let (value, tenths) = known[random.below(13)].clone();
+            (value, Plain::Whole(tenths))
+        }
         _ => {
             let text = TEXTS[random.below(TEXTS.len())];
             (text.to_owned(), Plain::Text(text.to_owned()))
@@ -166,7 +194,7 @@ fn passes(value: &Plain, word: &str, bound: &Plain) -> bool {
 fn pages_are_those_of_a_plain_reference() {
     let mut random = Draws(Random::new(9, 4));
     let mut found = 0;
-    for round in 0..400 {
+    for round in 0..800 {
         let height = random.below(60);
         let (table, plain) = rows(&mut random, height);
         let results = Results {

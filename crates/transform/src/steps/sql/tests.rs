@@ -138,8 +138,17 @@ fn what_it_may_not_contain_is_refused_with_its_place() {
         ("WITH t AS (SELECT 1) SELECT id FROM this", "WITH is not supported"),
         (
             "SELECT id FROM this UNION SELECT id FROM this",
-            "a query that is not a plain SELECT, such as UNION or VALUES, is not supported",
+            "UNION is not supported at character 1; use the step 'union', and 'dedupe' behind it to keep one of equal rows",
         ),
+        (
+            "SELECT id FROM this UNION ALL SELECT id FROM this",
+            "UNION ALL is not supported at character 1; use the step 'union'",
+        ),
+        (
+            "SELECT id FROM this EXCEPT SELECT id FROM customers",
+            "EXCEPT is not supported at character 1; write SELECT DISTINCT … FROM this ANTI JOIN t ON …",
+        ),
+        ("VALUES (1)", "a query that is not a plain SELECT, such as VALUES, is not supported"),
         ("SELECT id FROM this RIGHT JOIN customers ON id = id", "this kind of join is not supported"),
         (
             "SELECT id FROM this JOIN customers c ON this.id < c.id",
@@ -162,6 +171,10 @@ fn what_it_may_not_contain_is_refused_with_its_place() {
         }
     }
     for (sql, error) in [
+        (
+            "SELECT id, - - price AS p FROM this",
+            "step 1 'sql': '--price' at character 16: one minus sign follows another; put the inner one into brackets: -(-x)",
+        ),
         ("SELECT ids FROM this", "step 1 'sql': 'ids': no column 'ids'; did you mean 'id'?"),
         (
             "SELECT this.ids FROM this",
