@@ -31,6 +31,7 @@ pub(crate) fn decoded(
     let doubt = (mark == 0).then(|| Utf8Detector::new(encoding));
     let decoding = Decoding {
         doubt,
+        controls: controls(encoding),
         inner: rest,
         decoder,
         input: Vec::new(),
@@ -105,8 +106,19 @@ pub(crate) fn are_utf_8(bytes: &[u8], encoding: &'static Encoding) -> bool {
     doubt.stands(bytes) && doubt.judge().is_err()
 }
 
+/// The bytes that a code page makes control characters of (U+0080 to U+009F): in windows-1252 they stand for nothing, and no text
+/// of another one holds them. So they are the letters of a page that is not the declared one, such as `ü` of DOS.
+fn controls(encoding: &'static Encoding) -> Vec<u8> {
+    let is_control = |byte: &u8| {
+        let text = encoding.decode_without_bom_handling_and_without_replacement(std::slice::from_ref(byte));
+        text.is_some_and(|text| text.chars().all(|letter| ('\u{80}'..='\u{9f}').contains(&letter)))
+    };
+    if encoding.is_single_byte() { (0x80..=0xFF).filter(is_control).collect() } else { Vec::new() }
+}
+
 struct Decoding<R> {
     inner: R,
+    controls: Vec<u8>,
     /// `None` once the bytes are known not to be UTF-8.
     doubt: Option<Utf8Detector>,
     decoder: encoding_rs::Decoder,
@@ -142,24 +154,32 @@ impl<R: Read> Decoding<R> {
             }
             // Room is left for the marks of a malformed sequence.
             let room = self.output.len() - 64;
+            let rest = &self.input[self.at..];
+            let control = match self.controls.is_empty() {
+                true => None,
+                false => rest.iter().position(|byte| self.controls.contains(byte)),
+            };
+            if control == Some(0) {
+                written += marked(rest[0], &mut self.output[written..]);
+                self.at += 1;
+                self.done = self.ended && self.at == self.input.len();
+                continue;
+            }
             let (result, read, wrote) = self.decoder.decode_to_utf8_without_replacement(
-                &self.input[self.at..],
+                &rest[..control.unwrap_or(rest.len())],
                 &mut self.output[written..room],
-                self.ended,
+                self.ended && control.is_none(),
             );
             self.at += read;
             written += wrote;
             match result {
-                DecoderResult::InputEmpty => self.done = self.ended,
+                DecoderResult::InputEmpty => self.done = self.ended && control.is_none(),
                 DecoderResult::OutputFull => {}
                 DecoderResult::Malformed(length, after) => {
                     let end = self.at.saturating_sub(usize::from(after));
                     let start = end.saturating_sub(usize::from(length));
                     for byte in &self.input[start..end] {
-                        let digits = format!("x{byte:02X}");
-                        self.output[written] = MARK;
-                        self.output[written + 1..written + 4].copy_from_slice(digits.as_bytes());
-                        written += 4;
+                        written += marked(*byte, &mut self.output[written..]);
                     }
                 }
             }
@@ -167,6 +187,14 @@ impl<R: Read> Decoding<R> {
         self.output.truncate(written);
         Ok(())
     }
+}
+
+/// Writes a byte that could not be decoded; returns how many bytes that took.
+fn marked(byte: u8, output: &mut [u8]) -> usize {
+    let digits = format!("x{byte:02X}");
+    output[0] = MARK;
+    output[1..4].copy_from_slice(digits.as_bytes());
+    4
 }
 
 impl<R: Read> Read for Decoding<R> {
@@ -205,6 +233,21 @@ mod tests {
     fn marks_what_is_not_text() {
         assert_eq!(read(b"a\xB0,b", "euc-kr"), b"a\xFFxB0,b");
         assert_eq!(read(b"a\xB0", "euc-kr"), b"a\xFFxB0");
+    }
+
+    /// Letters of DOS, which windows-1252 has no characters for.
+    #[test]
+    fn control_characters_of_a_code_page_are_not_text() {
+        assert_eq!(
+            read(b"M\x81ller,\x81\x8D,\x80", "latin1"),
+            [&b"M\xFFx81ller,\xFFx81\xFFx8D,"[..], "€".as_bytes()].concat()
+        );
+        assert_eq!(read(b"\x81", "latin1"), b"\xFFx81");
+        assert_eq!(read(b"a\x94", "iso-8859-15"), b"a\xFFx94");
+        let all: Vec<u8> = (0..=255).filter(|byte| ![0x81, 0x8D, 0x8F, 0x90, 0x9D].contains(byte)).collect();
+        assert_eq!(read(&all, "latin1"), WINDOWS_1252.decode(&all).0.as_bytes());
+        let long = [b"\xFC".repeat(CHUNK), b"\x9D\n".to_vec()].concat();
+        assert_eq!(read(&long, "latin1"), ["ü".repeat(CHUNK).as_bytes(), b"\xFFx9D\n"].concat());
     }
 
     #[test]

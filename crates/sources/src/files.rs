@@ -1,8 +1,8 @@
 //! The `file` source for text formats: one file after the other, as one stream of records.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError};
 
 use spec::{Error, Result, did_you_mean};
 
@@ -192,9 +192,12 @@ impl Files {
     fn begin(&mut self, place: &Place) -> Result<Option<Current>> {
         let mut feed = place.open(&self.spec)?;
         let mut encoding = self.spec.encoding.map(|encoding| encoding.0);
+        let mut lacking = None;
         if let (Format::Xml, Some(records)) = (self.format, &self.spec.records) {
             let records = xml::Records::new(feed, encoding, records, &self.spec.explode);
-            feed = Box::new(records.map_err(|error| feed_error(place.shown(), 1, &error))?);
+            let records = records.map_err(|error| feed_error(place.shown(), 1, &error))?;
+            lacking = Some(records.lacking());
+            feed = Box::new(records);
             encoding = None;
         }
         let is_json = matches!(self.format, Format::Json | Format::JsonLines);
@@ -207,6 +210,11 @@ impl Files {
             if let Place::Program(program) = place {
                 return Err(Error::cannot_run(format!("{}: the program printed nothing", program.shown))
                     .hint("run it by hand, and see what it prints"));
+            }
+            if let Some(lacking) =
+                lacking.and_then(|lacking| lacking.lock().unwrap_or_else(PoisonError::into_inner).take())
+            {
+                return self.emptiness.lacks(place.shown(), lacking).map(|()| None);
             }
             let what = if place.shown() == "-" { "standard input is empty" } else { "the file is empty" };
             return self.emptiness.none(place.shown(), what).map(|()| None);
@@ -406,13 +414,20 @@ pub(crate) fn named(header: Vec<String>, at: &str) -> Result<Vec<String>> {
 
 /// The format of all places.
 pub(crate) fn same_format(spec: &FileSpec, places: &[Place]) -> Result<Format> {
-    let first = places[0].format(spec)?;
-    for place in places {
+    // An archive without files has no format.
+    let with_files: Vec<&Place> = places.iter().filter(|place| !place.is_empty_archive()).collect();
+    let Some(first_place) = with_files.first() else {
+        return Err(
+            Error::cannot_run(format!("{}: the archive holds no file", places[0].shown())).hint("fetch it again")
+        );
+    };
+    let first = first_place.format(spec)?;
+    for place in with_files.iter().copied() {
         let format = place.format(spec)?;
         if format != first {
             return Err(Error::cannot_run(format!(
                 "{} is {}, but {} is {}",
-                places[0].shown(),
+                first_place.shown(),
                 first.name(),
                 place.shown(),
                 format.name()

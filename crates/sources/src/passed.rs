@@ -38,12 +38,14 @@ pub(crate) struct Emptiness {
     files: usize,
     passed: Passed,
     has_rows: bool,
+    /// What the first file lacked that a setting names, with the way out: if no file has it, the setting is wrong.
+    lacking: Option<Error>,
 }
 
 impl Emptiness {
     /// For a table of so many files.
     pub(crate) fn new(policy: EmptyFiles, files: usize) -> Emptiness {
-        Emptiness { policy, files, passed: Passed::default(), has_rows: false }
+        Emptiness { policy, files, passed: Passed::default(), has_rows: false, lacking: None }
     }
 
     pub(crate) fn passed(&self) -> Passed {
@@ -69,10 +71,24 @@ impl Emptiness {
         Ok(())
     }
 
+    /// A file has none, for it lacks what a setting names, as `lacking` says.
+    pub(crate) fn lacks(&mut self, shown: &str, lacking: Error) -> Result<()> {
+        let what = lacking.message().to_owned();
+        let lacking = lacking.context(shown);
+        if self.files == 1 {
+            return Err(lacking);
+        }
+        self.lacking.get_or_insert(lacking);
+        self.none(shown, &what)
+    }
+
     /// The last file was read. Fails if none had rows.
-    pub(crate) fn end(&self) -> Result<()> {
+    pub(crate) fn end(&mut self) -> Result<()> {
         if self.has_rows {
             return Ok(());
+        }
+        if let Some(lacking) = self.lacking.take() {
+            return Err(lacking);
         }
         let passed = self.passed.get();
         let rest = passed.len().saturating_sub(LISTED);

@@ -58,6 +58,11 @@ impl Place {
         }
     }
 
+    /// Whether it stands for an archive that holds no file.
+    pub(crate) fn is_empty_archive(&self) -> bool {
+        matches!(self, Place::Member(member) if member.is_nothing())
+    }
+
     fn object(object: Object) -> Place {
         Place::Object { shown: object.url().to_string(), object }
     }

@@ -28,6 +28,7 @@ use crate::incremental::{Bookmark, Reach, When, nothing_after, when};
 use crate::memory::{Edge, Mark, Memory, Past, gone};
 use crate::reading::{Settings, Target};
 use crate::recast::{Unconvertible, recast};
+use crate::shape::is_date;
 use crate::source::{Located, Opened, Request, Source};
 use crate::typed::{Missing, refused_schema, with_origin};
 
@@ -348,7 +349,7 @@ fn bookmark(key: &[u8], kind: KeyKind) -> Result<(Value, When)> {
             Err(_) => Err(garbled()),
         },
         KeyKind::Moment => Ok((text.into(), when_of(text)?)),
-        KeyKind::Other => Ok((text.into(), When::Past)),
+        KeyKind::Other => Ok((text.into(), when_of_text(text)?)),
     }
 }
 
@@ -369,6 +370,15 @@ fn when_of(text: &str) -> Result<When> {
         Ok(day) => when(day.and_time(NaiveTime::MIN).and_utc(), text),
         // The server knows years of more than four digits.
         Err(_) => Err(nothing_after(text)),
+    }
+}
+
+/// The same of a text that is a date, or a timestamp that begins with one; every other text is past.
+fn when_of_text(text: &str) -> Result<When> {
+    // The bytes of such a day are ASCII.
+    match is_date(text.as_bytes()) && matches!(text.as_bytes().get(10), None | Some(b'T' | b't' | b' ')) {
+        true => when_of(&text[..10]),
+        false => Ok(When::Past),
     }
 }
 
@@ -397,6 +407,11 @@ mod tests {
             assert_eq!(of(end, KeyKind::Moment), nothing(end));
         }
         assert_eq!(of("NaN", KeyKind::Other), nothing("NaN"));
-        assert_eq!(of("9999-12-31", KeyKind::Other), Ok("9999-12-31".into()));
+        for end in ["9999-12-31", "9999-12-31T00:00:00Z", "2999-01-01 00:00"] {
+            assert_eq!(of(end, KeyKind::Other), nothing(&end[..10]), "a text");
+        }
+        for text in ["2024-01-05T10:00:00Z", "2024-01-05", "9999-12-31-A17", "9999-13-0042", "9999", "zzz", "é"] {
+            assert_eq!(of(text, KeyKind::Other), Ok(text.into()));
+        }
     }
 }

@@ -15,6 +15,9 @@ pub(crate) struct TextShapes {
     numbers: bool,
     /// Days, months and years in an order that is not that of time: `31.01.2024`.
     turned_dates: bool,
+    /// All are UUIDs, and of one the version does not begin with the time.
+    uuids: bool,
+    some_without_order: bool,
     /// The first text with each run of digits as one `0`; nothing if another differs from it.
     skeleton: Option<Vec<u8>>,
     /// The lengths of the runs of digits in the first text, and whether another text has others.
@@ -32,6 +35,8 @@ impl Default for TextShapes {
             whole: true,
             numbers: true,
             turned_dates: true,
+            uuids: true,
+            some_without_order: false,
             skeleton: None,
             runs: Vec::new(),
             runs_differ: false,
@@ -55,6 +60,9 @@ impl TextShapes {
         self.numbers &= is_number;
         self.some_numbers |= is_number;
         self.turned_dates &= is_turned_date(text);
+        let version = uuid_version(text);
+        self.uuids &= version.is_some();
+        self.some_without_order |= version.is_some_and(|version| !ORDERED_UUIDS.contains(&version));
         let (skeleton, runs) = skeleton(text);
         match &self.skeleton {
             None if !self.any => (self.skeleton, self.runs) = (Some(skeleton), runs),
@@ -98,6 +106,9 @@ impl TextShapes {
                 "holds dates that do not begin with the year, whose text order is not chronological".to_owned(),
             );
         }
+        if self.any && self.uuids && self.some_without_order {
+            return Some(UUIDS_WITHOUT_ORDER.to_owned());
+        }
         (self.skeleton.is_some() && self.runs_differ).then(|| {
             "holds texts with numbers of different lengths, such as 'A-9' and 'A-10', whose order as text is not that of the \
              numbers"
@@ -106,8 +117,23 @@ impl TextShapes {
     }
 }
 
+/// Versions of UUIDs that begin with the time of their making (RFC 9562), so that a later one follows.
+const ORDERED_UUIDS: [u8; 2] = *b"67";
+
+/// What a column of other UUIDs holds.
+pub(crate) const UUIDS_WITHOUT_ORDER: &str =
+    "holds UUIDs of a version that does not grow, such as random ones (version 4), so that new rows would not be found";
+
+/// The version of a UUID, as written in it; nothing for other texts.
+fn uuid_version(text: &[u8]) -> Option<u8> {
+    let is_dash = |at: usize| [8, 13, 18, 23].contains(&at);
+    let is_uuid = text.len() == 36
+        && text.iter().enumerate().all(|(at, byte)| if is_dash(at) { *byte == b'-' } else { byte.is_ascii_hexdigit() });
+    is_uuid.then(|| text[14])
+}
+
 /// Whether a text begins like `2024-01-31`.
-fn is_date(text: &[u8]) -> bool {
+pub(crate) fn is_date(text: &[u8]) -> bool {
     text.len() >= 10
         && text[..10]
             .iter()
@@ -167,9 +193,14 @@ mod tests {
 
     #[test]
     fn texts_in_the_order_of_their_bytes_mislead_no_one() {
-        for texts in
-            [&["A1", "B0", "C"][..], &["id-09", "id-10"], &["2024-01-31", "2024-02-01"], &["01HF", "01HG"], &[]]
-        {
+        for texts in [
+            &["A1", "B0", "C"][..],
+            &["id-09", "id-10"],
+            &["2024-01-31", "2024-02-01"],
+            &["01HF", "01HG"],
+            &["018f3a7e-0000-7abc-8def-000000000001", "018f3a7f-0000-7abc-8def-000000000001"],
+            &[],
+        ] {
             assert_eq!(of(texts).misleads(), None, "{texts:?}");
         }
         for texts in [
@@ -179,6 +210,7 @@ mod tests {
             &["31.01.2024", "01.02.2024"],
             &["1/31/24", "12/1/24 10:00"],
             &["2024-1-5", "2024-01-10"],
+            &["9b2f5c1e-8a4d-4c3b-9e2f-1a2b3c4d5e6f", "018f3a7e-0000-7abc-8def-000000000001"],
         ] {
             assert!(of(texts).misleads().is_some(), "{texts:?}");
         }

@@ -45,6 +45,8 @@ struct Read {
     rows_in: u64,
     bookmark: Option<serde_json::Value>,
     doubts: Vec<String>,
+    /// Files without rows.
+    passed: Vec<String>,
 }
 
 impl Project {
@@ -105,9 +107,9 @@ fn read_all(opened: crate::Opened) -> spec::Result<Read> {
             refused.vstack_mut(&more).unwrap();
         }
     }
-    let crate::Finished { rows_in, bookmark, doubts, .. } = opened.ending.finish();
+    let crate::Finished { rows_in, bookmark, doubts, passed, .. } = opened.ending.finish();
     assert_eq!(rows_in as usize, rows.height() + refused.height(), "the books balance");
-    Ok(Read { schema: opened.schema, rows, refused, rows_in, bookmark, doubts })
+    Ok(Read { schema: opened.schema, rows, refused, rows_in, bookmark, doubts, passed })
 }
 
 fn table(yaml: &str) -> spec::Result<TableSpec> {

@@ -7,8 +7,8 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::io::{self, BufReader, Cursor, Read};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use encoding_rs::{Encoding, UTF_8};
 use quick_xml::Reader;
@@ -207,6 +207,9 @@ impl Read for Bounded {
     }
 }
 
+/// That a file has no records, although it begins with the right element; set at its end.
+pub(crate) type Lacking = Arc<Mutex<Option<Error>>>;
+
 /// The records of a file as lines of JSON, in which every value is a text, an object or a list.
 pub(crate) struct Records {
     reader: Reader<BufReader<Bounded>>,
@@ -221,6 +224,7 @@ pub(crate) struct Records {
     known: BTreeSet<String>,
     has_root: bool,
     found: bool,
+    lacking: Lacking,
     event: Vec<u8>,
     lines: Vec<u8>,
     at: usize,
@@ -238,7 +242,7 @@ impl Records {
     ) -> io::Result<Records> {
         let mut head = Vec::with_capacity(HEAD);
         feed.by_ref().take(HEAD as u64).read_to_end(&mut head)?;
-        let is_empty = head.is_empty();
+        let is_empty = head.len() < HEAD && is_blank(&head);
         let encoding = match encoding {
             Some(encoding) => encoding,
             None => declared(&head).map_err(io::Error::other)?.unwrap_or(UTF_8),
@@ -257,12 +261,18 @@ impl Records {
             known: BTreeSet::new(),
             has_root: false,
             found: false,
+            lacking: Lacking::default(),
             event: Vec::new(),
             lines: Vec::new(),
             at: 0,
             // The reader reports it.
             ended: is_empty,
         })
+    }
+
+    /// Says, once all is read, whether the file has no records.
+    pub(crate) fn lacking(&self) -> Lacking {
+        Arc::clone(&self.lacking)
     }
 
     /// Reads on to the end of the next record, or of the file.
@@ -357,9 +367,21 @@ impl Records {
         }
         let path = self.path.join(".");
         let known = || self.known.iter().map(String::as_str);
-        Err(Error::cannot_run(format!("there is no element '{path}'"))
-            .hint(format!("check 'records': {}", did_you_mean(&path, known()))))
+        let error = Error::cannot_run(format!("there is no element '{path}'"))
+            .hint(format!("check 'records': {}", did_you_mean(&path, known())));
+        // A day without records has the element around them alone. Another one is another kind of file, such as the words of an error.
+        match self.known.contains(&self.path[0]) {
+            true => *self.lacking.lock().unwrap_or_else(PoisonError::into_inner) = Some(error),
+            false => return Err(error),
+        }
+        Ok(())
     }
+}
+
+/// Whether there is nothing but white space, and perhaps a byte order mark.
+fn is_blank(head: &[u8]) -> bool {
+    let mark = [&b"\xEF\xBB\xBF"[..], b"\xFF\xFE", b"\xFE\xFF"].into_iter().find_map(|mark| head.strip_prefix(mark));
+    mark.unwrap_or(head).iter().all(u8::is_ascii_whitespace)
 }
 
 fn wrong(what: String) -> Error {

@@ -63,6 +63,9 @@ fn broken(shown: &str) -> Error {
 /// The files of an archive that are to be read, in the order of their names.
 fn members(path: &Path, shown: &str, pattern: Option<&Pattern>) -> Result<Vec<Member>> {
     let file = File::open(path).map_err(|error| Error::io("read", Path::new(shown), &error))?;
+    if file.metadata().is_ok_and(|meta| meta.is_file() && meta.len() == 0) {
+        return Ok(vec![Member::nothing(path, shown)]);
+    }
     let mut archive = ZipArchive::new(BufReader::new(file)).map_err(|_| broken(shown))?;
     if archive.has_duplicate_names() {
         return Err(Error::cannot_run(format!("{shown}: the archive holds several files of the same name"))
@@ -109,18 +112,29 @@ fn members(path: &Path, shown: &str, pattern: Option<&Pattern>) -> Result<Vec<Me
     names.sort();
     let listed = || names[..names.len().min(10)].join(", ");
     match (pattern, found.len()) {
+        _ if names.is_empty() => Ok(vec![Member::nothing(path, shown)]),
         (None, 2..) => {
             Err(Error::cannot_run(format!("{shown}: the archive holds {} files: {}", names.len(), listed()))
                 .hint("say which make the table, such as \"member: 'orders_*.csv'\""))
         }
         (Some(pattern), 0) => Err(Error::cannot_run(format!("{shown}: no file in it matches '{pattern}'"))
             .hint(format!("it holds: {}", listed()))),
-        (None, 0) => Err(Error::cannot_run(format!("{shown}: the archive holds no file")).hint("fetch it again")),
         _ => Ok(found),
     }
 }
 
 impl Member {
+    /// In place of the files of an archive without files: it is skipped among others, as any file without rows.
+    fn nothing(archive: &Path, shown: &str) -> Member {
+        let (archive, shown) = (archive.to_owned(), shown.to_owned());
+        Member { archive, shown, start: 0, packed: 0, size: 0, sum: 0, is_packed: false }
+    }
+
+    /// The bytes of a file come after a header of its own.
+    pub(crate) fn is_nothing(&self) -> bool {
+        self.start == 0
+    }
+
     pub(crate) fn open(&self) -> Result<Box<dyn Read + Send>> {
         let failed = |error: io::Error| Error::io("read", &self.archive, &error);
         let mut file = File::open(&self.archive).map_err(failed)?;

@@ -171,7 +171,9 @@ fn unplaced(text: &str, message: &str) -> usize {
     } else if message.contains("repetition limit") {
         line_of(&|line| line.contains('*'))
     } else {
-        None
+        // What is checked once all is read names its key.
+        let key = message.split_once(": ").map(|(key, _)| key);
+        key.and_then(|key| line_of(&|line| line.strip_prefix(key).is_some_and(|rest| rest.starts_with(':'))))
     };
     found.unwrap_or_else(|| text.trim_end().len())
 }
@@ -276,6 +278,32 @@ mod tests {
         );
         assert_eq!(failure("rows: 1\nrows: 2\n"), "clean.yaml:2:1: 'rows' is given twice");
         assert_eq!(failure("# nothing\n---\n"), "clean.yaml:1:1: the file is empty");
+    }
+
+    #[test]
+    fn what_is_checked_at_the_end_is_placed_at_its_key() {
+        #[derive(Debug, Deserialize)]
+        struct Written {
+            rows: u32,
+        }
+        #[derive(Debug, Deserialize)]
+        #[serde(try_from = "Written")]
+        struct Checked;
+        impl TryFrom<Written> for Checked {
+            type Error = String;
+            fn try_from(written: Written) -> Result<Checked, String> {
+                Err(match written.rows {
+                    0 => "rows: 0 is too few".to_owned(),
+                    _ => "others: there are none".to_owned(),
+                })
+            }
+        }
+        let failure = |text: &str| {
+            let loaded = parse::<Checked>(text, Path::new("a.yaml"), &Environment::default());
+            loaded.map(|loaded| loaded.spec).unwrap_err().to_string()
+        };
+        assert_eq!(failure("# rows\nrows: 0\n# more\n"), "a.yaml:2:1: rows: 0 is too few");
+        assert_eq!(failure("rows: 1\n"), "a.yaml:1:8: others: there are none");
     }
 
     #[test]

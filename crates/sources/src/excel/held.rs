@@ -7,6 +7,9 @@ use spec::{Error, Result};
 
 use super::formulas::named;
 
+/// The last place of a sheet, `XFD1048576`.
+const LAST: (u32, u32) = (1_048_575, 16_383);
+
 /// Most cells of the rectangle, those without a value included: some bytes are needed for each.
 const LARGEST: u64 = 100_000_000;
 
@@ -16,6 +19,10 @@ pub(crate) fn held(cells: Vec<Cell<Data>>, shown: &str) -> Result<Range<Data>> {
     let (rows, columns) = (|| places().map(|(row, _)| row), || places().map(|(_, column)| column));
     let Some(first) = rows().min().zip(columns().min()) else { return Ok(Range::empty()) };
     let last = rows().max().zip(columns().max()).unwrap_or(first);
+    if last.0 > LAST.0 || last.1 > LAST.1 {
+        let what = format!("{shown}: its cells reach to {}, but a sheet ends with {}", named(last), named(LAST));
+        return Err(Error::cannot_run(what).hint("open the workbook in a spreadsheet program and save it again"));
+    }
     let count = u64::from(last.0 - first.0 + 1) * u64::from(last.1 - first.1 + 1);
     if count > LARGEST {
         let what = format!("{shown}: its cells lie too far apart, between {} and {}", named(first), named(last));
@@ -101,6 +108,11 @@ mod tests {
             held(vec![cell(0, 0), cell(1_048_575, 16_383)], "a.xlsx").unwrap_err().to_string(),
             "a.xlsx: its cells lie too far apart, between A1 and XFD1048576; delete what stands far away from the table, or copy the \
              table into a new workbook"
+        );
+        assert_eq!(
+            held(vec![cell(0, 0), cell(8, 475_253)], "a.xlsx").unwrap_err().to_string(),
+            "a.xlsx: its cells reach to ZZZZ9, but a sheet ends with XFD1048576; open the workbook in a spreadsheet program and save \
+             it again"
         );
     }
 }

@@ -186,6 +186,7 @@ impl Client {
     /// Looks for errors that the service reports in an answer of status 200.
     fn check(&self, root: &Node, text: &str) -> Result<(), Fault> {
         let Some(error) = &self.spec.error else { return Ok(()) };
+        error.at.check_once(root).map_err(Fault::Lasting)?;
         let code = match error.at.find(root) {
             Found::Node(node) => node.plain().unwrap_or_default(),
             Found::Nothing | Found::Missing(_) => {

@@ -22,6 +22,10 @@ impl ItemsAt<'_> {
         let at = self.at;
         let Some((before, behind)) = at.at_star() else {
             let value = self.value(at, &mut root)?;
+            // An empty list, as languages write it that have one kind of table for lists and objects.
+            if !at.is_empty() && matches!(&value, Node::Map(members) if members.is_empty()) {
+                return Ok(Vec::new());
+            }
             if at.is_empty() && matches!(value, Node::Map(_)) && self.is_paged {
                 let lists = value.lists("", 3);
                 return Err(wrong_items(

@@ -211,6 +211,7 @@ impl Walk<'_> {
     }
 
     fn take(&mut self, page: Page) -> Result<(Items, bool)> {
+        self.check_names(&page.root)?;
         self.announced(&page.root)?;
         let ahead = self.ahead(&page)?;
         if page.has_link {
@@ -273,6 +274,13 @@ impl Walk<'_> {
             self.balance()?;
         }
         Ok((Items { shown: self.shown.clone(), before, nodes, typed: page.typed }, more))
+    }
+
+    /// Refuses an answer that has a name twice on the way to the items, or to what says how many there are or where they go on.
+    fn check_names(&self, root: &Node) -> Result<()> {
+        let HttpSpec { items, total, pages, .. } = self.spec;
+        let paths = [Some(items), total.as_ref(), pages.more(), pages.pointer().map(|(at, _)| at)];
+        paths.into_iter().flatten().try_for_each(|path| path.check_once(root))
     }
 
     /// What the answer says of the pages to come.

@@ -3,7 +3,9 @@
 use std::fmt;
 
 use serde::{Deserialize, Deserializer};
-use spec::did_you_mean;
+use spec::{Error, Result, did_you_mean};
+
+use crate::json::given_twice;
 
 /// What the text of an element of XML is called that has attributes or children beside it.
 pub(crate) const TEXT: &str = "#text";
@@ -180,6 +182,15 @@ impl Path {
             names = &names[count..];
         }
         None
+    }
+
+    /// Refuses a `root` that has a name on the way twice: one of the two would be lost.
+    pub(crate) fn check_once(&self, root: &Node) -> Result<()> {
+        match self.twice(root) {
+            None => Ok(()),
+            Some(name) => Err(Error::cannot_run(format!("the answer: {}", given_twice(&name)))
+                .hint("which of the two counts is not known; ask the service's owner")),
+        }
     }
 
     /// Takes the value out that the path leads to; null if there is none.

@@ -10,6 +10,7 @@ use crate::database::{Rows, Selection, chosen, quoted};
 use crate::incremental::Reach;
 use crate::memory::{Edge, Past, miscounted};
 use crate::recast::{Recast, Texts};
+use crate::shape::UUIDS_WITHOUT_ORDER;
 use crate::table_spec::reserved;
 
 use super::types::{self, Wire};
@@ -89,7 +90,15 @@ pub(crate) async fn plan(client: &Client, question: &Question) -> Result<ReadPla
             wanted.iter().filter(|column| names[column.place] == *key).find_map(|column| column.spec.as_ref());
         check_text(key, declared)?;
         let kinds = client.query_one(&text_kinds(&from, &by), &[]).await.map_err(failed)?;
-        check_kinds(key, [kinds.get(0), kinds.get(1), kinds.get(2), kinds.get(3)])?;
+        check_kinds(key, [0usize, 1, 2, 3, 4, 5].map(|at| kinds.get(at)))?;
+    }
+    if matches!(*server, Type::UUID | Type::TEXT | Type::VARCHAR | Type::BPCHAR) {
+        let without_order: Option<bool> =
+            client.query_one(&uuids_without_order(&from, &by), &[]).await.map_err(failed)?.get(0);
+        if without_order == Some(true) {
+            return Err(Error::cannot_run(format!("incremental: '{key}' {UUIDS_WITHOUT_ORDER}"))
+                .hint("take a column such as a growing id or the time of the last change"));
+        }
     }
     let is_unique = match &selection.rows {
         Rows::Table(name) => client.query_one(&unique(name, key), &[]).await.map_err(failed)?.get(0),
@@ -203,12 +212,14 @@ fn check_text(key: &str, declared: Option<&ColumnSpec>) -> Result<()> {
 fn text_kinds(from: &str, by: &str) -> String {
     let date = "^[0-9]{4}-[0-9]{2}-[0-9]{2}";
     let turned = "^[0-9]{1,2}([./-])[0-9]{1,2}\\1([0-9]{2}|[0-9]{4})([T ]|$)";
+    let number = "^[+-]?[0-9]+([.][0-9]+)?$";
     let offset = ":[0-9.]+((?:[+-][0-9]{2}(?::?[0-9]{2})?)|Z)$";
     format!(
         "SELECT bool_or(c ~ '{date}[Tt]') AND bool_or(c ~ '{date}( |$)'), \
          min(written) <> max(written), \
-         bool_and(c ~ '^[+-]?[0-9]+([.][0-9]+)?$') AND (min(length(c)) <> max(length(c)) OR bool_or(c !~ '^[0-9]+$')), \
-         bool_and(c ~ '{turned}') OR (min(skeleton) = max(skeleton) AND min(runs) <> max(runs) AND NOT bool_and(c ~ '{date}')) \
+         bool_and(c ~ '{number}') AND (min(length(c)) <> max(length(c)) OR bool_or(c !~ '^[0-9]+$')), \
+         bool_and(c ~ '{turned}') OR (min(skeleton) = max(skeleton) AND min(runs) <> max(runs) AND NOT bool_and(c ~ '{date}')), \
+         bool_or(c ~ '{date}') AND NOT bool_and(c ~ '{date}'), bool_or(c ~ '{number}') AND NOT bool_and(c ~ '{number}') \
          FROM (SELECT c, regexp_replace(c, '[0-9]+', '0', 'g') COLLATE \"C\" AS skeleton, \
          regexp_replace(c, '[0-9]', '0', 'g') COLLATE \"C\" AS runs, \
          (CASE WHEN c ~ '{date}.*:' THEN coalesce(substring(c FROM '{offset}'), '') END) COLLATE \"C\" AS written \
@@ -216,15 +227,27 @@ fn text_kinds(from: &str, by: &str) -> String {
     )
 }
 
+/// Asks whether all values are UUIDs, and some of a version that does not begin with the time.
+fn uuids_without_order(from: &str, by: &str) -> String {
+    let uuid = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$";
+    format!(
+        "SELECT bool_and(c ~* '{uuid}') AND bool_or(substr(c, 15, 1) NOT IN ('6', '7')) FROM (SELECT {by}::text AS c FROM {from}) \
+         AS texts"
+    )
+}
+
 /// Fails for texts whose order is not that of what they say: timestamps with `T` and with a space, with several offsets to UTC,
-/// numbers, dates that begin with the day or month, and texts around numbers of different lengths.
-fn check_kinds(key: &str, kinds: [Option<bool>; 4]) -> Result<()> {
+/// numbers, dates that begin with the day or month, texts around numbers of different lengths, and dates or numbers beside other
+/// texts, such as `unknown`, which follows them all.
+fn check_kinds(key: &str, kinds: [Option<bool>; 6]) -> Result<()> {
     let whats = [
         "timestamps with 'T' and with a space, whose text order is not chronological",
         "timestamps with several offsets from UTC, whose text order is not chronological",
         "numbers as text, whose order is not that of numbers",
         "dates that do not begin with the year, or texts with numbers of different lengths, whose order as text is not that of \
          the dates or numbers",
+        "dates and other texts, which have no order in common",
+        "numbers and other texts, which have no order in common",
     ];
     match whats.iter().zip(kinds).find(|(_, is_so)| *is_so == Some(true)) {
         Some((what, _)) => Err(Error::cannot_run(format!("incremental: '{key}' holds {what}")).hint(cast(key))),

@@ -64,7 +64,10 @@ impl Shapes {
             (Shapes { texts, .. }, _) if texts.are_numbers() => typed(ColumnType::Float64),
             (Shapes { texts, .. }, _) => match texts.misleads() {
                 Some(what) => {
-                    return fails(what, "declare its type and 'format' under 'columns', or cast it by a 'query'");
+                    return fails(
+                        what,
+                        "declare its type and 'format' under 'columns', cast it by a 'query', or take another column",
+                    );
                 }
                 None => Order { column: column.to_owned(), kind: Kind::Text },
             },

@@ -68,6 +68,56 @@ fn a_path_that_leads_nowhere_is_reported() {
 }
 
 #[test]
+fn a_name_that_an_answer_has_twice_on_the_way_is_refused() {
+    let pages = "items: data.list, total: meta.total, pages: {cursor: {query: cursor, at: meta.next, more: meta.more}}";
+    for (name, answer) in [
+        (
+            "data",
+            r#"{"data": {"list": [{"id": 1}]}, "data": {"list": [{"id": 2}]}, "meta": {"total": 1, "next": null, "more": false}}"#,
+        ),
+        (
+            "list",
+            r#"{"data": {"list": [{"id": 1}], "list": [{"id": 2}]}, "meta": {"total": 1, "next": null, "more": false}}"#,
+        ),
+        ("total", r#"{"data": {"list": [{"id": 1}]}, "meta": {"total": 1, "total": 2, "next": null, "more": false}}"#),
+        ("next", r#"{"data": {"list": [{"id": 1}]}, "meta": {"total": 1, "next": null, "next": "2", "more": false}}"#),
+        ("more", r#"{"data": {"list": [{"id": 1}]}, "meta": {"total": 1, "next": null, "more": false, "more": true}}"#),
+    ] {
+        let server =
+            HttpServer::start(move |_, _| HttpAnswer::ok(answer).with_header("content-type", "application/json"));
+        let (error, text) = fails(&server, pages);
+        assert_eq!(error.class(), Class::CannotRun, "{text}");
+        let wanted = format!(
+            "table 't': http://h/orders: the answer: the key '{name}' is given twice; which of the two counts is not known; ask the service's owner"
+        );
+        assert_eq!(text, wanted);
+    }
+    // What is not asked for may be there twice.
+    let server = HttpServer::start(|_, _| {
+        let answer =
+            r#"{"x": 1, "data": {"list": [{"id": 1}]}, "x": 2, "meta": {"total": 1, "next": null, "more": false}}"#;
+        HttpAnswer::ok(answer).with_header("content-type", "application/json")
+    });
+    assert_eq!(ids(&Project::new().read(&spec(&server, pages)).unwrap()), [1]);
+}
+
+/// PHP and Lua have one kind of table, and write an empty one as `{}`.
+#[test]
+fn an_object_without_members_is_an_empty_list() {
+    let columns = "columns: {id: int64}";
+    for (keys, answers) in [
+        ("items: data, pages: {number: {query: page}}", [r#"{"data": [{"id": 1}]}"#, r#"{"data": {}}"#]),
+        (CURSOR, [r#"{"data": [{"id": 1}], "next": "2"}"#, r#"{"data": {}, "next": null}"#]),
+    ] {
+        let server = HttpServer::start(move |at, _| {
+            HttpAnswer::ok(answers[usize::from(at > 0)]).with_header("content-type", "application/json")
+        });
+        let read = Project::new().read(&format!("{}\n{columns}", spec(&server, keys)));
+        assert_eq!(ids(&read.unwrap_or_else(|error| panic!("{keys}: {error}"))), [1], "{keys}");
+    }
+}
+
+#[test]
 fn a_service_that_always_leads_on_is_left() {
     // A new cursor with every page.
     let server = service(|n| json!({"data": if n < 3 { vec![json!({"id": n})] } else { Vec::new() }, "next": n + 1}));

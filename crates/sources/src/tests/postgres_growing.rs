@@ -112,9 +112,14 @@ fn bookmarks_of_unique_columns_and_of_rows_ahead() {
 #[test]
 fn texts_in_an_order_of_their_own_are_not_bookmarks() {
     let Some(shop) = Shop::with(
-        "CREATE TABLE t (turned text, code text, signed text, written text, good text, fine text);
-         INSERT INTO t VALUES ('31.01.2024', 'A-9', '-9', '2024-01-01 10:00:00Z', 'A1', '2024-01-01T10:00:00.5'),
-            ('01.02.2024', 'A-10', '3', '2024-01-01 10:00:00+09', 'B', '2024-01-01T10:00:00.25');",
+        "CREATE TABLE t (turned text, code text, signed text, written text, good text, fine text, dated text, counted text,
+            random uuid, shown text, grown uuid, far text);
+         INSERT INTO t VALUES ('31.01.2024', 'A-9', '-9', '2024-01-01 10:00:00Z', 'A1', '2024-01-01T10:00:00.5', '2024-01-31', '17',
+               '9b2f5c1e-8a4d-4c3b-9e2f-1a2b3c4d5e6f', '9B2F5C1E-8A4D-4C3B-9E2F-1A2B3C4D5E6F', '018f3a7e-0000-7abc-8def-000000000001',
+               '2024-01-31'),
+            ('01.02.2024', 'A-10', '3', '2024-01-01 10:00:00+09', 'B', '2024-01-01T10:00:00.25', 'unknown', 'n/a',
+               '0b2f5c1e-8a4d-4c3b-9e2f-1a2b3c4d5e6f', '0b2f5c1e-8a4d-4c3b-9e2f-1a2b3c4d5e6f', '018f3a7f-0000-7abc-8def-000000000001',
+               '9999-12-31');",
     ) else {
         return;
     };
@@ -123,13 +128,19 @@ fn texts_in_an_order_of_their_own_are_not_bookmarks() {
         ("code", "dates that do not begin with the year, or texts with numbers of different lengths"),
         ("signed", "numbers as text, whose order is not that of numbers"),
         ("written", "timestamps with several offsets from UTC"),
+        ("dated", "dates and other texts, which have no order in common"),
+        ("counted", "numbers and other texts, which have no order in common"),
+        ("random", "UUIDs of a version that does not grow, such as random ones (version 4)"),
+        ("shown", "UUIDs of a version that does not grow, such as random ones (version 4)"),
     ] {
         let (_, failure) = shop.failure(&of_table(&format!("table: t, incremental: {column}")));
         assert!(failure.contains(&format!("incremental: '{column}' holds {what}")), "{failure}");
     }
-    for column in ["good", "fine"] {
+    for column in ["good", "fine", "grown"] {
         assert_eq!(shop.read(&of_table(&format!("table: t, incremental: {column}"))).rows_in, 2);
     }
+    let (_, failure) = shop.failure(&of_table("table: t, incremental: far"));
+    assert!(failure.contains("incremental: the greatest value is 9999-12-31, after which nothing comes"), "{failure}");
 }
 
 #[test]

@@ -256,6 +256,44 @@ fn files_of_an_archive_are_read_where_they_lie() {
 }
 
 #[test]
+fn files_without_records_and_archives_without_files_are_skipped() {
+    let one = "<r><day>1</day><i><a>1</a></i></r>";
+    let records = "source: {file: {path: '*.xml', records: r.i}}";
+    for (empty, what) in [
+        ("<r/>", "there is no element 'r.i'"),
+        ("<?xml version='1.0'?>\n<r></r>", "there is no element 'r.i'"),
+        ("<r><day>2</day></r>", "there is no element 'r.i'"),
+        ("\u{feff}\n", "the file is empty"),
+        (" \n", "the file is empty"),
+    ] {
+        for (first, last) in [(empty, one), (one, empty)] {
+            let project = Project::with("a.xml", first).and("b.xml", last);
+            let read = project.read(&format!("{records}\ncolumns: {{a: int64}}"));
+            let read = read.unwrap_or_else(|error| panic!("{empty}: {error}"));
+            let name = if first == empty { "a" } else { "b" };
+            assert_eq!((read.table(), read.passed), (vec!["1|1".to_owned()], vec![format!("{name}.xml: {what}")]));
+        }
+    }
+    // A path that leads nowhere in any file is misspelt, and another kind of file is none without records.
+    let failure =
+        Project::with("a.xml", one).and("b.xml", one).failure("source: {file: {path: '*.xml', records: r.day.i}}");
+    assert_eq!(failure, "table 't': a.xml: there is no element 'r.day.i'; check 'records': did you mean 'r.day'?");
+    let failure = Project::with("a.xml", one).and("b.xml", "<error/>").failure(records);
+    assert!(failure.ends_with("b.xml: there is no element 'r.i'; check 'records': choose one of: error"), "{failure}");
+
+    let full = zip(&[("a.csv", b"id\n1\n")], true);
+    for empty in [zip(&[], true), Vec::new(), zip(&[("a.csv", b"")], true), zip(&[("a.csv", b"id\n")], true)] {
+        for (keys, first, last) in [("", &full, &empty), ("", &empty, &full), (", member: '*.csv'", &empty, &full)] {
+            let project = Project::with("a.zip", first).and("b.zip", last);
+            let read = project.read(&format!("source: {{file: {{path: '*.zip'{keys}}}}}")).unwrap();
+            assert_eq!((read.table(), read.passed.len()), (vec!["1|2".to_owned()], 1));
+        }
+    }
+    let failure = Project::with("a.zip", zip(&[], true)).failure("source: {file: {path: a.zip}}");
+    assert_eq!(failure, "table 't': a.zip: the archive holds no file; fetch it again");
+}
+
+#[test]
 fn a_damaged_archive_publishes_nothing() {
     let text: String = (0..2000).map(|row| format!("{row},{}\n", row * 7919 % 1000)).collect();
     let whole = zip(&[("a.csv", format!("id,x\n{text}").as_bytes())], true);
