@@ -24,8 +24,8 @@ mod write;
 mod xgboost;
 
 pub use experiment::{
-    BASELINE, ExperimentSpec, Explained, Gate, Importance, Known, PromoteRule, PromoteWhen, Rebuild, TrainSpec, Trial,
-    run,
+    BASELINE, ExperimentSpec, Explained, Gate, Importance, Known, OfChampion, PromoteRule, PromoteWhen, Rebuild,
+    TrainSpec, Trial, run,
 };
 pub use intervals::IntervalSpec;
 pub use learner::{Data, Learner};

@@ -46,4 +46,4 @@ pub use scorer::{Predicted, ScoredRows, Scorer, is_of_predictions, of_classes};
 pub use split_summary::{FoldsSummary, Part, PartSummary, SplitBy, SplitSummary};
 pub use threshold::{Best, Cost, Threshold, ThresholdRule};
 pub use totals::Totals;
-pub use versus::{Draws, MetricComparison, Versus, versus};
+pub use versus::{Draws, LEAST_ROWS, MetricComparison, Versus, versus};

@@ -11,8 +11,8 @@ use spec::{Error, Result, ResultExt, did_you_mean};
 use crate::metrics::{Interval, Metric, Resamples, Scored};
 use crate::{Feature, LoadedVersion, Manifest, Matrix, Part, Registry, Task, Version};
 
-/// Fewer rows say nothing.
-const LEAST_ROWS: usize = 30;
+/// Two versions are not compared on fewer rows.
+pub const LEAST_ROWS: usize = 30;
 
 /// The table in a version's folder that says which rows it has learned from.
 const PARTS: &str = "parts.parquet";

@@ -6,9 +6,10 @@ use std::rc::Rc;
 use artifact::{Artifact, Books, Fate, Fingerprint, Input, Notes, Snapshot};
 use clap::Args;
 use learn::{
-    Action, Decision, Imported, Known, Log, Origin, Part, Registry, RunsQuery, Signature, TrainSpec, Trial, Version,
-    measure_text, write_version,
+    Action, Decision, Imported, Known, LoadedVersion, Log, OfChampion, Origin, Part, Registry, RunsQuery, Signature,
+    TrainSpec, Trial, Version, measure_text, write_version,
 };
+use polars::prelude::DataFrame;
 use spec::{Exit, Result, Span, Tool};
 use stage::{Cause, FolderOutput, Job, Output, Stage, Standing};
 use tool::About;
@@ -99,7 +100,10 @@ impl Stage for Train {
         let trial = learn::run(&job.spec, table, &known, &|what| job.progress.begin(what))?;
         say_how_they_did(job, &trial);
         trial.notes.iter().for_each(|note| tool::say(format!("train {}: {note}", job.pipeline)));
-        let decision = trial.decide_with(champion.as_ref(), &|champion| rebuild(job, &trial, champion))?;
+        let parts = champion.as_ref().map(|champion| parts_of(&registry, champion.version)).transpose()?.flatten();
+        let rebuild = |champion: &LoadedVersion| rebuild(job, &trial, champion);
+        let of_champion = OfChampion { rebuild: &rebuild, parts: parts.as_ref() };
+        let decision = trial.decide_with(champion.as_ref(), of_champion)?;
         Ok(vec![Output::Folder(version(job, registry, trial, decision)?)])
     }
 
@@ -147,6 +151,12 @@ fn registry(job: &Job<Train>) -> Result<Registry> {
         }
     }
     Ok(registry)
+}
+
+/// What a version used each row of its table for; `None` if it did not keep that.
+fn parts_of(registry: &Registry, version: Version) -> Result<Option<DataFrame>> {
+    let path = registry.folder(version).join(format!("{PARTS}.parquet"));
+    path.is_file().then(|| artifact::collect(artifact::scan_files(&[&path])?, PARTS)).transpose()
 }
 
 /// The feature tables.

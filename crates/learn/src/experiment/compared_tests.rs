@@ -45,7 +45,7 @@ fn a_champion_is_compared_on_what_it_learned() {
         rows.with_column(good.with_name("fair".into())).unwrap();
         Ok(rows)
     };
-    let compared = trial.decide_with(Some(&redefined), &rebuild).unwrap();
+    let compared = trial.decide_with(Some(&redefined), OfChampion { rebuild: &rebuild, parts: None }).unwrap();
     assert_eq!((compared.action, compared.metrics["gain"]), (Action::Keep, 0.0));
     assert!(
         compared.why.ends_with(
@@ -61,6 +61,61 @@ fn a_champion_is_compared_on_what_it_learned() {
         "{}",
         old.why
     );
+}
+
+/// A split at random divides a table anew once it has grown, so that the champion has learned from most of the test part.
+#[test]
+fn rows_that_the_champion_has_learned_from_do_not_compare_it() {
+    let at_random = spec("split: {by: random}");
+    let fair = |rows: usize| trial_with(&at_random, &[("fair", "fair")], table(400).head(Some(rows))).unwrap();
+    let (before, same) = (fair(4799), fair(4800));
+    let good = trial_with(&at_random, &[("good", "good")], table(400)).unwrap();
+    let decide = |parts: &DataFrame| {
+        let rebuild = |_: &LoadedVersion| -> Result<DataFrame> { unreachable!("the features are the same") };
+        let champion = champion("fair", &["fair"]);
+        good.decide_with(Some(&champion), OfChampion { rebuild: &rebuild, parts: Some(parts) }).unwrap()
+    };
+    let unchanged = decide(&same.parts);
+    assert!(unchanged.why.contains(" of the champion v1 on the same 720 test rows: "), "{}", unchanged.why);
+
+    let names = |rows: &DataFrame| -> Vec<String> {
+        let keys = ["customer_id", "cutoff"].map(|name| rows.column(name).unwrap().cast(&DataType::String).unwrap());
+        let [ids, days] = keys.each_ref().map(|key| key.str().unwrap().iter().map(Option::unwrap));
+        ids.zip(days).map(|(id, day)| format!("{id} {day}")).collect()
+    };
+    let part = before.parts.column("part").unwrap().str().unwrap();
+    let tests = names(&before.parts).into_iter().zip(part.iter()).filter(|(_, part)| *part == Some("test"));
+    let tests: std::collections::HashSet<String> = tests.map(|(name, _)| name).collect();
+    // The last row is new as well, if it is in the test part.
+    let last = format!("c399 {}", names(&before.parts).last().unwrap().split(' ').next_back().unwrap());
+    let is_new: Vec<bool> = names(&good.test_rows).iter().map(|name| tests.contains(name) || *name == last).collect();
+    let count = is_new.iter().filter(|is_new| **is_new).count();
+    assert!((30..720).contains(&count), "{count}");
+    let found = decide(&before.parts);
+    assert!(
+        found.why.contains(&format!(" of the champion v1 on those {count} of 720 test rows that are new to it: ")),
+        "{}",
+        found.why
+    );
+    let new = good.test_rows.filter(&BooleanChunked::from_slice("".into(), &is_new)).unwrap();
+    let scored = |column: &str| {
+        let label = new.column("churned").unwrap().cast(&DataType::Float64).unwrap();
+        let values = |column: &Column| column.f64().unwrap().into_no_null_iter().collect::<Vec<f64>>();
+        Scored::new(Task::Classification, values(&label), values(new.column(column).unwrap()), "test").unwrap()
+    };
+    let auc = |column: &str| scored(column).value(Metric::Auc, None).unwrap();
+    assert_eq!(found.metrics["champion_auc"], auc("fair"));
+    assert_eq!(found.metrics["gain"], auc("good") - auc("fair"));
+
+    // With too few new rows nothing is promoted.
+    let few =
+        trial_with(&spec("split: {by: random}\nseed: 7"), &[("fair", "fair")], table(400).head(Some(400))).unwrap();
+    let small = trial_with(&at_random, &[("good", "good")], table(400).head(Some(400))).unwrap();
+    let rebuild = |_: &LoadedVersion| -> Result<DataFrame> { unreachable!("the features are the same") };
+    let of_champion = OfChampion { rebuild: &rebuild, parts: Some(&few.parts) };
+    let kept = small.decide_with(Some(&champion("fair", &["fair"])), of_champion).unwrap();
+    assert_eq!(kept.action, Action::Keep, "{}", kept.why);
+    assert!(kept.why.contains(" of the 60 test rows taught or chose the champion v1, which leaves "), "{}", kept.why);
 }
 
 #[test]

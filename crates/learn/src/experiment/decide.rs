@@ -6,11 +6,12 @@ use std::collections::BTreeMap;
 use polars::prelude::DataFrame;
 use spec::{Error, Result, ResultExt};
 
-use super::units::too_few;
+use super::units::{Units, too_few};
+use super::unseen::known_to;
 use super::{PromoteWhen, Trial};
 use crate::metrics::{Classes, Metric, Scored};
-use crate::{Action, Decision, Feature, LoadedVersion, Matrix};
-use score::{gain_text, number_text};
+use crate::{Action, Decision, Feature, LoadedVersion, Matrix, Task};
+use score::{LEAST_ROWS, gain_text, number_text};
 
 /// The text for a version that could be in production.
 const WAITS: &str = "and waits in staging for a decision by hand";
@@ -18,6 +19,13 @@ const WAITS: &str = "and waits in staging for a decision by hand";
 /// Makes the challenger's test rows again with the features of the champion, by its own definitions. An error says why
 /// that cannot be done.
 pub type Rebuild<'a> = &'a dyn Fn(&LoadedVersion) -> Result<DataFrame>;
+
+/// What is known of a champion beside its version.
+pub struct OfChampion<'a> {
+    pub rebuild: Rebuild<'a>,
+    /// Its table of parts, which says what it has learned from, if it kept one.
+    pub parts: Option<&'a DataFrame>,
+}
 
 /// What the champion scores.
 struct Compared<'a> {
@@ -27,9 +35,10 @@ struct Compared<'a> {
 }
 
 impl Trial {
-    /// [`Trial::decide_with`] where a champion's features cannot be made again.
+    /// [`Trial::decide_with`] where a champion's features cannot be made again, and nothing says what it has learned from.
     pub fn decide(&self, champion: Option<&LoadedVersion>) -> Result<Decision> {
-        self.decide_with(champion, &|_| Err(Error::cannot_run("they cannot be recomputed here")))
+        let rebuild = |_: &LoadedVersion| Err(Error::cannot_run("they cannot be recomputed here"));
+        self.decide_with(champion, OfChampion { rebuild: &rebuild, parts: None })
     }
 
     /// Decides about this trial's model. A challenger that passed its gate is promoted if there is no champion, or if
@@ -37,7 +46,8 @@ impl Trial {
     ///
     /// The champion scores features that mean what it learned. Where the table's do not, `rebuild` makes them; if it
     /// cannot, or if the label has another meaning, the two cannot be compared: then nothing is promoted automatically.
-    pub fn decide_with(&self, champion: Option<&LoadedVersion>, rebuild: Rebuild<'_>) -> Result<Decision> {
+    /// Test rows that it has learned from flatter it, and are left out.
+    pub fn decide_with(&self, champion: Option<&LoadedVersion>, of_champion: OfChampion<'_>) -> Result<Decision> {
         let decision = |action, why: String, metrics| Decision {
             action,
             champion: champion.map(|champion| champion.version),
@@ -68,14 +78,15 @@ impl Trial {
         if let Some(why) = self.other_question(champion) {
             return Ok(decision(Action::Keep, why, metrics));
         }
-        let compared = match self.for_champion(champion, rebuild) {
+        let compared = match self.for_champion(champion, of_champion.rebuild) {
             Ok(compared) => compared,
             Err(why) => {
                 let way_out = "so the two cannot be compared; promote by hand if the challenger is to replace it";
                 return Ok(decision(Action::Keep, format!("{why}, {way_out}"), metrics));
             }
         };
-        let (action, why) = self.against(champion, &compared.rows, &mut metrics)?;
+        let seen = of_champion.parts.map(|parts| known_to(parts, &self.test_rows, &self.spec)).transpose()?.flatten();
+        let (action, why) = self.against(champion, &compared.rows, seen.as_deref(), &mut metrics)?;
         let why = format!("{why}{}", compared.remark);
         Ok(match action {
             Action::Promote if by_hand => decision(Action::Keep, format!("{why}, {WAITS}"), metrics),
@@ -153,6 +164,7 @@ impl Trial {
         &self,
         champion: &LoadedVersion,
         rows: &DataFrame,
+        seen: Option<&[bool]>,
         metrics: &mut BTreeMap<String, f64>,
     ) -> Result<(Action, String)> {
         let metric = self.spec.promote_by();
@@ -163,6 +175,28 @@ impl Trial {
         let ours = self.chosen_scored();
         let theirs = Scored::new(self.spec.task, ours.label().to_vec(), scores, &place)?;
         let theirs = theirs.with_weights(ours.weights());
+        let all = ours.rows();
+        let new: Vec<usize> = (0..all).filter(|row| !seen.is_some_and(|seen| seen[*row])).collect();
+        if new.len() < all && new.len() < LEAST_ROWS {
+            let why = format!(
+                "{} of the {all} test rows taught or chose the champion {}, which leaves {} new to both, and {LEAST_ROWS} are needed \
+                 to compare the two, so the champion stays; a split by time or group keeps rows in their parts as the table grows",
+                all - new.len(),
+                champion.version,
+                new.len()
+            );
+            return Ok((Action::Keep, why));
+        }
+        let (of_new, units);
+        let (ours, theirs, resamples, same) = match new.len() == all {
+            true => (ours, &theirs, &self.resamples, format!("the same {all} test rows")),
+            false => {
+                of_new = [only(ours, self.spec.task, &new, &place)?, only(&theirs, self.spec.task, &new, &place)?];
+                units = Units::of(&self.test_rows, &self.spec, self.block)?.among(&new).resamples(&self.spec);
+                let same = format!("those {} of {all} test rows that are new to it", new.len());
+                (&of_new[0], &of_new[1], &units, same)
+            }
+        };
         let at = |threshold: &Option<crate::Threshold>| threshold.as_ref().map(|threshold| threshold.value);
         let (our_cut, their_cut) = (at(&self.threshold), at(&champion.manifest.threshold));
         let (Some(our_value), Some(their_value)) = (ours.value(metric, our_cut), theirs.value(metric, their_cut))
@@ -171,8 +205,8 @@ impl Trial {
             return Ok((Action::Keep, why));
         };
         metrics.insert(format!("champion_{metric}"), their_value);
-        let Some(gain) = self.resamples.gain(metric, (ours, our_cut), (&theirs, their_cut)) else {
-            let why = format!("{}, so the champion stays", too_few(&self.spec, &self.resamples, ours.rows()));
+        let Some(gain) = resamples.gain(metric, (ours, our_cut), (theirs, their_cut)) else {
+            let why = format!("{}, so the champion stays", too_few(&self.spec, resamples, ours.rows()));
             return Ok((Action::Keep, why));
         };
         for (name, value) in [("gain", gain.value), ("gain_low", gain.low), ("gain_high", gain.high)] {
@@ -180,16 +214,15 @@ impl Trial {
         }
         let drawn = match (self.block, &self.spec.time) {
             (Some(_), Some(time)) => {
-                format!(", {} values of '{time}' in blocks of {}", self.resamples.units(), self.resamples.block())
+                format!(", {} values of '{time}' in blocks of {}", resamples.units(), resamples.block())
             }
             _ => String::new(),
         };
         let values = format!(
-            "{metric} {} against {} of the champion {} on the same {} test rows{drawn}: {}",
+            "{metric} {} against {} of the champion {} on {same}{drawn}: {}",
             number_text(our_value),
             number_text(their_value),
             champion.version,
-            ours.rows(),
             gain_text(gain)
         );
         let margin = number_text(margin);
@@ -199,7 +232,8 @@ impl Trial {
                 (Action::Keep, format!("the interval does not lie above the margin of {margin}, so the champion stays"))
             }
         };
-        Ok((action, format!("{values}; {verdict}{}", self.seen_before(champion, metric))))
+        let flattered = if seen.is_none() { self.seen_before(champion, metric) } else { String::new() };
+        Ok((action, format!("{values}; {verdict}{flattered}")))
     }
 
     /// A remark if the champion may have learned from rows of this test part.
@@ -219,6 +253,15 @@ impl Trial {
             _ => String::new(),
         }
     }
+}
+
+/// Some of the rows, each with its label, score and weight.
+fn only(scored: &Scored, task: Task, rows: &[usize], place: &str) -> Result<Scored> {
+    let each = scored.score().len() / scored.rows();
+    let score = rows.iter().flat_map(|row| &scored.score()[row * each..(row + 1) * each]).copied().collect();
+    let label = rows.iter().map(|row| scored.label()[*row]).collect();
+    let weights = scored.weights().map(|weights| rows.iter().map(|row| weights[*row]).collect::<Vec<f64>>());
+    Ok(Scored::new(task, label, score, place)?.with_weights(weights.as_deref()))
 }
 
 fn names(classes: Option<&Classes>) -> String {

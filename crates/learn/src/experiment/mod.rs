@@ -33,7 +33,7 @@ use crate::{
     Contributions, FeatureSummary, GateResult, Imported, Intervals, Matrix, Measured, Model, Refit, Searched,
     SplitSummary, Task, Threshold, Tried,
 };
-pub use decide::Rebuild;
+pub use decide::{OfChampion, Rebuild};
 pub use experiment_spec::ExperimentSpec;
 pub(crate) use rows::free_name;
 use run::Contender;

@@ -1,4 +1,5 @@
-//! Models that were trained elsewhere must not have seen the rows by which they are judged.
+//! Models that were trained elsewhere must not have seen the rows by which they are judged; nor must the champion have seen those on
+//! which it is compared.
 
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -101,8 +102,8 @@ fn check_rows(model: &Imported, now: &DataFrame, spec: &TrainSpec) -> Result<()>
     let (ours, theirs) = (identities(now, &by)?, identities(then, &by)?);
     for (judged, seen) in [(Part::Test, vec![Part::Train, Part::Valid]), (Part::Valid, vec![Part::Train])] {
         let is_of = |rows: &DataFrame, parts: &[Part]| -> Result<Vec<bool>> {
-            let column =
-                part_column(rows).ok_or_else(|| Error::cannot_run(format!("{path}: a table of parts has none")))?;
+            let column = own_column(rows, "part")
+                .ok_or_else(|| Error::cannot_run(format!("{path}: a table of parts has none")))?;
             let texts = rows.column(&column).and_then(|column| column.cast(&DataType::String)).during(path)?;
             let texts = texts.str().during(path)?;
             Ok(texts.iter().map(|text| parts.iter().any(|part| Some(part.name()) == text)).collect())
@@ -156,9 +157,29 @@ fn identities(rows: &DataFrame, by: &[String]) -> Result<Vec<u64>> {
     Ok(hashes.iter().map(DefaultHasher::finish).collect())
 }
 
-/// The column with the part: the last of its name, which may have `_` at its end.
-fn part_column(rows: &DataFrame) -> Option<String> {
+/// Which of the rows `now` taught a version, or chose it, whose table of parts is `then`. `None`: the two tables do not tell.
+pub(super) fn known_to(then: &DataFrame, now: &DataFrame, spec: &TrainSpec) -> Result<Option<Vec<bool>>> {
+    let by = identity(now, spec)?;
+    let (Some(part), Some(learned)) = (own_column(then, "part"), own_column(then, "learned")) else { return Ok(None) };
+    if by.iter().any(|name| !then.schema().contains(name)) {
+        return Ok(None);
+    }
+    let (ours, theirs) = (identities(now, &by)?, identities(then, &by)?);
+    // Rows that cannot be told apart may be others than those that it knows.
+    if [&ours, &theirs].into_iter().any(|rows| rows.iter().collect::<HashSet<_>>().len() < rows.len()) {
+        return Ok(None);
+    }
+    let parts = then.column(&part).and_then(|column| column.cast(&DataType::String)).during("parts")?;
+    let learned = then.column(&learned).and_then(|column| column.bool().cloned()).during("parts")?;
+    let seen = parts.str().during("parts")?.iter().zip(learned.iter());
+    let seen = seen.map(|(part, learned)| learned == Some(true) || part == Some(Part::Valid.name()));
+    let known: HashSet<u64> = theirs.into_iter().zip(seen).filter_map(|(row, seen)| seen.then_some(row)).collect();
+    Ok(Some(ours.iter().map(|row| known.contains(row)).collect()))
+}
+
+/// The column of a table of parts that is called `name`: the last, for it has `_` at its end where the table has one of that name.
+fn own_column(rows: &DataFrame, name: &str) -> Option<String> {
     let names = rows.get_column_names();
-    let last = names.iter().rev().find(|name| name.trim_end_matches('_') == "part");
+    let last = names.iter().rev().find(|column| column.trim_end_matches('_') == name);
     last.map(|name| name.to_string())
 }
