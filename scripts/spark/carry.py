@@ -22,6 +22,7 @@ import re
 import signal
 import socket
 import sys
+import tarfile
 import threading
 import time
 import traceback
@@ -55,7 +56,9 @@ def process_partition(batches, names, program, is_shipped, arguments, environmen
     if is_shipped:
         from pyspark import SparkFiles
 
-        program = SparkFiles.get(os.path.basename(program))
+        # Executors unpack the archive into a folder of its name.
+        name = os.path.basename(program)
+        program = os.path.join(SparkFiles.get(f"{name}.tgz"), name)
     broken = []
     with tempfile.TemporaryFile() as said:
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": said}
@@ -141,6 +144,9 @@ class Spark:
             for name, value in ({"spark.ui.showConsoleProgress": "false"} | self.SETTINGS | plan["conf"]).items():
                 builder = builder.config(name, value)
             self.session = builder.getOrCreate()
+            if re.match(r"local(\[|$)", self.session.sparkContext.master):
+                # The only executor is this session, on this machine.
+                self.is_shipped = False
         if self.is_shipped:
             self.ship()
 
@@ -153,11 +159,16 @@ class Spark:
             os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
 
     def ship(self):
-        """The program goes to every executor, unless the engine cannot do that: then its path must be there."""
+        """The program goes to every executor, packed, which takes a third of its size. Where the engine cannot do that, its path
+        must be there."""
         from pyspark.errors import UnsupportedOperationException
 
+        name = os.path.basename(self.program)
+        path = os.path.join(self.folder, f"{name}.tgz")
+        with tarfile.open(path, "w:gz", compresslevel=1) as archive:
+            archive.add(self.program, arcname=name)
         try:
-            self.session.addArtifacts(self.program, file=True)
+            self.session.addArtifacts(path, archive=True)
         except UnsupportedOperationException:  # Sail
             self.is_shipped = False
 
