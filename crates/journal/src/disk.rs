@@ -9,7 +9,8 @@ use std::io::{self, Seek, SeekFrom, Write};
 use crate::writer::Storage;
 
 /// Zeros ahead are as many as the file has bytes, within these limits: a journal that is hardly used stays small, and one that is
-/// in use is never held up for long. Entries wait for the zeros to reach the disk: 5 ms for 1 MiB, which one of a hundred requests met.
+/// in use is never held up for long. Entries wait for the zeros to reach the disk: 0.4 ms for 256 KiB, 1.0 ms for 1 MiB (ext4); all
+/// of them together take equally long.
 const LEAST: u64 = 64 << 10;
 const MOST: u64 = 256 << 10;
 
