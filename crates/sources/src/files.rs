@@ -422,7 +422,7 @@ pub(crate) fn same_format(spec: &FileSpec, places: &[Place]) -> Result<Format> {
         );
     };
     let first = first_place.format(spec)?;
-    for place in with_files.iter().copied() {
+    for place in with_files.iter() {
         let format = place.format(spec)?;
         if format != first {
             return Err(Error::cannot_run(format!(
