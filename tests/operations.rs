@@ -1,9 +1,12 @@
 //! What docs/operations holds for Prometheus and Grafana, tried with the real programs: the rules are valid, a running server is
 //! scraped, and every panel of the dashboard and every rule finds the metrics that it asks for. The dashboard is read by Grafana's
-//! own SDK. And the context of the images holds nothing that a machine has made for itself.
+//! own SDK. The context of the images holds nothing that a machine has made for itself, and the probes of the containers fail when
+//! a service does not work.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
@@ -136,6 +139,104 @@ fn images_are_built_from_what_git_has() {
     for entry in sent {
         assert!(repository().join(entry).exists(), "{entry}: not in the repository");
         assert!(!ignored.contains(&entry), "{entry}: git ignores it");
+    }
+}
+
+fn compose() -> String {
+    std::fs::read_to_string(repository().join("docs/operations/docker/compose.yaml")).expect("compose.yaml")
+}
+
+/// The lines of one service.
+fn service(name: &str) -> String {
+    let compose = compose();
+    let (_, services) = compose.split_once("\nservices:\n").expect("services");
+    let is_a_name = |line: &str| line.starts_with("  ") && !line.starts_with("   ") && line.ends_with(':');
+    let mut lines = services.lines().skip_while(|line| *line != format!("  {name}:"));
+    let first = lines.next().unwrap_or_else(|| panic!("no service {name}"));
+    let rest = lines.take_while(|line| !is_a_name(line) && (line.is_empty() || line.starts_with(' ')));
+    std::iter::once(first).chain(rest).collect::<Vec<_>>().join("\n")
+}
+
+/// A variable that env.example leaves out is found out one `up` after the other.
+#[test]
+fn the_variables_that_compose_asks_for_are_in_the_example() {
+    let example =
+        std::fs::read_to_string(repository().join("docs/operations/docker/env.example")).expect("env.example");
+    let offered: BTreeSet<&str> =
+        example.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split('=').next()).collect();
+    let compose = compose();
+    let variables = compose.split("${").skip(1).map(|rest| rest.split('}').next().expect("a part"));
+    let required: BTreeSet<&str> =
+        variables.clone().filter_map(|variable| Some(variable.split_once(":?")?.0)).collect();
+    assert_eq!(required, offered);
+    for (name, _) in variables.filter_map(|variable| variable.split_once(":-")) {
+        assert!(!["PASSWORD", "TOKEN", "KEY", "SECRET"].iter().any(|word| name.contains(word)), "{name} has a default");
+    }
+}
+
+/// While the image of PostgreSQL makes its databases, a server answers on the socket alone, and is stopped again.
+#[test]
+fn postgres_is_healthy_when_it_takes_connections_from_other_containers() {
+    let service = service("postgres");
+    assert!(service.contains("pg_isready -h 127.0.0.1 "), "{service}");
+}
+
+/// Airflow answers 200 and says which of its parts are not healthy. The probe runs with a `curl` that answers in its place.
+#[test]
+fn airflow_is_not_healthy_without_its_scheduler() {
+    let service = service("airflow");
+    let probe = service.lines().find_map(|line| line.trim().strip_prefix("test: ")).expect("a probe");
+    let probe =
+        probe.strip_prefix("[CMD-SHELL, ").and_then(|probe| probe.strip_suffix(']')).expect("a command of the shell");
+    let probe: String = serde_json::from_str(probe).expect("a text");
+    let probe = probe.replace("$$", "$");
+    let project = Project::new();
+    let is_healthy = |answer: &str, code: u8| {
+        project.write("bin/curl", format!("#!/bin/sh\ncat <<'END'\n{answer}\nEND\nexit {code}\n"));
+        let curl = project.at("bin/curl");
+        std::fs::set_permissions(&curl, std::fs::Permissions::from_mode(0o755)).expect("an executable");
+        let path = format!("{}:{}", curl.parent().expect("a folder").display(), std::env::var("PATH").expect("PATH"));
+        Command::new("sh").args(["-c", &probe]).env("PATH", path).status().expect("a shell").success()
+    };
+    let answer = |scheduler: &str| {
+        json!({"metadatabase": {"status": "healthy"}, "scheduler": {"status": scheduler}}).to_string()
+    };
+    assert!(is_healthy(&answer("healthy"), 0));
+    assert!(!is_healthy(&answer("unhealthy"), 0), "the scheduler has ended");
+    assert!(!is_healthy("", 7), "nothing answers");
+}
+
+/// Airflow otherwise makes a password for each new container and prints it.
+#[test]
+fn the_password_of_airflow_is_that_of_the_variable() {
+    let (service, compose) = (service("airflow"), compose());
+    let file = "/opt/airflow/passwords.json";
+    assert!(service.contains(&format!("AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE: {file}")), "{service}");
+    // Airflow opens it for writing too.
+    assert!(
+        service.contains(&format!("- source: airflow_passwords\n        target: {file}\n        mode: 0666")),
+        "{service}"
+    );
+    assert!(
+        compose.contains("  airflow_passwords:\n    content: |\n      {\"admin\": \"${AIRFLOW_PASSWORD:?"),
+        "{compose}"
+    );
+}
+
+/// The pages show the runs of Airflow only if both work in one folder, and both can only if both have one user.
+#[test]
+fn the_server_and_airflow_share_a_project() {
+    for name in ["serve", "airflow"] {
+        let service = service(name);
+        for line in ["- project:/project/data", "user: \"${AIRFLOW_UID:-50000}:0\""] {
+            assert!(service.lines().any(|found| found.trim() == line), "{line}: {service}");
+        }
+    }
+    let dockerfile =
+        std::fs::read_to_string(repository().join("docs/operations/docker/Dockerfile")).expect("Dockerfile");
+    for owner in ["airflow", "millrace"] {
+        let folder = format!("mkdir -p /project/data && chown -R {owner}:root /project && chmod -R g=u /project");
+        assert!(dockerfile.contains(&folder), "{folder}: {dockerfile}");
     }
 }
 
