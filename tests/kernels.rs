@@ -4,6 +4,7 @@
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
@@ -98,8 +99,8 @@ fn processes_that_fail_leave_nothing_and_change_nothing() {
     assert!(left.iter().all(|name| !name.starts_with(".tmp")), "parts are left: {left:?}");
 }
 
-#[test]
-fn xargs_is_an_engine() {
+/// Cleans `churn` and computes its features by one of the scripts of this repository, and compares with one machine.
+fn churn_by(script: &str, python: &Path) {
     let project = small_churn();
     // A check that compares with earlier runs names how many there are.
     let clean = project.read("resources/churn/clean.yaml");
@@ -110,12 +111,27 @@ fn xargs_is_an_engine() {
     }
     let expected = ["clean", "features"].map(|tool| Published::of(&project, tool, "churn"));
     let project = project
-        .with_variable("MILLRACE_SPARK_SCRIPT", repository().join("scripts/spark/xargs.py").display().to_string())
-        .with_variable("PYSPARK_PYTHON", "python3");
+        .with_variable("MILLRACE_SPARK_SCRIPT", repository().join(script).display().to_string())
+        .with_variable("PYSPARK_PYTHON", python.display().to_string());
     for (tool, expected) in ["clean", "features"].into_iter().zip(expected) {
-        project.run(tool, ["churn", "--force", "--engine", "spark"]).exits(0);
-        Published::of(&project, tool, "churn").assert_same(&expected, "by xargs");
+        project.run(tool, ["churn", "--force", "--engine", "spark"]).exits(0).never_says("on this machine");
+        Published::of(&project, tool, "churn").assert_same(&expected, script);
     }
+}
+
+#[test]
+fn xargs_is_an_engine() {
+    churn_by("scripts/spark/xargs.py", Path::new("python3"));
+}
+
+#[test]
+fn dask_is_an_engine() {
+    let Some(python) = spark_python(&repository()) else { return };
+    let imports = Command::new(&python).args(["-c", "import distributed"]).output().expect("Python starts");
+    if !imports.status.success() {
+        return testkit::skipped("spark", "no Dask beside pyspark; scripts/spark/setup installs it");
+    }
+    churn_by("scripts/spark/pool.py", &python);
 }
 
 #[test]
