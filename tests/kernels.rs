@@ -64,6 +64,16 @@ fn only_parts_that_are_what_was_answered_are_believed() {
             "a kernel ended with 2 without an answer: last words",
         ),
         (
+            "say(round=round, exit=1, stdout='', stderr=\"clean: libc.so.6: version `GLIBC_2.38' not found\")",
+            2,
+            "without an answer: clean: libc.so.6: version `GLIBC_2.38' not found; the Linux of the executors is older",
+        ),
+        (
+            "say(round=round, failed='ModuleNotFoundError', text=\"No module named 'pyspark'\"); sys.exit(1)",
+            2,
+            "Python has no module 'pyspark'; install pyspark[connect] for that Python",
+        ),
+        (
             "say(round=round, error='spark is away', hint='see the log', exit=75); sys.exit(75)",
             75,
             "spark is away; see ",
