@@ -4,6 +4,7 @@
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
@@ -63,6 +64,16 @@ fn only_parts_that_are_what_was_answered_are_believed() {
             "a kernel ended with 2 without an answer: last words",
         ),
         (
+            "say(round=round, exit=1, stdout='', stderr=\"clean: libc.so.6: version `GLIBC_2.38' not found\")",
+            2,
+            "without an answer: clean: libc.so.6: version `GLIBC_2.38' not found; the Linux of the executors is older",
+        ),
+        (
+            "say(round=round, failed='ModuleNotFoundError', text=\"No module named 'pyspark'\"); sys.exit(1)",
+            2,
+            "Python has no module 'pyspark'; install pyspark[connect] for that Python",
+        ),
+        (
             "say(round=round, error='spark is away', hint='see the log', exit=75); sys.exit(75)",
             75,
             "spark is away; see ",
@@ -98,8 +109,8 @@ fn processes_that_fail_leave_nothing_and_change_nothing() {
     assert!(left.iter().all(|name| !name.starts_with(".tmp")), "parts are left: {left:?}");
 }
 
-#[test]
-fn xargs_is_an_engine() {
+/// Cleans `churn` and computes its features by one of the scripts of this repository, and compares with one machine.
+fn churn_by(script: &str, python: &Path) {
     let project = small_churn();
     // A check that compares with earlier runs names how many there are.
     let clean = project.read("resources/churn/clean.yaml");
@@ -110,12 +121,27 @@ fn xargs_is_an_engine() {
     }
     let expected = ["clean", "features"].map(|tool| Published::of(&project, tool, "churn"));
     let project = project
-        .with_variable("MILLRACE_SPARK_SCRIPT", repository().join("scripts/spark/xargs.py").display().to_string())
-        .with_variable("PYSPARK_PYTHON", "python3");
+        .with_variable("MILLRACE_SPARK_SCRIPT", repository().join(script).display().to_string())
+        .with_variable("PYSPARK_PYTHON", python.display().to_string());
     for (tool, expected) in ["clean", "features"].into_iter().zip(expected) {
-        project.run(tool, ["churn", "--force", "--engine", "spark"]).exits(0);
-        Published::of(&project, tool, "churn").assert_same(&expected, "by xargs");
+        project.run(tool, ["churn", "--force", "--engine", "spark"]).exits(0).never_says("on this machine");
+        Published::of(&project, tool, "churn").assert_same(&expected, script);
     }
+}
+
+#[test]
+fn xargs_is_an_engine() {
+    churn_by("scripts/spark/xargs.py", Path::new("python3"));
+}
+
+#[test]
+fn dask_is_an_engine() {
+    let Some(python) = spark_python(&repository()) else { return };
+    let imports = Command::new(&python).args(["-c", "import distributed"]).output().expect("Python starts");
+    if !imports.status.success() {
+        return testkit::skipped("spark", "no Dask beside pyspark; scripts/spark/setup installs it");
+    }
+    churn_by("scripts/spark/pool.py", &python);
 }
 
 #[test]

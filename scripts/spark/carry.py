@@ -4,10 +4,10 @@
 
 Started by `--engine spark`, not by hand. The protocol (docs/adr/0023-spark-carries.md), one JSON object per line:
 
-    PLAN.json  {"version": 1, "name", "log", "binary": {"path", "ship"}, "conf": {}, "environment": {}}
-    stdin      {"round", "inputs": [{"paths", "columns", "as"}], "key", "sort", "partitions", "arguments", "environment"}
+    PLAN.json  {"version": 1, "name", "log", "binary": {"path", "ship"}}
+    stdin      {"round", "inputs": [{"paths", "columns"}], "key", "partitions", "arguments", "environment"}
     stdout     {"round", "exit", "stdout", "stderr"} per process, then {"round", "done": true, "seconds"};
-               or {"round", "error", "hint", "exit"}, which is also how this script exits
+               or {"round", "failed", "text"}: Python's exception, which the tool puts into plain words
 
 The session is that of SPARK_REMOTE (Spark Connect), or one of its own with the options of spark-submit in
 MILLRACE_SPARK_SUBMIT. What Spark itself has to say goes to the file `log`. A process that ends with 0, 1 or 2 has given
@@ -15,39 +15,41 @@ a result: Spark must not try again what was refused. Any other end is tried agai
 """
 
 import contextlib
+import itertools
 import json
 import os
 import queue
 import re
 import signal
-import socket
+import subprocess
 import sys
 import tarfile
+import tempfile
 import threading
 import time
 import traceback
 import warnings
-from concurrent.futures import ThreadPoolExecutor
-
+from concurrent.futures import Future, ThreadPoolExecutor
 
 # How many seconds a server that accepts connections may take until there is a session.
 CONNECT_S = 120
 
+SETTINGS = {
+    # Instants are UTC, days before 1582 are what the file says, and `a` is another column than `A`.
+    "spark.sql.session.timeZone": "UTC",
+    "spark.sql.parquet.datetimeRebaseModeInRead": "CORRECTED",
+    "spark.sql.caseSensitive": "true",
+}
 
-def process_partition(batches, names, program, is_shipped, arguments, environment, pad):
-    """Sends the rows of a partition, whose columns are called so, through a process. Runs on the executors, so it brings along what
-    it needs."""
-    import itertools
-    import json
-    import os
-    import subprocess
-    import tempfile
-    import threading
 
+def failed(code, text):
+    """What the tool finds again in the messages of Spark."""
+    return RuntimeError(f"<millrace {code}>{text}</millrace>")
+
+
+def process_partition(batches, names, program, is_shipped, arguments, environment):
+    """Sends the rows of a partition, whose columns are called so, through a process. Runs on the executors."""
     import pyarrow
-
-    def failed(code, text):
-        return RuntimeError(f"<millrace {code}>{text}</millrace>")
 
     batches = (pyarrow.RecordBatch.from_arrays(batch.columns, names=names) for batch in batches)
     first = next(batches, None)
@@ -59,104 +61,85 @@ def process_partition(batches, names, program, is_shipped, arguments, environmen
         # Executors unpack the archive into a folder of its name.
         name = os.path.basename(program)
         program = os.path.join(SparkFiles.get(f"{name}.tgz"), name)
-    broken = []
-    with tempfile.TemporaryFile() as said:
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": said}
+    with tempfile.TemporaryFile() as messages:
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": messages}
         try:
-            with open(pad, "rb") as file:
-                variables = json.loads(bytes(one ^ other for one, other in zip(environment, file.read())))
-            process = subprocess.Popen([program, *arguments], env=os.environ | variables, **pipes)
+            process = subprocess.Popen([program, *arguments], env=os.environ | shown(*environment), **pipes)
         except OSError as error:
             raise failed(2, f"{error.filename}: {error.strerror}") from None
-
-        # In a thread, since the process may answer before it has read everything. The end-of-stream marker is written
-        # only if Spark handed over everything: without it, the process must take the stream for cut off.
-        def feed():
-            try:
+        try:
+            # It answers when it has read everything, or has seen enough: its exit code says why. Only a stream that Spark handed over
+            # whole gets an end mark; without one, the process must take it for cut off.
+            with contextlib.suppress(BrokenPipeError):
                 stream = pyarrow.ipc.new_stream(process.stdin, first.schema)
                 for batch in itertools.chain([first], batches):
                     stream.write_batch(batch)
                 stream.close()
-            except BrokenPipeError:
-                pass  # It has seen enough; its exit code says why.
-            except BaseException as error:
-                broken.append(error)
-            finally:
-                try:
-                    process.stdin.close()
-                except BrokenPipeError:
-                    pass
-
-        feeder = threading.Thread(target=feed, daemon=True)
-        try:
-            feeder.start()
+                process.stdin.close()
             answer = process.stdout.read().decode(errors="replace")
             code = process.wait()
-            feeder.join()
         finally:
             process.kill()
             process.wait()
-        said.seek(max(0, said.seek(0, os.SEEK_END) - 65536))
-        stderr = said.read().decode(errors="replace")
-    if broken:
-        raise broken[0]
-    last = "".join(stderr.strip().splitlines()[-1:])[-300:] or "it did not say why"
+        messages.seek(max(0, messages.seek(0, os.SEEK_END) - 65536))
+        stderr = messages.read().decode(errors="replace")
     if code not in (0, 1, 2):
+        last = "".join(stderr.strip().splitlines()[-1:])[-300:] or "it did not say why"
         raise failed(75, f"{f'exit {code}' if code > 0 else f'signal {-code}'}: {last}")
-    try:
-        json.loads(answer)
-    except ValueError:
-        # For example a loader that does not find its libraries, which ends with 1 as well.
-        raise failed(2, f"exit {code} without an answer: {last}") from None
     row = json.dumps({"exit": code, "stdout": answer, "stderr": stderr})
     yield pyarrow.RecordBatch.from_pydict({"answer": [row]}, schema=pyarrow.schema([("answer", pyarrow.string())]))
+
+
+def hidden(environment, folder):
+    """The variables as bytes, and the file that makes them readable: Spark logs jobs that fail, with all that they hold."""
+    text = json.dumps(environment).encode()
+    pad = os.urandom(len(text))
+    path = os.path.join(folder, f"pad-{os.urandom(8).hex()}")
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640), "wb") as file:
+        file.write(pad)
+    return bytes(one ^ other for one, other in zip(text, pad)), path
+
+
+def shown(text, path):
+    """The variables that `hidden` has hidden."""
+    with open(path, "rb") as file:
+        return json.loads(bytes(one ^ other for one, other in zip(text, file.read())))
 
 
 class Spark:
     """A session, and what differs between Spark, Spark Connect and Sail."""
 
-    SETTINGS = {
-        # Instants are UTC, days before 1582 are what the file says, and `a` is another column than `A`.
-        "spark.sql.session.timeZone": "UTC",
-        "spark.sql.parquet.datetimeRebaseModeInRead": "CORRECTED",
-        "spark.sql.caseSensitive": "true",
-    }
-
     def __init__(self, plan, folder):
         from pyspark.sql import SparkSession
 
-        binary, self.environment = plan["binary"], plan["environment"]
-        self.program, self.is_shipped = os.path.abspath(binary["path"]), bool(binary["ship"])
-        self.remote, self.folder = os.environ.get("SPARK_REMOTE"), folder
+        self.program, self.is_shipped, self.folder = plan["binary"]["path"], plan["binary"]["ship"], folder
+        self.remote = os.environ.get("SPARK_REMOTE")
         builder = SparkSession.builder.appName(f"millrace {plan['name']}")
         if self.remote:
-            must_listen(self.remote)
             self.session = builder.remote(self.remote).create()
             with contextlib.suppress(ImportError):
                 from pyspark.sql.connect.client.retries import DefaultPolicy
 
                 # Three minutes instead of ten for a server that has gone.
                 self.session.client.set_retry_policies([DefaultPolicy(max_retries=8)])
-            for name, value in (self.SETTINGS | plan["conf"]).items():
+            for name, value in SETTINGS.items():
                 self.session.conf.set(name, value)
         else:
-            self.prepare_own(os.environ.get("MILLRACE_SPARK_SUBMIT", ""))
-            for name, value in ({"spark.ui.showConsoleProgress": "false"} | self.SETTINGS | plan["conf"]).items():
-                builder = builder.config(name, value)
-            self.session = builder.getOrCreate()
+            self.session = self.own(builder, os.environ.get("MILLRACE_SPARK_SUBMIT", ""))
             if re.match(r"local(\[|$)", self.session.sparkContext.master):
                 # The only executor is this session, on this machine.
                 self.is_shipped = False
         if self.is_shipped:
             self.ship()
 
-    def prepare_own(self, options):
+    def own(self, builder, options):
         """A session of this script. Executors of this machine run the Python that runs here, and listen to nobody else."""
         os.environ["PYSPARK_SUBMIT_ARGS"] = f"{options} pyspark-shell"
         master = re.search(r"--master[ =](\S+)", options)
         if master is None or master[1].startswith("local"):
             os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
             os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+        return builder.config(map=SETTINGS | {"spark.ui.showConsoleProgress": "false"}).getOrCreate()
 
     def ship(self):
         """The program goes to every executor, packed, which takes a third of its size. Where the engine cannot do that, its path
@@ -172,49 +155,23 @@ class Spark:
         except UnsupportedOperationException:  # Sail
             self.is_shipped = False
 
-    def hidden(self, environment):
-        """The variables as bytes, and the file that makes them readable: Spark logs jobs that fail, with all that they hold."""
-        text = json.dumps(environment).encode()
-        pad = os.urandom(len(text))
-        path = os.path.join(self.folder, f"pad-{os.urandom(8).hex()}")
-        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640), "wb") as file:
-            file.write(pad)
-        return bytes(one ^ other for one, other in zip(text, pad)), path
-
-    def table(self, inputs):
-        """The rows of all inputs, one below the other."""
-        from pyspark.sql import functions
-
-        whole = None
-        for item in inputs:
-            table = self.session.read.parquet(*[plain(path) for path in item["paths"]])
-            if item.get("columns") is not None:
-                table = table.select(*[quoted(name) for name in item["columns"]])
-            if item.get("as") is not None:
-                table = table.withColumn("_table", functions.lit(item["as"]))
-            whole = table if whole is None else whole.unionByName(table, allowMissingColumns=True)
-        return whole
-
     def run(self, round_):
         """What each process answered."""
-        table = self.table(round_["inputs"])
+        [table] = round_["inputs"]
+        names, key = table["columns"], round_["key"]
+        rows = self.session.read.parquet(*[plain(path) for path in table["paths"]]).select(*[quoted(name) for name in names])
         # PySpark reads names such as `a.b` as paths; the processes get the real ones.
-        names = table.columns
-        plain_names = {name: f"c{at}" for at, name in enumerate(names)}
-        table = table.toDF(*plain_names.values())
-        keys = [plain_names[name] for name in round_["key"]]
-        count = [round_["partitions"]] if round_.get("partitions") else []
-        if keys or count:
-            table = table.repartition(*count, *keys)
-        if round_.get("sort"):
-            table = table.sortWithinPartitions(*[plain_names[name] for name in round_["sort"]])
+        rows = rows.toDF(*[f"c{at}" for at in range(len(names))])
+        count = [round_["partitions"]] if round_["partitions"] else []
+        if key or count:
+            rows = rows.repartition(*count, *[f"c{names.index(name)}" for name in key])
         program, is_shipped, arguments = self.program, self.is_shipped, round_["arguments"]
-        environment, pad = self.hidden(self.environment | round_.get("environment", {}))
+        environment = hidden(round_["environment"], self.folder)
 
         def carry(batches):
-            return process_partition(batches, names, program, is_shipped, arguments, environment, pad)
+            return process_partition(batches, names, program, is_shipped, arguments, environment)
 
-        return [json.loads(row["answer"]) for row in table.mapInArrow(carry, "answer string").collect()]
+        return [json.loads(row["answer"]) for row in rows.mapInArrow(carry, "answer string").collect()]
 
     def end(self, is_early):
         if is_early:
@@ -233,90 +190,47 @@ def plain(path):
     return re.sub(r"([\\*?{}\[\]])", r"\\\1", path)
 
 
-def must_listen(remote):
-    """Finds at once that a server is missing: Spark's client tries for ten minutes."""
-    address = re.match(r"sc://(\[[^]]+\]|[^:/;]+)(?::(\d+))?(?:/|$)", remote)
-    if address is None:
-        raise ValueError("no address")
-    if not any(os.environ.get(name) for name in ("grpc_proxy", "https_proxy", "http_proxy")):
-        socket.create_connection((address[1].strip("[]"), int(address[2] or 15002)), timeout=10).close()
-
-
-def failure(error, remote):
-    """What went wrong in one line, the way out, and the exit code: 75 where a later try may succeed."""
-    text, where = str(error), f"Spark at {remote.split('/;')[0]}" if remote else "Spark"
-    see_log = "see the log for Spark's own messages"
-
-    def has(*words):
-        return any(word in text for word in words)
-
-    if ended := re.search(r"<millrace (\d+)>(.*?)</millrace>", text, re.DOTALL):
-        hint = "executors need the same folders: shared storage" if "No such file" in ended[2] else see_log
-        return f"a process on an executor failed with every try: {ended[2]}", hint, int(ended[1])
-    if isinstance(error, ImportError):
-        return f"Python has no module '{error.name}'", "install pyspark[connect] for that Python, or let PYSPARK_PYTHON name another", 2
-    if text == "no address":
-        return "SPARK_REMOTE is not an address of Spark Connect", "write it as sc://host:15002", 2
-    if isinstance(error, TimeoutError):
-        return f"{where} does not answer as Spark Connect does", "a token in SPARK_REMOTE needs a server with TLS", 75
-    if isinstance(error, socket.gaierror):
-        return f"{where} cannot be reached: the name of the host is not known", "check SPARK_REMOTE", 75
-    if isinstance(error, OSError) or has("UNAVAILABLE", "failed to connect", "DEADLINE_EXCEEDED", "RETRIES_EXCEEDED"):
-        return f"{where} cannot be reached", "is its Connect server running, and is SPARK_REMOTE its address?", 75
-    if has("UNAUTHENTICATED", "PERMISSION_DENIED"):
-        return f"{where} refuses the connection", "check the token and the user in SPARK_REMOTE", 2
-    if has("JAVA_GATEWAY_EXITED", "JAVA_HOME"):
-        return "Spark did not start", "it needs Java 17 or later and valid options in MILLRACE_SPARK_SUBMIT; see the log", 2
-    if has("PATH_NOT_FOUND", "FAILED_READ_FILE", "FileNotFoundException"):
-        return f"{where} does not see the files of this project", "executors need the same folders: shared storage", 2
-    return f"{where} failed: {summary(text) or type(error).__name__}", see_log, 75
-
-
-def summary(text):
-    """The message of an error in a line, without classes, stack traces and SQLSTATE."""
-    noise = r"(at |Traceback|File \"|\.\.\.|JVM stacktrace|Caused by|Driver stacktrace|SQLSTATE|An error occurred while)"
-    lines = [line.strip().removeprefix(": ") for line in text.splitlines()]
-    told = next((line for line in lines if line and not re.match(noise, line)), "")
-    told = re.sub(r".*most recent failure: Lost task \S+ in stage \S+( \([^)]*\))+: ", "", told)
-    return re.sub(r"^(?:[\w.$]+(?:Exception|Error): ?)+|\s*SQLSTATE: \w+.*$", "", told)[:300]
-
-
-def without_secrets(text, remote):
-    """Removes tokens and headers of a remote, such as `;token=…`."""
-    for name, value in re.findall(r";([^=;]*)=([^;]+)", remote or ""):
+def without_secrets(text):
+    """Removes tokens and headers of SPARK_REMOTE, such as `;token=…`."""
+    for name, value in re.findall(r";([^=;]*)=([^;]+)", os.environ.get("SPARK_REMOTE", "")):
         if name not in ("use_ssl", "user_id", "user_agent", "session_id"):
             text = text.replace(value, "***")
     return text
 
 
-class Stopped(BaseException):
-    """A signal asked this process to end."""
+class Stopped(Exception):
+    """A signal asked this process to end, or stdin ended during a round, so that nobody waits for its result."""
 
 
-class Rounds:
-    """Rounds from stdin, as they come. If stdin ends while one is at work, nobody waits for its result."""
+class Events:
+    """What this script waits for: lines of stdin, None at their end; the number of a signal; work that is done."""
 
     def __init__(self):
-        self.lines, self.is_at_work, self.is_over = queue.Queue(), threading.Event(), threading.Event()
+        self.queue, self.worker = queue.SimpleQueue(), ThreadPoolExecutor(1)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda number, _frame: self.queue.put(number))
         threading.Thread(target=self.read, daemon=True).start()
 
     def read(self):
         for line in sys.stdin:
-            self.lines.put(line)
-        self.is_over.set()
-        self.lines.put(None)
-        if self.is_at_work.is_set():
-            os.kill(os.getpid(), signal.SIGTERM)
+            self.queue.put(line)
+        self.queue.put(None)
 
-    def __iter__(self):
-        while (line := self.lines.get()) is not None:
-            self.is_at_work.set()
-            if self.is_over.is_set():
-                raise Stopped(signal.SIGTERM)
+    def rounds(self):
+        while isinstance(line := self.queue.get(), str):
             yield json.loads(line)
 
-    def is_done(self):
-        self.is_at_work.clear()
+    def result(self, function, *arguments, seconds=None):
+        """What a function returns. It has a thread of its own: after a signal in its midst, Spark's client waits for the end of the
+        job, and it tries for ten minutes to talk to a server that does not understand it."""
+        self.worker.submit(function, *arguments).add_done_callback(self.queue.put)
+        try:
+            event = self.queue.get(timeout=seconds)
+        except queue.Empty:
+            raise TimeoutError from None
+        if not isinstance(event, Future):
+            raise Stopped
+        return event.result()
 
 
 def main():
@@ -332,47 +246,34 @@ def main():
     warnings.simplefilter("ignore")
 
     def say(**answer):
-        answers.write(json.dumps(answer) + "\n")
-        answers.flush()
+        print(json.dumps(answer), file=answers, flush=True)
 
-    def stop(number, _frame):
-        raise Stopped(number)
-
-    def heed(action):
-        signal.signal(signal.SIGTERM, action)
-        signal.signal(signal.SIGINT, action)
-
-    heed(stop)
-    began = time.monotonic()
-    spark, number, code, worker, remote = None, None, 0, ThreadPoolExecutor(1), os.environ.get("SPARK_REMOTE")
+    events, spark, is_early = Events(), None, True
     try:
-        # In a thread of their own: what Spark's client does after a signal in its midst waits for the end of the job,
-        # and it tries for ten minutes to talk to a server that does not understand it.
-        folder = os.path.dirname(os.path.abspath(sys.argv[1]))
-        spark = worker.submit(Spark, plan, folder).result(timeout=CONNECT_S if remote else None)
-        print(f"carry: session after {time.monotonic() - began:.1f} s", flush=True)
-        rounds = Rounds()
-        for round_ in rounds:
-            number, began = round_["round"], time.monotonic()
-            for answer in worker.submit(spark.run, round_).result():
-                say(round=number, **answer)
-            rounds.is_done()
-            print(f"carry: round {number} took {time.monotonic() - began:.1f} s", flush=True)
-            say(round=number, done=True, seconds=round(time.monotonic() - began, 3))
-    except Stopped as stopped:
-        code = 128 + stopped.args[0]
+        for round_ in events.rounds():
+            began = time.monotonic()
+            if spark is None:
+                limit = CONNECT_S if os.environ.get("SPARK_REMOTE") else None
+                spark = events.result(Spark, plan, os.path.dirname(os.path.abspath(sys.argv[1])), seconds=limit)
+                print(f"carry: session after {time.monotonic() - began:.1f} s", flush=True)
+                began = time.monotonic()
+            for answer in events.result(spark.run, round_):
+                say(round=round_["round"], **answer)
+            seconds = time.monotonic() - began
+            print(f"carry: round {round_['round']} took {seconds:.1f} s", flush=True)
+            say(round=round_["round"], done=True, seconds=round(seconds, 3))
+        is_early = False
+    except Stopped:
+        pass
     except Exception as error:
-        heed(signal.SIG_IGN)
-        sys.stderr.write(without_secrets(traceback.format_exc(), remote))
-        text, hint, code = failure(error, remote)
-        say(round=number, error=without_secrets(text, remote), hint=hint, exit=code)
-    heed(signal.SIG_IGN)
+        sys.stderr.write(without_secrets(traceback.format_exc()))
+        say(round=round_["round"], failed=type(error).__name__, text=without_secrets(str(error)))
     if spark is not None:
-        ending = threading.Thread(target=spark.end, args=[code != 0], daemon=True)
+        ending = threading.Thread(target=spark.end, args=[is_early], daemon=True)
         ending.start()
         ending.join(10)  # a server that is gone is not waited for
     sys.stderr.flush()
-    os._exit(code)  # threads of Spark and of stdin may still wait for something
+    os._exit(int(is_early))  # threads of Spark and of stdin may still wait for something
 
 
 if __name__ == "__main__":

@@ -7,8 +7,10 @@
 //! | `order` | the place of a row in its table |
 //! | `kernel` | a partition's process |
 //! | `processes`, `spark` | who deals out rows and starts kernels |
+//! | `failure` | what can go wrong in Spark, in plain words |
 //! | `merge` | parts made one table again |
 
+mod failure;
 mod kernel;
 mod merge;
 mod order;
@@ -407,7 +409,7 @@ fn answer(outputs: &KernelOutput) -> Result<Answer> {
         _ => {
             let last = outputs.stderr.lines().last().unwrap_or("it said nothing");
             Err(Error::cannot_run(format!("a kernel ended with {} without an answer: {last}", outputs.exit))
-                .hint("is the program on the executors the driver's own?"))
+                .hint(failure::without_answer(last)))
         }
     }
 }

@@ -1,14 +1,16 @@
 //! Spark as the engine: the script `carry.py`, which has Spark send each partition to a process (ADR 0023).
 
 use std::cell::RefCell;
+use std::fs::OpenOptions;
 use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 use serde_json::{Value, json};
 use spec::{Environment, Error, Exit, Result, Root};
 
-use super::{KernelOutput, RoundRequest};
+use super::{KernelOutput, RoundRequest, failure};
 
 /// The script itself: that of this program, whatever the project holds.
 const SCRIPT: &str = include_str!("../../../../scripts/spark/carry.py");
@@ -19,6 +21,9 @@ pub struct Spark {
     script: PathBuf,
     plan: PathBuf,
     log: PathBuf,
+    /// The address of a Connect server that is to be there.
+    remote: Option<String>,
+    has_proxy: bool,
     environment: Vec<(String, String)>,
     running: RefCell<Option<Running>>,
     rounds: RefCell<u64>,
@@ -34,7 +39,10 @@ impl Spark {
     ///
     /// Errors (cannot run): the script that MILLRACE_SPARK_SCRIPT names is not there.
     pub fn new(root: &Root, env: &Environment, folder: &Path, program: &Path, name: &str, log: &Path) -> Result<Spark> {
-        let script = match env.get("MILLRACE_SPARK_SCRIPT").map(PathBuf::from) {
+        let named = env.get("MILLRACE_SPARK_SCRIPT").map(PathBuf::from);
+        let remote = env.get("SPARK_REMOTE").filter(|_| named.is_none()).map(str::to_owned);
+        let has_proxy = ["grpc_proxy", "https_proxy", "http_proxy"].iter().any(|name| env.get(name).is_some());
+        let script = match named {
             Some(named) if named.is_file() => named,
             Some(named) => {
                 return Err(Error::cannot_run(format!("{}: no such file", named.display()))
@@ -63,8 +71,6 @@ impl Spark {
             "name": name,
             "log": log,
             "binary": { "path": program, "ship": ship },
-            "conf": {},
-            "environment": {},
         });
         let path = folder.join("plan.json");
         super::write_private(&path, &plan.to_string())?;
@@ -76,6 +82,8 @@ impl Spark {
             script,
             plan: path,
             log: log.to_owned(),
+            remote,
+            has_proxy,
             environment,
             running: RefCell::new(None),
             rounds: RefCell::new(0),
@@ -83,10 +91,15 @@ impl Spark {
     }
 
     fn start(&self) -> Result<Running> {
+        if let Some(remote) = self.remote.as_ref().filter(|_| !self.has_proxy) {
+            failure::must_listen(remote)?;
+        }
         let failed = |error: std::io::Error| {
             Error::cannot_run(format!("{}: cannot be started: {error}", self.python.display()))
                 .hint("PYSPARK_PYTHON names a Python with pyspark: python3 -m venv spark && spark/bin/pip install 'pyspark[connect]'")
         };
+        let log = OpenOptions::new().append(true).create(true).mode(0o600).open(&self.log);
+        log.map_err(|error| Error::io("create", &self.log, &error))?;
         let mut command = Command::new(&self.python);
         command.arg(&self.script).arg(&self.plan).envs(self.environment.iter().map(|(name, value)| (name, value)));
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().map_err(failed)?;
@@ -111,9 +124,8 @@ impl Spark {
         let columns: Vec<&str> = asked.columns.iter_names().map(|name| name.as_str()).collect();
         let line = json!({
             "round": round,
-            "inputs": [{ "paths": asked.inputs, "columns": columns, "as": null }],
+            "inputs": [{ "paths": asked.inputs, "columns": columns }],
             "key": asked.key,
-            "sort": [],
             "partitions": partitions,
             "arguments": asked.arguments,
             "environment": environment,
@@ -133,6 +145,9 @@ impl Spark {
                 return Err(self.gone());
             }
             let line: Value = serde_json::from_str(&text).map_err(|_| self.nonsense(&text))?;
+            if let (Some(class), Some(text)) = (line["failed"].as_str(), line["text"].as_str()) {
+                return Err(failure::error(class, text, self.remote.as_deref(), &self.log));
+            }
             if let Some(message) = line["error"].as_str() {
                 let hint =
                     line["hint"].as_str().unwrap_or_default().replace("the log", &self.log.display().to_string());
@@ -177,4 +192,19 @@ impl Drop for Running {
 
 fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_that_cannot_be_written_is_an_error_before_anything_starts() {
+        let folder = tempfile::tempdir().unwrap();
+        let (root, env) = (Root::at(folder.path()), Environment::new(Default::default()));
+        let log = folder.path().join("gone/spark.log");
+        let spark = Spark::new(&root, &env, folder.path(), Path::new("clean"), "clean shop", &log).unwrap();
+        let error = spark.start().err().unwrap().to_string();
+        assert!(error.contains("gone/spark.log: cannot create: no such file or directory"), "{error}");
+    }
 }
