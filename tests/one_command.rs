@@ -61,6 +61,17 @@ fn a_project_is_made_from_nothing_and_runs() {
           error: init: myshop/.env.example: exists already; name a new folder, or move the file away
         "
     );
+    // What it says next can be pasted into a shell.
+    project
+        .run("millrace", ["init", "it's my shop", "--from", "churn"])
+        .exits(0)
+        .says("next: cd 'it'\\''s my shop' && millrace run churn");
+    project
+        .run("millrace", ["init", "--from", "churn", "--", "-x"])
+        .exits(0)
+        .says("next: cd ./-x && millrace run churn");
+    let added = project.run("millrace", ["init", "./-x", "--from", "sales"]);
+    added.exits(0).says("added resources/sales").says("may be set in .env: SALES_PRODUCTS, SALES_SEED, ");
 }
 
 #[test]
@@ -88,6 +99,21 @@ fn a_run_says_in_one_line_how_it_went() {
     assert!(last.ends_with(&refused) && last[..20].ends_with('Z'), "{last}");
     project.write("resources/shop/ingest.yaml", "tables: [\n");
     assert!(line(&["run", "shop"], 2).contains(" failed "));
+}
+
+/// What cannot be printed is not lost: the results are there, and the error does not say otherwise.
+#[test]
+fn a_full_disk_behind_stdout_is_an_error() {
+    let project = shop();
+    let full = || std::fs::OpenOptions::new().write(true).open("/dev/full").expect("/dev/full");
+    for (program, arguments) in [("millrace", ["run", "shop"].as_slice()), ("clean", &["shop"])] {
+        let output = project.command(program, arguments.iter().copied()).stdout(full()).output().expect("it runs");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{program} {arguments:?}: {said}");
+        assert!(said.contains("stdout: cannot write: no space left on device; free some space"), "{said}");
+        assert!(!said.contains("nothing was published"), "{said}");
+    }
+    assert!(project.exists("data/processed/shop/clean/latest"));
 }
 
 #[test]

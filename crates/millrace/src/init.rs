@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use spec::{Error, Exit, Result, did_you_mean};
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use schedule::shell;
+use spec::{Error, Exit, Result};
 
 use crate::command_line::schemas;
 use crate::link;
@@ -22,23 +24,29 @@ const FILES: [(&str, &str); 4] = [
 /// Make a project: a folder with pipelines to start from
 ///
 /// Writes resources/, a Makefile, .env.example, .gitignore, a README and the JSON Schemas of the YAML files for editors,
-/// and links to the tools in bin/. Nothing that is there is overwritten.
+/// and links to the tools in bin/. Nothing that is there is overwritten. In a project, adds the pipelines of --from.
 #[derive(clap::Args, Debug)]
 pub struct Arguments {
     /// The folder; `.` for this one
     #[arg(value_name = "FOLDER")]
     folder: PathBuf,
-    /// A pipeline to start from; several times for several
-    #[arg(long, value_name = "PIPELINE")]
-    from: Vec<String>,
+    /// A pipeline to start from; several times for several. Those with generated data run at once; the others say in their
+    /// ingest.yaml what they read
+    #[arg(long, value_name = "PIPELINE", value_parser = pipelines())]
+    from: Vec<Pipeline>,
 }
 
 pub fn init(arguments: &Arguments) -> Result<Exit> {
-    let pipelines: Result<Vec<&Pipeline>> = arguments.from.iter().map(|name| pipeline(name)).collect();
-    let files = files(&arguments.folder, &pipelines?)?;
     let folder = &arguments.folder;
+    let mut files = files(folder, &arguments.from)?;
+    let is_there = |path: &str| std::fs::symlink_metadata(folder.join(path)).is_ok();
+    let is_project = !arguments.from.is_empty() && folder.join("resources").is_dir();
+    if is_project {
+        let of_pipeline = |path: &str| path.starts_with("resources/");
+        files.retain(|path, _| of_pipeline(path) || !is_there(path));
+    }
     // Everything is checked before anything is written.
-    if let Some((path, _)) = files.iter().find(|(path, _)| std::fs::symlink_metadata(folder.join(path)).is_ok()) {
+    if let Some((path, _)) = files.iter().find(|(path, _)| is_there(path)) {
         return Err(Error::cannot_run(format!("{}: exists already", folder.join(path).display()))
             .hint("name a new folder, or move the file away"));
     }
@@ -48,24 +56,51 @@ pub fn init(arguments: &Arguments) -> Result<Exit> {
     }
     std::fs::create_dir_all(folder.join("resources")).map_err(|error| Error::io("create", folder, &error))?;
     link::link_all(&folder.join("bin"))?;
+    match is_project {
+        true => say_what_was_added(&arguments.from),
+        false => tool::say(format!("{} is a project now", shown(folder))),
+    }
     say_what_is_next(folder, &arguments.from);
     Ok(Exit::Done)
 }
 
-type Pipeline = (&'static str, &'static [(&'static str, &'static [u8])]);
+/// Name, and files by their path below resources/PIPELINE/.
+type Pipeline = (&'static str, &'static Files);
 
-fn pipeline(name: &str) -> Result<&'static Pipeline> {
-    PIPELINES.iter().find(|(known, _)| *known == name).ok_or_else(|| {
-        let names = PIPELINES.iter().map(|(name, _)| *name);
-        Error::cannot_run(format!("--from: no pipeline '{name}'")).hint(did_you_mean(name, names))
-    })
+/// The pipelines by name, each described by the first sentence of its first file.
+fn pipelines() -> impl TypedValueParser<Value = Pipeline> {
+    let described = |(name, files): &Pipeline| {
+        let text = files.iter().find(|(file, _)| *file == "ingest.yaml").or(files.first());
+        let text = text.map_or("".into(), |(_, bytes)| String::from_utf8_lossy(bytes));
+        PossibleValue::new(*name).help(first_sentence(&text))
+    };
+    PossibleValuesParser::new(PIPELINES.iter().map(described))
+        .map(|name| *PIPELINES.iter().find(|(known, _)| *known == name).expect("it is one of the possible values"))
+}
+
+/// The first sentence of the comment at the beginning of a YAML file, without what stands in parentheses.
+fn first_sentence(text: &str) -> String {
+    let comment = text.lines().map_while(|line| line.strip_prefix('#')).map(str::trim);
+    let mut sentence = String::new();
+    for line in comment.skip_while(|line| line.is_empty() || line.starts_with("yaml-language-server")) {
+        sentence = format!("{sentence} {line}");
+        // What follows is an example.
+        if line.is_empty() || line.ends_with(':') {
+            break;
+        }
+    }
+    while let Some((before, rest)) = sentence.split_once(" (") {
+        let Some((_, behind)) = rest.split_once(')') else { break };
+        sentence = format!("{before}{behind}");
+    }
+    sentence.split(". ").next().unwrap_or_default().trim().trim_end_matches(['.', ':']).to_owned()
 }
 
 /// All files of the project, by their path in it.
-fn files(folder: &Path, pipelines: &[&Pipeline]) -> Result<BTreeMap<String, Vec<u8>>> {
+fn files(folder: &Path, pipelines: &[Pipeline]) -> Result<BTreeMap<String, Vec<u8>>> {
     let mut files = BTreeMap::new();
     for (pipeline, content) in pipelines {
-        for (file, bytes) in *content {
+        for (file, bytes) in content.iter() {
             files.insert(format!("resources/{pipeline}/{file}"), bytes.to_vec());
         }
     }
@@ -128,17 +163,36 @@ fn write(path: &Path, content: &[u8]) -> Result<()> {
     Ok(())
 }
 
-fn say_what_is_next(folder: &Path, from: &[String]) {
-    let is_here = folder == Path::new(".");
-    let shown = if is_here { "this folder".to_owned() } else { folder.display().to_string() };
-    tool::say(format!("{shown} is a project now"));
-    let change = if is_here { String::new() } else { format!("cd {shown} && ") };
+/// The folder, as people read it.
+fn shown(folder: &Path) -> String {
+    if folder == Path::new(".") { "this folder".to_owned() } else { folder.display().to_string() }
+}
+
+fn say_what_was_added(from: &[Pipeline]) {
+    let names: Vec<String> = from.iter().map(|(name, _)| format!("resources/{name}")).collect();
+    tool::say(format!("added {}", names.join(", ")));
+    let own = from.iter().flat_map(|(_, files)| files.iter().map(|(file, bytes)| ((*file).to_owned(), bytes.to_vec())));
+    let variables: Vec<String> = variables(&own.collect()).into_keys().collect();
+    if !variables.is_empty() {
+        tool::say(format!("variables that may be set in .env: {}", variables.join(", ")));
+    }
+}
+
+fn say_what_is_next(folder: &Path, from: &[Pipeline]) {
+    let path = folder.display().to_string();
+    let change = match folder == Path::new(".") {
+        true => String::new(),
+        // `cd` would take it for an option.
+        false if path.starts_with('-') => format!("cd {} && ", shell(&format!("./{path}"))),
+        false => format!("cd {} && ", shell(&path)),
+    };
     match from.first() {
-        Some(pipeline) => tool::say(format!("next: {change}millrace run {pipeline}")),
+        Some((pipeline, _)) => tool::say(format!("next: {change}millrace run {pipeline}")),
         None => {
             let names: Vec<&str> = PIPELINES.iter().map(|(name, _)| *name).collect();
             tool::say(format!(
-                "it has no pipeline yet: write resources/PIPELINE/ingest.yaml, or begin with --from {}",
+                "it has no pipeline yet: write resources/PIPELINE/ingest.yaml, or add one: \
+                 {change}millrace init . --from NAME, with one of {}",
                 names.join(", ")
             ));
         }
@@ -150,7 +204,11 @@ mod tests {
     use super::*;
 
     fn arguments(folder: &Path, from: &[&str]) -> Arguments {
-        Arguments { folder: folder.to_owned(), from: from.iter().map(|name| (*name).to_owned()).collect() }
+        Arguments { folder: folder.to_owned(), from: from.iter().map(|name| pipeline(name)).collect() }
+    }
+
+    fn pipeline(name: &str) -> Pipeline {
+        *PIPELINES.iter().find(|(known, _)| *known == name).unwrap()
     }
 
     #[test]
@@ -170,7 +228,7 @@ mod tests {
         assert!(read("README.md").starts_with("# myshop\n") && read("README.md").contains("millrace run churn"));
         assert!(!read("README.md").contains('@'), "{}", read("README.md"));
         // Each YAML file names its schema, which exists at that path.
-        for (file, text) in pipeline("churn").unwrap().1 {
+        for (file, text) in pipeline("churn").1 {
             let text = String::from_utf8_lossy(text);
             let schema = text.lines().next().and_then(|line| line.strip_prefix("# yaml-language-server: $schema="));
             let schema = schema.unwrap_or_else(|| panic!("{file} names no schema"));
@@ -195,9 +253,44 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_pipeline_names_the_nearest() {
-        let error = init(&arguments(Path::new("/nowhere"), &["chrn"])).unwrap_err().to_string();
-        assert_eq!(error, "--from: no pipeline 'chrn'; did you mean 'churn'?");
+    fn a_pipeline_is_added_to_a_project() {
+        let folder = tempfile::tempdir().unwrap();
+        let project = folder.path().join("myshop");
+        init(&arguments(&project, &[])).unwrap();
+        std::fs::write(project.join("README.md"), "mine").unwrap();
+        std::fs::remove_file(project.join("Makefile")).unwrap();
+        init(&arguments(&project, &["churn"])).unwrap();
+        init(&arguments(&project, &["sales", "texts"])).unwrap();
+        assert_eq!(std::fs::read_to_string(project.join("README.md")).unwrap(), "mine");
+        for file in
+            ["Makefile", "resources/churn/train.yaml", "resources/sales/train.yaml", "resources/texts/clean.yaml"]
+        {
+            assert!(project.join(file).is_file(), "{file}");
+        }
+        let error = init(&arguments(&project, &["olist", "sales"])).unwrap_err().to_string();
+        assert!(
+            error.ends_with("resources/sales/clean.yaml: exists already; name a new folder, or move the file away"),
+            "{error}"
+        );
+        assert!(!project.join("resources/olist").exists());
+        let error = init(&arguments(&project, &[])).unwrap_err().to_string();
+        assert!(error.contains(": exists already"), "{error}");
+    }
+
+    #[test]
+    fn help_describes_the_pipelines_and_a_typing_error_names_the_nearest() {
+        let parse = |line: &[&str]| crate::command_line::command().try_get_matches_from(line).unwrap_err().to_string();
+        let help = parse(&["millrace", "init", "--help"]);
+        for (name, _) in PIPELINES {
+            assert!(help.contains(&format!("- {name}:")), "{name}: {help}");
+        }
+        assert!(help.contains("The purchase log of an online shop, generated"), "{help}");
+        let error = parse(&["millrace", "init", "x", "--from", "chrn"]);
+        assert!(error.contains("a similar value exists: 'churn'"), "{error}");
+        let text = "# yaml-language-server: $schema=x\n#\n# Real sales (see https://a.b/c, 2010 to\n# 2012) of shops. More.\na: 1\n# not this\n";
+        assert_eq!(first_sentence(text), "Real sales of shops");
+        assert_eq!(first_sentence("# For:\n#\n#    a command. More\n"), "For");
+        assert_eq!(first_sentence("a: 1\n"), "");
     }
 
     #[test]

@@ -27,6 +27,11 @@ const STAGES: [Tool; 6] = [Tool::Ingest, Tool::Clean, Tool::Features, Tool::Trai
 /// The tools that look after a pipeline: part of scheduled runs.
 const AFTERWARDS: [Tool; 2] = [Tool::Monitor, Tool::Release];
 
+/// All that a run may consist of.
+pub fn stages() -> impl Iterator<Item = Tool> {
+    STAGES.into_iter().chain(AFTERWARDS)
+}
+
 /// Run a pipeline: all its stages, one after the other
 ///
 /// Prints one line that says how the run went, and ends with the exit code of the stage that stopped it. Messages of the
@@ -147,7 +152,7 @@ fn todo(arguments: &Arguments, project: &Project, pipeline: &Name) -> Result<Vec
     if !project.root.join(&folder).is_dir() {
         return Err(Error::cannot_run(format!("no folder {}", folder.display())));
     }
-    let every: Vec<Tool> = STAGES.into_iter().chain(AFTERWARDS).collect();
+    let every: Vec<Tool> = stages().collect();
     if let Some(only) = &arguments.only {
         let tool = named(only, &every)?;
         let file = folder.join(format!("{tool}.yaml"));
@@ -187,7 +192,7 @@ fn scheduled(project: &Project, pipeline: &Name) -> Result<RunPolicy> {
 
 /// For schedulers that call the stages themselves, and have no other way to report it: time ran out, or retries did not help.
 fn gave_up(project: &Project, pipeline: &Name, stage: &str, because: &str) -> Result<Exit> {
-    let every: Vec<Tool> = STAGES.into_iter().chain(AFTERWARDS).collect();
+    let every: Vec<Tool> = stages().collect();
     let tool = named(stage, &every)?;
     let schedule = Schedule::load(&project.root, &project.env, pipeline)?.ok_or_else(|| {
         Error::cannot_run(format!("no file resources/{pipeline}/{}, which --gave-up needs", schedule::FILE))

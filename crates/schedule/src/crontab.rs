@@ -46,8 +46,8 @@ pub fn crontab(
     Ok(lines.join("\n") + "\n")
 }
 
-/// A word for the shell.
-fn shell(text: &str) -> String {
+/// A word for the shell, with quotes if it needs them.
+pub fn shell(text: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+=:,@".contains(c);
     match !text.is_empty() && text.chars().all(is_plain) {
         true => text.to_owned(),

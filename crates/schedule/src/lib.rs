@@ -11,7 +11,7 @@ mod workflow;
 mod written;
 mod zone;
 
-pub use crontab::crontab;
+pub use crontab::{crontab, shell};
 pub use expression::Expression;
 pub use systemd::{Unit, units};
 pub use workflow::{Task, Workflow, workflow, workflows};

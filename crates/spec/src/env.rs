@@ -125,6 +125,8 @@ impl<'e> Variables<'e> {
 }
 
 fn read_dotenv(text: &str, file: &Path, into: &mut BTreeMap<String, String>) -> Result<()> {
+    // Editors of Windows write a mark before the first name.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     for (number, line) in text.lines().enumerate() {
         let line = line.trim();
         let line = line.strip_prefix("export ").unwrap_or(line);
@@ -225,6 +227,8 @@ mod tests {
         read_dotenv(text, Path::new(".env"), &mut into).unwrap();
         let values: Vec<(&str, &str)> = into.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         assert_eq!(values, [("A", "x"), ("B", "a # b"), ("C", "it\"s"), ("D", "pa$word\\n#1"), ("E", ""), ("F", "#1")]);
+        read_dotenv("\u{feff}G=1\r\nH=2\r\n", Path::new(".env"), &mut into).unwrap();
+        assert_eq!((into["G"].as_str(), into["H"].as_str()), ("1", "2"));
         for wrong in ["A=\"x\n", "A='x' y\n"] {
             let error = read_dotenv(wrong, Path::new(".env"), &mut into).unwrap_err().to_string();
             assert_eq!(error, ".env:1: a quote is not closed, or text follows it");

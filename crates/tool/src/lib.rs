@@ -132,8 +132,12 @@ pub fn warn(text: impl AsRef<str>) {
 /// Prints data to stdout. A reader that went away is an error whose `is_closed_pipe()` is true.
 pub fn print(text: &str) -> Result<()> {
     let mut stdout = std::io::stdout().lock();
-    stdout
-        .write_all(text.as_bytes())
-        .and_then(|()| stdout.flush())
-        .map_err(|error| Error::io("write", Path::new("stdout"), &error))
+    stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(|error| match error.kind() {
+        // What was printed is the names of results that are in place already.
+        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
+            Error::cannot_run("stdout: cannot write: no space left on device")
+                .hint("free some space; what the run has published stands")
+        }
+        _ => Error::io("write", Path::new("stdout"), &error),
+    })
 }
