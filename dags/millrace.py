@@ -13,15 +13,16 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import signal
 import subprocess
 import threading
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from airflow.sdk import DAG, Asset, AssetAlias, BaseOperator, Param
-from airflow.sdk.exceptions import AirflowException, AirflowFailException
+from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowTaskTimeout
 from airflow.timetables.assets import AssetOrTimeSchedule
 from airflow.timetables.interval import CronDataIntervalTimetable
 
@@ -88,6 +89,9 @@ class Stage(BaseOperator):
 
     def flags(self, context) -> list[str]:
         params, run = context["params"], context["dag_run"]
+        for name in run.conf or {}:
+            if name not in PARAMS:
+                raise AirflowFailException(f"unknown parameter '{name}'; choose one of: {', '.join(PARAMS)}")
         flags = ["--force"] if params.get("force") and self.tool != "release" else []
         if self.tool != "ingest":
             return flags
@@ -172,13 +176,29 @@ class Stage(BaseOperator):
             process.wait()
 
 
+TIME_RAN_OUT = "stopped because its time ran out (time_out in schedule.yaml)"
+
+
 def gave_up(context) -> None:
-    """Sends the alert `gave_up` of schedule.yaml after the last try: time ran out, or retries did not help. For refused data and
-    for runs that cannot start, the tools have already sent alerts."""
-    error, task = context.get("exception"), context["task"]
+    """Sends the alert `gave_up` of schedule.yaml after the last try of a stage: its time ran out, or retries did not help. For
+    refused data and for runs that cannot start, the tools have already sent alerts."""
+    error, limit = context.get("exception"), context["dag"].dagrun_timeout
     if isinstance(error, AirflowFailException):
         return
-    because = str(error or "").strip() or "failed without a reason"
+    # Of a run whose time is up, `run_gave_up` tells.
+    if limit and datetime.now(timezone.utc) >= context["dag_run"].start_date + limit:
+        return
+    because = TIME_RAN_OUT if isinstance(error, AirflowTaskTimeout) else str(error or "").strip()
+    alert(context["task"], because or "failed without a reason")
+
+
+def run_gave_up(context) -> None:
+    """Sends the same alert for a run whose time ran out: in a try of a stage, which may have retries left, or in a pause."""
+    if context.get("reason") == "timed_out":
+        alert(context.get("task") or context["dag"].tasks[0], f"the run was {TIME_RAN_OUT}")
+
+
+def alert(task: Stage, because: str) -> None:
     command = [PROGRAM, "run", task.pipeline, "--gave-up", task.tool, "--because", because]
     subprocess.run(command, cwd=ROOT, env=environment(), stdin=subprocess.DEVNULL, timeout=120, check=False)
 
@@ -241,19 +261,24 @@ def dag_of(pipeline: str, workflow: dict | None, reason: str) -> DAG:
         with DAG(**common, schedule=None, doc_md=reason) as dag:
             Broken(task_id="schedule", reason=reason)
         return dag
+    # Without schedule.yaml, nothing says how urgent an alert is.
+    is_scheduled = bool(workflow.get("cron") or workflow.get("after"))
     defaults = {
         "retries": workflow.get("retries", 2),
         "retry_delay": seconds(workflow.get("wait_seconds", 300)),
         "max_retry_delay": seconds(workflow.get("longest_wait_seconds", 3600)),
-        "retry_exponential_backoff": True,
+        # Airflow 3.2 and later take it for the factor, and `True` for 1.
+        "retry_exponential_backoff": 2,
         "execution_timeout": seconds(workflow.get("stage_seconds")),
-        # Without schedule.yaml, nothing says how urgent the alert is.
-        "on_failure_callback": gave_up if workflow.get("cron") or workflow.get("after") else None,
+        # Backfills of Airflow start several runs of a DAG at once, and scheduled runs beside them.
+        "max_active_tis_per_dag": 1,
+        "on_failure_callback": gave_up if is_scheduled else None,
     }
     with DAG(
         **common,
         schedule=times_of(workflow),
         dagrun_timeout=seconds(workflow.get("run_seconds")),
+        on_failure_callback=run_gave_up if is_scheduled else None,
         default_args=defaults,
         params=PARAMS,
         doc_md=f"The pipeline `{pipeline}` of {ROOT}: one task per file in `resources/{pipeline}/`.",
@@ -267,9 +292,23 @@ def dag_of(pipeline: str, workflow: dict | None, reason: str) -> DAG:
     return dag
 
 
+def read(folder: Path) -> DAG | None:
+    """The DAG of a folder in `resources/`; `None` if it has no stage. Whatever is wrong with it costs this DAG alone."""
+    pipeline, reason = folder.name, ""
+    try:
+        workflow, reason = workflow_of(pipeline)
+        return dag_of(pipeline, workflow, reason) if workflow is None or workflow["tasks"] else None
+    except Exception as error:
+        # Not every name of a folder can be one of a DAG. The hash keeps it apart from a pipeline that has the rest as its name.
+        name = re.sub(r"[^A-Za-z0-9_.-]", "_", pipeline)[:200]
+        if name != pipeline:
+            name += "." + hashlib.sha256(os.fsencode(pipeline)).hexdigest()[:8]
+        return dag_of(name, None, reason or f"{folder}: {error}")
+
+
 for _folder in sorted((ROOT / "resources").iterdir()):
-    if not _folder.is_dir() or not any(_folder.glob("*.yaml")):
+    # Editors and notebooks keep copies in hidden folders.
+    if _folder.name.startswith(".") or not _folder.is_dir() or not any(_folder.glob("*.yaml")):
         continue
-    _workflow, _reason = workflow_of(_folder.name)
-    if _workflow is None or _workflow["tasks"]:
-        globals()[f"dag_{_folder.name}"] = dag_of(_folder.name, _workflow, _reason)
+    if _dag := read(_folder):
+        globals()[f"dag_{_dag.dag_id}"] = _dag
