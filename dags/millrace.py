@@ -17,11 +17,12 @@ import re
 import signal
 import subprocess
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from airflow.sdk import DAG, Asset, AssetAlias, BaseOperator, Param
+from airflow.sdk import DAG, Asset, AssetAlias, BaseOperator, Param, get_parsing_context
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowTaskTimeout
 from airflow.timetables.assets import AssetOrTimeSchedule
 from airflow.timetables.interval import CronDataIntervalTimetable
@@ -292,23 +293,37 @@ def dag_of(pipeline: str, workflow: dict | None, reason: str) -> DAG:
     return dag
 
 
-def read(folder: Path) -> DAG | None:
+def name_of(pipeline: str) -> str:
+    """The name of its DAG. Where Airflow does not allow the folder's, a hash keeps it apart from that of a pipeline."""
+    if re.fullmatch(r"[\w.-]{1,200}", pipeline):
+        return pipeline
+    return re.sub(r"[^A-Za-z0-9_.-]", "_", pipeline)[:200] + "." + hashlib.sha256(os.fsencode(pipeline)).hexdigest()[:8]
+
+
+def folders() -> list[Path]:
+    """The folders in `resources/` that are read: all of them, or that of the task to run. Hidden ones are copies of editors."""
+    every = [folder for folder in sorted((ROOT / "resources").iterdir()) if not folder.name.startswith(".")]
+    wanted = get_parsing_context().dag_id
+    return [
+        folder
+        for folder in every
+        if folder.is_dir() and any(folder.glob("*.yaml")) and wanted in (None, name_of(folder.name))
+    ]
+
+
+def read(folder: Path, workflow: dict | None, reason: str) -> DAG | None:
     """The DAG of a folder in `resources/`; `None` if it has no stage. Whatever is wrong with it costs this DAG alone."""
-    pipeline, reason = folder.name, ""
+    name = name_of(folder.name)
     try:
-        workflow, reason = workflow_of(pipeline)
-        return dag_of(pipeline, workflow, reason) if workflow is None or workflow["tasks"] else None
+        return dag_of(name, workflow, reason) if workflow is None or workflow["tasks"] else None
     except Exception as error:
-        # Not every name of a folder can be one of a DAG. The hash keeps it apart from a pipeline that has the rest as its name.
-        name = re.sub(r"[^A-Za-z0-9_.-]", "_", pipeline)[:200]
-        if name != pipeline:
-            name += "." + hashlib.sha256(os.fsencode(pipeline)).hexdigest()[:8]
-        return dag_of(name, None, reason or f"{folder}: {error}")
+        return dag_of(name, None, f"{folder}: {error}")
 
 
-for _folder in sorted((ROOT / "resources").iterdir()):
-    # Editors and notebooks keep copies in hidden folders.
-    if _folder.name.startswith(".") or not _folder.is_dir() or not any(_folder.glob("*.yaml")):
-        continue
-    if _dag := read(_folder):
+_folders = folders()
+# At once: each waits for a process, and Airflow stops a file that takes 30 seconds.
+with ThreadPoolExecutor(8) as _pool:
+    _workflows = list(_pool.map(workflow_of, [_folder.name for _folder in _folders]))
+for _folder, (_workflow, _reason) in zip(_folders, _workflows):
+    if _dag := read(_folder, _workflow, _reason):
         globals()[f"dag_{_dag.dag_id}"] = _dag

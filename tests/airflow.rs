@@ -177,6 +177,14 @@ for task, kind, first, last, params in json.loads(sys.argv[2]):
 const NAMES: &str =
     "print(json.dumps({dag.dag_id: dag.doc_md for dag in vars(dags).values() if isinstance(dag, dags.DAG)}))\n";
 
+/// Prints the folders that are read to run a task of the DAG `my_shop.21e02318`.
+const READ_BY_A_TASK: &str = "\
+import os
+os.environ['_AIRFLOW_PARSING_CONTEXT_DAG_ID'] = 'my_shop.21e02318'
+spec.loader.exec_module(dags)
+print(json.dumps([folder.name for folder in dags._folders]))
+";
+
 /// Prints how many tries of a task may run at once, and the seconds that Airflow's scheduler waits after each of four tries.
 const PAUSES: &str = "\
 from airflow.models.taskinstance import TaskInstance
@@ -223,6 +231,7 @@ fn a_folder_that_cannot_be_a_pipeline_costs_its_own_dag_alone() {
     let reason = names["my_shop.21e02318"].as_str().expect("a reason");
     assert!(reason.contains("'my shop' is not a name; use up to 64 letters, digits, '_' and '-'"), "{reason}");
     assert!(names["my_shop"].as_str().expect("a description").starts_with("The pipeline `my_shop` of "));
+    assert_eq!(airflow.script(READ_BY_A_TASK, &[]), [json!(["my shop"])]);
 }
 
 #[test]
