@@ -186,7 +186,7 @@ def gave_up(context) -> None:
     error, limit = context.get("exception"), context["dag"].dagrun_timeout
     if isinstance(error, AirflowFailException):
         return
-    # Of a run whose time is up, `run_gave_up` tells.
+    # `run_gave_up` reports a run whose time is up.
     if limit and datetime.now(timezone.utc) >= context["dag_run"].start_date + limit:
         return
     because = TIME_RAN_OUT if isinstance(error, AirflowTaskTimeout) else str(error or "").strip()
