@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::{DateTime, Datelike, Days, NaiveDate, Offset as _, TimeZone as _, Timelike, Utc};
+use chrono::{DateTime, Days, Months, NaiveDate, Offset as _, TimeZone as _, Timelike, Utc};
 use spec::{Error, Name, Result, Tool};
 
 use crate::field::Field;
@@ -12,7 +12,7 @@ use crate::{Called, Expression, Schedule, TimeZone};
 const GRACE: u64 = 120;
 
 /// For how many years a timer knows the days on which the clocks change.
-const YEARS: i32 = 10;
+const YEARS: u32 = 10;
 
 /// Units that come with the package.
 const OWN: [&str; 2] = ["serve", "backup"];
@@ -144,7 +144,7 @@ fn calendar(cron: &Expression, zone: TimeZone) -> Vec<String> {
 /// The times on days on which the clocks change that systemd leaves out: those after a time that the clock skips, and the
 /// second of two that it shows twice.
 fn left_out(cron: &Expression, zone: TimeZone, today: NaiveDate) -> Vec<String> {
-    let last = today.with_year(today.year() + YEARS).unwrap_or(today);
+    let last = today + Months::new(12 * YEARS);
     let mut minutes: BTreeMap<DateTime<Utc>, BTreeSet<u32>> = BTreeMap::new();
     // Seen from UTC, a day and those beside it hold every hour that any zone calls by its date.
     let offset = |day: NaiveDate| zone.0.offset_from_utc_date(&day).fix();
@@ -181,8 +181,6 @@ fn quoted(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use std::process::Command;
-
-    use chrono::{DateTime, Utc};
 
     use super::*;
 
@@ -228,6 +226,7 @@ mod tests {
         let gaps = ["2026-03-29 01:00:00 UTC", "2027-03-28 01:00:00 UTC", "2028-03-26 01:00:00 UTC"];
         assert_eq!(lines("30 2 * * *", "Europe/Berlin", "2026-01-01"), gaps);
         assert_eq!(lines("30 2 * * *", "Europe/Berlin", "2026-03-30"), [gaps[1], gaps[2], "2029-03-25 01:00:00 UTC"]);
+        assert_eq!(lines("30 2 * * *", "Europe/Berlin", "2028-02-29")[0], "2028-03-26 01:00:00 UTC");
         let falls = ["2026-11-01 06:00,30:00 UTC", "2027-11-07 06:00,30:00 UTC", "2028-11-05 06:00,30:00 UTC"];
         assert_eq!(lines("0,30 * * * *", "America/New_York", "2026-01-01"), falls);
         // The time after the gap is one of its own; and on Mondays no clock changes.
