@@ -13,15 +13,17 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import signal
 import subprocess
 import threading
-from datetime import datetime, timedelta
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from airflow.sdk import DAG, Asset, AssetAlias, BaseOperator, Param
-from airflow.sdk.exceptions import AirflowException, AirflowFailException
+from airflow.sdk import DAG, Asset, AssetAlias, BaseOperator, Param, get_parsing_context
+from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowTaskTimeout
 from airflow.timetables.assets import AssetOrTimeSchedule
 from airflow.timetables.interval import CronDataIntervalTimetable
 
@@ -88,6 +90,9 @@ class Stage(BaseOperator):
 
     def flags(self, context) -> list[str]:
         params, run = context["params"], context["dag_run"]
+        for name in run.conf or {}:
+            if name not in PARAMS:
+                raise AirflowFailException(f"unknown parameter '{name}'; choose one of: {', '.join(PARAMS)}")
         flags = ["--force"] if params.get("force") and self.tool != "release" else []
         if self.tool != "ingest":
             return flags
@@ -172,13 +177,29 @@ class Stage(BaseOperator):
             process.wait()
 
 
+TIME_RAN_OUT = "stopped because its time ran out (time_out in schedule.yaml)"
+
+
 def gave_up(context) -> None:
-    """Sends the alert `gave_up` of schedule.yaml after the last try: time ran out, or retries did not help. For refused data and
-    for runs that cannot start, the tools have already sent alerts."""
-    error, task = context.get("exception"), context["task"]
+    """Sends the alert `gave_up` of schedule.yaml after the last try of a stage: its time ran out, or retries did not help. For
+    refused data and for runs that cannot start, the tools have already sent alerts."""
+    error, limit = context.get("exception"), context["dag"].dagrun_timeout
     if isinstance(error, AirflowFailException):
         return
-    because = str(error or "").strip() or "failed without a reason"
+    # `run_gave_up` reports a run whose time is up.
+    if limit and datetime.now(timezone.utc) >= context["dag_run"].start_date + limit:
+        return
+    because = TIME_RAN_OUT if isinstance(error, AirflowTaskTimeout) else str(error or "").strip()
+    alert(context["task"], because or "failed without a reason")
+
+
+def run_gave_up(context) -> None:
+    """Sends the same alert for a run whose time ran out: in a try of a stage, which may have retries left, or in a pause."""
+    if context.get("reason") == "timed_out":
+        alert(context.get("task") or context["dag"].tasks[0], f"the run was {TIME_RAN_OUT}")
+
+
+def alert(task: Stage, because: str) -> None:
     command = [PROGRAM, "run", task.pipeline, "--gave-up", task.tool, "--because", because]
     subprocess.run(command, cwd=ROOT, env=environment(), stdin=subprocess.DEVNULL, timeout=120, check=False)
 
@@ -241,19 +262,24 @@ def dag_of(pipeline: str, workflow: dict | None, reason: str) -> DAG:
         with DAG(**common, schedule=None, doc_md=reason) as dag:
             Broken(task_id="schedule", reason=reason)
         return dag
+    # Without schedule.yaml, nothing says how urgent an alert is.
+    is_scheduled = bool(workflow.get("cron") or workflow.get("after"))
     defaults = {
         "retries": workflow.get("retries", 2),
         "retry_delay": seconds(workflow.get("wait_seconds", 300)),
         "max_retry_delay": seconds(workflow.get("longest_wait_seconds", 3600)),
-        "retry_exponential_backoff": True,
+        # Airflow 3.2 and later take it for the factor, and `True` for 1.
+        "retry_exponential_backoff": 2,
         "execution_timeout": seconds(workflow.get("stage_seconds")),
-        # Without schedule.yaml, nothing says how urgent the alert is.
-        "on_failure_callback": gave_up if workflow.get("cron") or workflow.get("after") else None,
+        # Backfills of Airflow start several runs of a DAG at once, and scheduled runs beside them.
+        "max_active_tis_per_dag": 1,
+        "on_failure_callback": gave_up if is_scheduled else None,
     }
     with DAG(
         **common,
         schedule=times_of(workflow),
         dagrun_timeout=seconds(workflow.get("run_seconds")),
+        on_failure_callback=run_gave_up if is_scheduled else None,
         default_args=defaults,
         params=PARAMS,
         doc_md=f"The pipeline `{pipeline}` of {ROOT}: one task per file in `resources/{pipeline}/`.",
@@ -267,9 +293,37 @@ def dag_of(pipeline: str, workflow: dict | None, reason: str) -> DAG:
     return dag
 
 
-for _folder in sorted((ROOT / "resources").iterdir()):
-    if not _folder.is_dir() or not any(_folder.glob("*.yaml")):
-        continue
-    _workflow, _reason = workflow_of(_folder.name)
-    if _workflow is None or _workflow["tasks"]:
-        globals()[f"dag_{_folder.name}"] = dag_of(_folder.name, _workflow, _reason)
+def name_of(pipeline: str) -> str:
+    """The name of its DAG. Where Airflow does not allow the folder's, a hash keeps it apart from that of a pipeline."""
+    if re.fullmatch(r"[\w.-]{1,200}", pipeline):
+        return pipeline
+    return re.sub(r"[^A-Za-z0-9_.-]", "_", pipeline)[:200] + "." + hashlib.sha256(os.fsencode(pipeline)).hexdigest()[:8]
+
+
+def folders() -> list[Path]:
+    """The folders in `resources/` that are read: all of them, or that of the task to run. Hidden ones are copies of editors."""
+    every = [folder for folder in sorted((ROOT / "resources").iterdir()) if not folder.name.startswith(".")]
+    wanted = get_parsing_context().dag_id
+    return [
+        folder
+        for folder in every
+        if folder.is_dir() and any(folder.glob("*.yaml")) and wanted in (None, name_of(folder.name))
+    ]
+
+
+def read(folder: Path, workflow: dict | None, reason: str) -> DAG | None:
+    """The DAG of a folder in `resources/`; `None` if it has no stage. Whatever is wrong with it costs this DAG alone."""
+    name = name_of(folder.name)
+    try:
+        return dag_of(name, workflow, reason) if workflow is None or workflow["tasks"] else None
+    except Exception as error:
+        return dag_of(name, None, f"{folder}: {error}")
+
+
+_folders = folders()
+# At once: each waits for a process, and Airflow stops a file that takes 30 seconds.
+with ThreadPoolExecutor(8) as _pool:
+    _workflows = list(_pool.map(workflow_of, [_folder.name for _folder in _folders]))
+for _folder, (_workflow, _reason) in zip(_folders, _workflows):
+    if _dag := read(_folder, _workflow, _reason):
+        globals()[f"dag_{_dag.dag_id}"] = _dag

@@ -1,7 +1,7 @@
 //! dags/millrace.py in a real Airflow 3: the DAGs of this repository, and a pipeline run by it, with what it reports
 //! about the data.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
@@ -94,6 +94,9 @@ fn a_run_says_what_changed_and_why_it_failed() {
         .write("resources/broken/schedule.yaml", "cron: 0 25 * * *\n");
     let Some(airflow) = Airflow::for_pipelines_of(project.root().to_owned(), &project) else { return };
 
+    // `dags test` reads the DAG that it runs; the others have to be known, too.
+    let read = airflow.call(&["dags", "reserialize"]);
+    assert!(read.status.success(), "{}", String::from_utf8_lossy(&read.stderr));
     // A schedule that cannot be read costs its own pipeline alone.
     let (is_done, log) = airflow.test("broken", &[]);
     assert!(
@@ -153,18 +156,130 @@ fn a_run_says_what_changed_and_why_it_failed() {
     assert_eq!(log.matches("[DAG TEST] running task").count(), 2, "{log}");
 }
 
-/// Prints the flags that tasks of the DAG `shop` get in runs of several kinds, a line for each.
-const FLAGS: &str = "\
+/// Loads dags/millrace.py, the first argument, as `dags`.
+const LOADED: &str = "\
 import importlib.util, json, sys
-from datetime import datetime
+from datetime import datetime, timedelta, timezone
 from types import SimpleNamespace
 spec = importlib.util.spec_from_file_location('dags', sys.argv[1])
 dags = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(dags)
-for task, kind, first, last, params in json.loads(sys.argv[2]):
-    run = SimpleNamespace(run_type=kind, data_interval_start=datetime.fromisoformat(first), data_interval_end=datetime.fromisoformat(last))
-    print(json.dumps(dags.dag_shop.get_task(task).flags({'params': params, 'dag_run': run})))
 ";
+
+/// Prints the flags that tasks of the DAG `shop` get in runs of several kinds, a line for each.
+const FLAGS: &str = "\
+for task, kind, first, last, params in json.loads(sys.argv[2]):
+    run = SimpleNamespace(run_type=kind, conf=params, data_interval_start=datetime.fromisoformat(first), data_interval_end=datetime.fromisoformat(last))
+    try:
+        print(json.dumps(dags.dag_shop.get_task(task).flags({'params': params, 'dag_run': run})))
+    except dags.AirflowFailException as error:
+        print(json.dumps(str(error)))
+";
+
+/// Prints the name of each DAG and its description.
+const NAMES: &str =
+    "print(json.dumps({dag.dag_id: dag.doc_md for dag in vars(dags).values() if isinstance(dag, dags.DAG)}))\n";
+
+/// Prints the folders that are read to run a task of the DAG `my_shop.21e02318`.
+const READ_BY_A_TASK: &str = "\
+import os
+os.environ['_AIRFLOW_PARSING_CONTEXT_DAG_ID'] = 'my_shop.21e02318'
+spec.loader.exec_module(dags)
+print(json.dumps([folder.name for folder in dags._folders]))
+";
+
+/// Prints how many tries of a task may run at once, and the seconds that Airflow's scheduler waits after each of four tries.
+const PAUSES: &str = "\
+from airflow.models.taskinstance import TaskInstance
+task, end = dags.dag_shop.get_task('ingest'), datetime.now(timezone.utc)
+print(json.dumps(task.max_active_tis_per_dag))
+for number in range(1, 5):
+    tried = SimpleNamespace(task=task, dag_id='shop', task_id='ingest', try_number=number, end_date=end, logical_date=end, retry_delay_override=None)
+    print(json.dumps((TaskInstance.next_retry_datetime(tried) - end).total_seconds()))
+";
+
+/// A run whose time is up: in a try of its only stage, and as a whole; and another one that failed in time.
+const GAVE_UP: &str = "\
+dag, now = dags.dag_shop, datetime.now(timezone.utc)
+task = dag.get_task('ingest')
+late, early = (SimpleNamespace(start_date=now - timedelta(minutes=minutes)) for minutes in (61, 1))
+task.on_failure_callback[0]({'dag': dag, 'task': task, 'dag_run': late, 'exception': dags.AirflowException('interrupted by SIGTERM')})
+dag.on_failure_callback({'dag': dag, 'reason': 'timed_out'})
+dag.on_failure_callback({'dag': dag, 'reason': 'task_failure'})
+task.on_failure_callback[0]({'dag': dag, 'task': task, 'dag_run': early, 'exception': dags.AirflowTaskTimeout('Timeout, PID: 1')})
+";
+
+impl Airflow<'_> {
+    /// The lines that a script prints which begins with [`LOADED`].
+    fn script(&self, script: &str, more: &[&str]) -> Vec<Value> {
+        let dags = repository().join("dags/millrace.py");
+        let script = format!("{LOADED}{script}");
+        let output = self.command().args(["-c", &script]).arg(dags).args(more).output().expect("Python starts");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+        printed.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+    }
+}
+
+#[test]
+fn a_folder_that_cannot_be_a_pipeline_costs_its_own_dag_alone() {
+    let project = shop();
+    for folder in ["my shop", "my:shop", "my_shop", "a.b", ".ipynb_checkpoints"] {
+        project.write(&format!("resources/{folder}/ingest.yaml"), project.read("resources/shop/ingest.yaml"));
+    }
+    let Some(airflow) = Airflow::for_pipelines_of(project.root().to_owned(), &project) else { return };
+    let names = airflow.script(NAMES, &[]).remove(0);
+    let names = names.as_object().expect("an object");
+    assert_eq!(
+        names.keys().collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>(),
+        ["a.b", "my_shop", "my_shop.21e02318", "my_shop.22d79862", "shop"]
+    );
+    let reason = names["my_shop.21e02318"].as_str().expect("a reason");
+    assert!(reason.contains("'my shop' is not a name; use up to 64 letters, digits, '_' and '-'"), "{reason}");
+    assert!(names["my_shop"].as_str().expect("a description").starts_with("The pipeline `my_shop` of "));
+    assert_eq!(airflow.script(READ_BY_A_TASK, &[]), [json!(["my shop"])]);
+}
+
+#[test]
+fn pauses_grow_and_a_stage_runs_once_at_a_time() {
+    let project = shop();
+    project
+        .write("resources/shop/schedule.yaml", "cron: '@daily'\nretries: {times: 4, wait: 10s, longest_wait: 50s}\n");
+    let Some(airflow) = Airflow::for_pipelines_of(project.root().to_owned(), &project) else { return };
+    let printed = airflow.script(PAUSES, &[]);
+    let [at_once, pauses @ ..] = printed.as_slice() else { panic!("{printed:?}") };
+    assert_eq!(*at_once, 1);
+    // At random, up to twice what `millrace run` would wait.
+    for (pause, shortest) in pauses.iter().zip([10.0, 20.0, 40.0, 50.0]) {
+        let pause = pause.as_f64().expect("seconds");
+        assert!(pause >= shortest && pause <= f64::min(2.0 * shortest, 50.0), "{printed:?}");
+    }
+}
+
+#[test]
+fn a_run_whose_time_is_up_is_reported_once() {
+    let project = shop();
+    project
+        .write("note.sh", "cat >>alerts; echo >>alerts")
+        .write("resources/alerts.yaml", "channels: [{command: {run: [sh, note.sh]}}]\n")
+        .write("resources/shop/schedule.yaml", "cron: '@daily'\ntime_out: {run: 1h}\nalerts: {gave_up: P0}\n");
+    let Some(airflow) = Airflow::for_pipelines_of(project.root().to_owned(), &project) else { return };
+    airflow.script(GAVE_UP, &[]);
+    let alerts = project.read("alerts");
+    let subjects: Vec<Value> = alerts
+        .lines()
+        .filter(|line| !line.is_empty())
+        .map(|line| serde_json::from_str::<Value>(line).expect("JSON")["subject"].clone())
+        .collect();
+    let said = "stopped because its time ran out (time_out in schedule.yaml)";
+    assert_eq!(
+        subjects,
+        [
+            json!(format!("[millrace P0] shop ingest stopped early: in ingest: the run was {said}")),
+            json!(format!("[millrace P0] shop ingest stopped early: in ingest: {said}")),
+        ]
+    );
+}
 
 #[test]
 fn a_backfill_reads_the_days_of_its_interval() {
@@ -180,12 +295,9 @@ fn a_backfill_reads_the_days_of_its_interval() {
         ["clean", "backfill", night, next, {"force": true}],
         ["ingest", "scheduled", night, next, {"force": false, "backfill": null}],
         ["ingest", "manual", night, next, {"force": true, "backfill": "2023-01..2023-06"}],
+        ["clean", "manual", night, next, {"bakfill": "2023-01..2023-06"}],
     ]);
-    let script = ["-c", FLAGS, &repository().join("dags/millrace.py").display().to_string(), &runs.to_string()];
-    let output = airflow.command().args(script).output().expect("Python starts");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
-    let flags: Vec<Value> = printed.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let flags = airflow.script(FLAGS, &[&runs.to_string()]);
     let expected = [
         json!(["--backfill", "2024-01-10..2024-01-11"]),
         json!(["--backfill", "2024-01-10..2024-01-10"]),
@@ -193,6 +305,7 @@ fn a_backfill_reads_the_days_of_its_interval() {
         json!(["--force"]),
         json!([]),
         json!(["--force", "--backfill", "2023-01..2023-06"]),
+        json!("unknown parameter 'bakfill'; choose one of: force, backfill"),
     ];
     assert_eq!(flags, expected);
 

@@ -129,6 +129,16 @@ fn panels() -> Vec<(String, String)> {
 
 /// `scripts/setup` writes the paths of its machine into `.cargo`; in the image they would replace those that it wrote there.
 #[test]
+fn units_cannot_change_the_system() {
+    let folder = repository().join("docs/operations/systemd");
+    for unit in std::fs::read_dir(folder).expect("there are units").flatten().map(|entry| entry.path()) {
+        let text = std::fs::read_to_string(&unit).expect("a unit");
+        let is_service = unit.extension().is_some_and(|extension| extension == "service");
+        assert_eq!(text.contains("\nProtectSystem="), is_service, "{}", unit.display());
+    }
+}
+
+#[test]
 fn images_are_built_from_what_git_has() {
     let read = |name: &str| std::fs::read_to_string(repository().join(name)).expect(name);
     let ignored = read(".gitignore");

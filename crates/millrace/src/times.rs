@@ -113,7 +113,10 @@ fn table(schedules: &[(Name, Schedule)]) -> String {
 
 fn systemd(schedules: &[(Name, Schedule)], called: &Called, arguments: &Arguments) -> Result<Exit> {
     let user = arguments.user.as_deref();
-    let units = schedules.iter().flat_map(|(name, schedule)| schedule::units(name, schedule, called, user));
+    let today = Utc::now().date_naive();
+    let units: Result<Vec<Vec<schedule::Unit>>> =
+        schedules.iter().map(|(name, schedule)| schedule::units(name, schedule, called, user, today)).collect();
+    let units = units?.into_iter().flatten();
     match &arguments.into {
         None => tool::print(&units.map(|unit| format!("# {}\n{}\n", unit.name, unit.text)).collect::<String>())?,
         Some(folder) => {

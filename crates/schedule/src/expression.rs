@@ -3,6 +3,7 @@
 //! The dialects of cron, systemd and Airflow agree on most of the language and differ at its edges. What they read
 //! differently is refused, and what they are given uses only what they have in common.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
@@ -45,27 +46,40 @@ impl Expression {
         fits && self.month.values.contains(&day.month())
     }
 
-    /// The next time after `after`. A time that the clock skips in spring becomes the first one after the
-    /// gap; one that it shows twice in autumn is the earlier. `None`: it never comes.
+    /// The next time after `after`. `None`: it never comes.
     pub fn next(&self, after: DateTime<Utc>, zone: Tz) -> Option<DateTime<Utc>> {
         let local = after.with_timezone(&zone).naive_local();
         // The clock may have been set back: an earlier time of day may still follow.
         let mut day = local.date().pred_opt()?;
         // Leap years are at most eight years apart.
         for _ in 0..366 * 9 {
-            if self.has_day(day) {
-                for hour in &self.hour.values {
-                    for minute in &self.minute.values {
-                        let time = instant(day.and_hms_opt(*hour, *minute, 0)?, zone)?;
-                        if time > after {
-                            return Some(time);
-                        }
-                    }
-                }
+            if let Some(time) = self.times(day, zone).into_iter().find(|time| *time > after) {
+                return Some(time);
             }
             day = day.checked_add_days(Days::new(1))?;
         }
         None
+    }
+
+    /// The times of one day. Where the clocks change, one that runs every hour goes on every hour. For others, a time that the
+    /// clock skips becomes the first one after the gap, and one that it shows twice is the earlier.
+    pub(crate) fn times(&self, day: NaiveDate, zone: Tz) -> BTreeSet<DateTime<Utc>> {
+        let shown = self.shown(day);
+        match self.hour.is_any {
+            true => {
+                let both = shown.map(|local| zone.from_local_datetime(&local));
+                both.flat_map(|times| [times.earliest(), times.latest()]).flatten().map(|time| time.to_utc()).collect()
+            }
+            false => shown.filter_map(|local| instant(local, zone)).collect(),
+        }
+    }
+
+    /// What the clocks show when it runs on this day.
+    pub(crate) fn shown(&self, day: NaiveDate) -> impl Iterator<Item = NaiveDateTime> {
+        let hours = self.hour.values.iter().filter(move |_| self.has_day(day));
+        hours.flat_map(move |hour| {
+            self.minute.values.iter().filter_map(move |minute| day.and_hms_opt(*hour, *minute, 0))
+        })
     }
 }
 
@@ -135,11 +149,18 @@ impl FromStr for Expression {
     }
 }
 
-/// In numbers, in the part of the language that cron and Airflow read alike.
+/// In numbers, in the part of the language that cron and Airflow read alike. For cron, a `*` in the minute or the hour says that
+/// a line follows the clock where it is changed; without one it is neither skipped nor repeated.
 impl fmt::Display for Expression {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let fields = [&self.minute, &self.hour, &self.day, &self.month, &self.weekday];
-        let fields: Vec<String> = fields.iter().zip(KINDS).map(|(field, kind)| field.canonical(kind)).collect();
+        let written = |(field, kind): (&&Field, Kind)| match kind.name {
+            "minute" | "hour" if !self.hour.is_any => {
+                field.canonical(kind).replacen('*', &format!("{}-{}", kind.first, kind.last), 1)
+            }
+            _ => field.canonical(kind),
+        };
+        let fields: Vec<String> = fields.iter().zip(KINDS).map(written).collect();
         f.write_str(&fields.join(" "))
     }
 }
@@ -207,6 +228,29 @@ mod tests {
         // On 25 October 2026 they show 02:30 twice, at 00:30 and at 01:30 UTC.
         assert_eq!(next("30 2 * * *", "2026-10-24T12:00:00Z", "Europe/Berlin"), "2026-10-25T00:30:00Z");
         assert_eq!(next("30 2 * * *", "2026-10-25T00:30:00Z", "Europe/Berlin"), "2026-10-26T01:30:00Z");
+    }
+
+    #[test]
+    fn what_runs_every_hour_goes_on_where_the_clocks_change() {
+        let hourly = |after: &str, zone: &str| next("30 * * * *", after, zone);
+        // Berlin shows 01:30, 03:30 in spring, and 02:30 twice in autumn.
+        assert_eq!(hourly("2026-03-29T00:30:00Z", "Europe/Berlin"), "2026-03-29T01:30:00Z");
+        assert_eq!(hourly("2026-10-25T00:30:00Z", "Europe/Berlin"), "2026-10-25T01:30:00Z");
+        assert_eq!(hourly("2026-10-25T01:30:00Z", "Europe/Berlin"), "2026-10-25T02:30:00Z");
+        assert_eq!(next("*/20 * * * *", "2026-11-01T05:50:00Z", "America/New_York"), "2026-11-01T06:00:00Z");
+    }
+
+    #[test]
+    fn no_star_tells_cron_to_follow_a_changed_clock() {
+        for (text, expected) in [
+            ("*/20 8-10 * * *", "0-59/20 8-10 * * *"),
+            ("* 2 * * *", "0-59 2 * * *"),
+            ("0 */2 * * *", "0 0-23/2 * * *"),
+            ("*/20 * * * *", "*/20 * * * *"),
+            ("* * * * *", "* * * * *"),
+        ] {
+            assert_eq!(text.parse::<Expression>().unwrap().to_string(), expected);
+        }
     }
 
     #[test]
