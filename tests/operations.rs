@@ -248,6 +248,27 @@ fn the_server_and_airflow_share_a_project() {
         let folder = format!("mkdir -p /project/data && chown -R {owner}:root /project && chmod -R g=u /project");
         assert!(dockerfile.contains(&folder), "{folder}: {dockerfile}");
     }
+
+/// A ConfigMap or Secret among the manifests would empty that of the cluster when they are applied again.
+#[test]
+fn applying_the_manifests_again_keeps_pipelines_and_secrets() {
+    let page = std::fs::read_to_string(repository().join("docs/production.md")).expect("the page can be read");
+    let at = |command: &str| page.find(command).unwrap_or_else(|| panic!("docs/production.md has no `{command}`"));
+    let folder = repository().join("docs/operations/kubernetes");
+    let apply_all = at("kubectl apply -k docs/operations/kubernetes");
+    for entry in std::fs::read_dir(folder).expect("the folder can be read").flatten() {
+        let name = entry.file_name().display().to_string();
+        let text = std::fs::read_to_string(entry.path()).expect("a manifest");
+        for kind in ["ConfigMap", "Secret"] {
+            assert!(!text.lines().any(|line| line == format!("kind: {kind}")), "{name}: {kind}");
+        }
+        // What pods read is there before them, and the namespace before that.
+        let secrets = text.match_indices("secretRef").map(|_| "kubectl -n millrace create secret generic millrace");
+        let maps = text.match_indices("configMap:").map(|_| "kubectl -n millrace create configmap churn");
+        for command in secrets.chain(maps) {
+            assert!(at("kubernetes/namespace.yaml") < at(command) && at(command) < apply_all, "{name}: {command}");
+        }
+    }
 }
 
 #[test]
