@@ -167,7 +167,7 @@ impl Config {
             }
         }
         fn all(values: &serde_json::Map<String, serde_json::Value>, is_secret: bool, texts: &mut Vec<String>) {
-            values.iter().for_each(|(name, value)| gather(value, is_secret || spec::sounds_secret(name), texts));
+            values.iter().for_each(|(name, value)| gather(value, is_secret || spec::carries_secret(name), texts));
         }
         let mut texts = Vec::new();
         all(&self.0, false, &mut texts);

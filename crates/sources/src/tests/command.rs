@@ -257,7 +257,7 @@ fn secrets_do_not_come_back_in_errors() {
         assert!(!text.contains(secret), "{text}");
     }
     // On standard output, too, where errors quote what is no table.
-    let keys = "config: {password: pa55word, pin_code_token: 904127, port: 5432}";
+    let keys = "config: {password: pa55word, pin: 904127, port: 5432}";
     for (body, format) in [
         ("echo Bearer pa55word", "singer"),
         ("echo '{\"type\": \"pa55word\"}'", "singer"),
