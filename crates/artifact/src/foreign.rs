@@ -322,9 +322,10 @@ pub fn bytes_of(path: &Path) -> Result<Vec<(String, BytesOf)>> {
     let metadata = metadata(path)?;
     let columns = metadata.file_metadata().schema_descr().columns().iter();
     let of = |column: &ColumnDescPtr| {
-        let of = match column.logical_type_ref() {
-            Some(LogicalType::Uuid) => BytesOf::Uuid,
-            Some(LogicalType::Json) => BytesOf::Json,
+        // Older programs write the converted type alone.
+        let of = match (column.logical_type_ref(), column.converted_type()) {
+            (Some(LogicalType::Uuid), _) => BytesOf::Uuid,
+            (Some(LogicalType::Json), _) | (None, ConvertedType::JSON) => BytesOf::Json,
             _ => return None,
         };
         // Within lists and structs they stay what they are.

@@ -6,7 +6,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 
+use arrow_array::cast::AsArray;
 use arrow_array::ffi::{FFI_ArrowArray, FFI_ArrowSchema, from_ffi, to_ffi};
+use arrow_array::types::{
+    ArrowPrimitiveType, Time32MillisecondType, Time32SecondType, Time64MicrosecondType, Time64NanosecondType,
+};
 use arrow_array::{Array, ArrayRef, RecordBatch, make_array};
 use arrow_ipc::reader::StreamReader;
 use arrow_ipc::writer::StreamWriter;
@@ -74,7 +78,8 @@ fn read(from: impl Read) -> Result<DataFrame> {
             true => vec![arrow_array::new_empty_array(field.data_type())],
             false => chunks,
         };
-        let mut series = chunks.iter().map(|chunk| taken(name.clone(), chunk));
+        let of_column = |error: Error| error.context(format!("column '{name}'"));
+        let mut series = chunks.iter().map(|chunk| taken(name.clone(), chunk).map_err(of_column));
         let first = series.next().unwrap_or_else(|| Ok(Series::new_empty(name.clone(), &DataType::Null)))?;
         let whole = series.try_fold(first, |mut whole, next| {
             whole.append_owned(next?).during("Arrow").map(|_| ())?;
@@ -215,13 +220,34 @@ fn in_known_zone(array: &ArrayRef) -> Result<Option<ArrayRef>> {
     Ok(Some(make_array(data)))
 }
 
+/// Fails for times of 24:00:00, which some programs write, later and negative ones: the engine makes nulls of them.
+fn check_times(array: &ArrayRef) -> Result<()> {
+    fn holds_none_of_a_day<T: ArrowPrimitiveType<Native: Into<i64>>>(array: &ArrayRef, day: i64) -> bool {
+        array.as_primitive::<T>().iter().flatten().any(|time| !(0..day).contains(&time.into()))
+    }
+    use arrow_schema::{DataType as Of, TimeUnit as Unit};
+    let found = match array.data_type() {
+        Of::Time32(Unit::Second) => holds_none_of_a_day::<Time32SecondType>(array, 86_400),
+        Of::Time32(_) => holds_none_of_a_day::<Time32MillisecondType>(array, 86_400_000),
+        Of::Time64(Unit::Microsecond) => holds_none_of_a_day::<Time64MicrosecondType>(array, 86_400_000_000),
+        Of::Time64(_) => holds_none_of_a_day::<Time64NanosecondType>(array, 86_400_000_000_000),
+        _ => false,
+    };
+    match found {
+        false => Ok(()),
+        true => Err(Error::cannot_run("a time of 24:00:00 or later, or before 00:00:00, which no day has")
+            .hint("write the times as text, or as durations")),
+    }
+}
+
 /// The array as a series, which shares its memory: the inverse of [`share`].
 ///
-/// Errors: a type that polars does not have.
+/// Errors: a type that polars does not have, and a time that no day has.
 pub fn taken(name: PlSmallStr, array: &ArrayRef) -> Result<Series> {
     if array.data_type() == &arrow_schema::DataType::Null {
         return Ok(Series::full_null(name, array.len(), &DataType::Null));
     }
+    check_times(array)?;
     let in_utc = in_known_zone(array)?;
     let (array, schema) = to_ffi(&in_utc.as_ref().unwrap_or(array).to_data()).map_err(failed)?;
     let (mut array, mut schema) = (std::mem::ManuallyDrop::new(array), std::mem::ManuallyDrop::new(schema));

@@ -25,7 +25,7 @@ use store::Cloud;
 use crate::file_spec::{Character, Encoding, FileSpec, Format};
 use crate::hidden::Hidden;
 use crate::incremental::Reach;
-use crate::places::{Place, once};
+use crate::places::{PROGRAM, Place, once};
 use crate::reading::{Settings, Target};
 use crate::source::{Located, Opened, Request, Source};
 
@@ -155,18 +155,22 @@ impl JsonSchema for Config {
 }
 
 impl Config {
-    /// The texts in it, which errors must not repeat.
+    /// What errors must not repeat: all texts in it, and numbers under names that sound secret. Others, such as a port, help.
     fn texts(&self) -> Vec<String> {
-        fn gather(value: &serde_json::Value, texts: &mut Vec<String>) {
+        fn gather(value: &serde_json::Value, is_secret: bool, texts: &mut Vec<String>) {
             match value {
                 serde_json::Value::String(text) => texts.push(text.clone()),
-                serde_json::Value::Array(values) => values.iter().for_each(|value| gather(value, texts)),
-                serde_json::Value::Object(values) => values.values().for_each(|value| gather(value, texts)),
+                serde_json::Value::Number(number) if is_secret => texts.push(number.to_string()),
+                serde_json::Value::Array(values) => values.iter().for_each(|value| gather(value, is_secret, texts)),
+                serde_json::Value::Object(values) => all(values, is_secret, texts),
                 _ => {}
             }
         }
+        fn all(values: &serde_json::Map<String, serde_json::Value>, is_secret: bool, texts: &mut Vec<String>) {
+            values.iter().for_each(|(name, value)| gather(value, is_secret || spec::carries_secret(name), texts));
+        }
         let mut texts = Vec::new();
-        self.0.values().for_each(|value| gather(value, &mut texts));
+        all(&self.0, false, &mut texts);
         texts
     }
 }
@@ -287,14 +291,19 @@ impl Source for CommandSpec {
                 .hint("read all of it again with 'ingest --full'"));
         }
         let program = Arc::new(self.program(request.root));
-        match self.format {
+        // What a program prints may repeat what it was given, and errors quote it.
+        let hidden = program.hidden.clone();
+        let opened = match self.format {
             CommandFormat::Arrow => arrow::open(&program, located, request),
             CommandFormat::Singer => singer::open(&program, self.stream.as_deref(), self.incremental, located, request),
             _ => {
                 let located = Located { places: vec![Place::Program(program)], ..located };
                 self.as_file().open_text(self.file_format(), located, request)
             }
-        }
+        };
+        let opened = opened.map_err(|error| error.redacted(&hidden))?;
+        let batches = opened.batches.map(move |batch| batch.map_err(|error| error.redacted(&hidden)));
+        Ok(Opened { batches: Box::new(batches), ..opened })
     }
 }
 
@@ -302,7 +311,7 @@ impl CommandSpec {
     /// As inputs, rows and errors name it: without folders and arguments, which may hold secrets.
     fn shown(&self) -> String {
         let program = self.run.first().map_or("", Hidden::expose);
-        format!("command:{}", program.rsplit('/').next().unwrap_or(program))
+        format!("{PROGRAM}{}", program.rsplit('/').next().unwrap_or(program))
     }
 
     fn file_format(&self) -> Format {

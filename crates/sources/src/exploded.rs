@@ -10,7 +10,7 @@ use spec::{Error, Result};
 use crate::cut::line_end;
 use crate::decode::decoded;
 use crate::http::json_page;
-use crate::http::tree::{Explode, Node};
+use crate::http::tree::{Explode, Lists, Node};
 use crate::json::{Shape, after_element, after_value, blanks, breaks_off, not_json};
 
 const CHUNK: usize = 1 << 20;
@@ -21,6 +21,8 @@ const RECORD_BYTES: usize = 64 << 20;
 pub(crate) struct Exploded {
     feed: Box<dyn Read + Send>,
     explode: Explode,
+    /// Where its lists were found.
+    lists: Lists,
     shape: Shape,
     bytes: Vec<u8>,
     /// Where the next record begins.
@@ -39,11 +41,13 @@ impl Exploded {
         encoding: Option<&'static Encoding>,
         is_array: bool,
         explode: &Explode,
+        lists: &Lists,
     ) -> io::Result<Exploded> {
         let (feed, _) = decoded(feed, encoding.unwrap_or(UTF_8))?;
         Ok(Exploded {
             feed,
             explode: explode.clone(),
+            lists: lists.clone(),
             shape: if is_array { Shape::Outside } else { Shape::Lines },
             bytes: Vec::new(),
             at: 0,
@@ -148,7 +152,7 @@ impl Exploded {
         };
         let node = json_page::read(text).map_err(check)?;
         let parts = match node {
-            Node::Map(_) => self.explode.of(vec![node], true).map_err(check)?,
+            Node::Map(_) => self.explode.of(vec![node], true, &self.lists).map_err(check)?,
             other => vec![other],
         };
         for part in parts {

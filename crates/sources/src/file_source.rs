@@ -163,7 +163,7 @@ impl FileSpec {
                 rest = Box::new(sheets);
             }
             _ => {
-                let mut files = Files::new(self.clone(), places, columns, rows_in)?;
+                let mut files = Files::new(self.clone(), places, columns, &ending)?;
                 (names, first) = files.first()?;
                 ending.passed = files.passed();
                 let (file, left_out) = files.left_out();

@@ -9,8 +9,10 @@ use spec::{Error, Result, did_you_mean};
 use crate::absent::Absent;
 use crate::csv::Csv;
 use crate::cut::Cutter;
+use crate::ending::{Doubts, Ending};
 use crate::exploded::Exploded;
 use crate::file_spec::{FileSpec, Format};
+use crate::http::tree::Lists;
 use crate::json::Json;
 use crate::lines::{FixedWidth, Whitespace};
 use crate::passed::{Emptiness, Passed};
@@ -66,6 +68,9 @@ pub(crate) struct Files {
     /// The first file, and how many there are, for errors.
     whole: String,
     rows_in: Arc<AtomicU64>,
+    /// Where the lists of `explode` were found, and where doubts about them go.
+    lists: Lists,
+    doubts: Doubts,
     /// Columns of the first file that are not read.
     left_out: Vec<String>,
     /// Batches that were read before any record had a key, to be passed on later.
@@ -80,7 +85,7 @@ struct Current {
 
 impl Files {
     /// `places` must not be empty.
-    pub(crate) fn new(spec: FileSpec, places: Vec<Place>, columns: Columns, rows_in: Arc<AtomicU64>) -> Result<Files> {
+    pub(crate) fn new(spec: FileSpec, places: Vec<Place>, columns: Columns, ending: &Ending) -> Result<Files> {
         let format = same_format(&spec, &places)?;
         if let (Some(_), true) = (spec.separator, format != Format::Csv) {
             return Err(Error::cannot_run(format!(
@@ -97,7 +102,22 @@ impl Files {
         let emptiness = Emptiness::new(spec.empty_files, places.len());
         let (places, absent) = (places.into_iter(), Absent::default());
         let (left_out, early) = (Vec::new(), VecDeque::new());
-        Ok(Files { spec, format, places, columns, current: None, emptiness, absent, whole, rows_in, left_out, early })
+        let (rows_in, doubts) = (ending.rows_in.clone(), ending.doubts.clone());
+        Ok(Files {
+            spec,
+            format,
+            places,
+            columns,
+            current: None,
+            emptiness,
+            absent,
+            whole,
+            rows_in,
+            lists: Lists::default(),
+            doubts,
+            left_out,
+            early,
+        })
     }
 
     pub(crate) fn passed(&self) -> Passed {
@@ -194,7 +214,7 @@ impl Files {
         let mut encoding = self.spec.encoding.map(|encoding| encoding.0);
         let mut lacking = None;
         if let (Format::Xml, Some(records)) = (self.format, &self.spec.records) {
-            let records = xml::Records::new(feed, encoding, records, &self.spec.explode);
+            let records = xml::Records::new(feed, encoding, records, &self.spec.explode, &self.lists);
             let records = records.map_err(|error| feed_error(place.shown(), 1, &error))?;
             lacking = Some(records.lacking());
             feed = Box::new(records);
@@ -202,7 +222,7 @@ impl Files {
         }
         let is_json = matches!(self.format, Format::Json | Format::JsonLines);
         if is_json && !self.spec.explode.0.is_empty() {
-            let exploded = Exploded::new(feed, encoding, self.format == Format::Json, &self.spec.explode);
+            let exploded = Exploded::new(feed, encoding, self.format == Format::Json, &self.spec.explode, &self.lists);
             feed = Box::new(exploded.map_err(|error| feed_error(place.shown(), 1, &error))?);
             encoding = None;
         }
@@ -298,6 +318,7 @@ impl TextSource for Files {
                         let columns = columns.iter().map(|column| (column.name.as_str(), column.optional));
                         self.absent.judge(columns, &self.whole)?;
                     }
+                    self.lists.judge(&self.spec.explode, &self.whole, &self.doubts);
                     return Ok(None);
                 };
                 self.current = self.begin(&place)?;

@@ -153,7 +153,7 @@ impl HttpSpec {
             }
             (None, Some(items)) => {
                 self.check_item(items)?;
-                Layout::found(&self.explode.of_items(items.clone())?, &ending)
+                Layout::found(&self.explode.of_items(items.clone(), &tree::Lists::default())?, &ending)
             }
             (None, None) => {
                 return Err(Error::refused(format!(
@@ -171,9 +171,11 @@ impl HttpSpec {
             url: self.shown.clone(),
             bookmark: goal,
             explode: self.explode.clone(),
+            lists: tree::Lists::default(),
             lines: 0,
             following,
-            doubts: request.adds.then(|| ending.doubts.clone()),
+            doubts: ending.doubts.clone(),
+            adds: request.adds,
         };
         let first = first.filter(|items| !items.nodes.is_empty()).map(|items| rows.batch(items)).transpose()?;
         let first: Option<TextBatch> = first.filter(|batch| !batch.is_empty());

@@ -6,6 +6,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use spec::{Error, Result};
 
+use crate::places::is_of_program;
+
 /// What to do with a file without rows among others.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -64,6 +66,9 @@ impl Emptiness {
                 .hint("the command that feeds it failed, or wrote nothing"));
         }
         let found = format!("{shown}: {what}");
+        if is_of_program(shown) {
+            return Err(Error::cannot_run(found).hint("run the program by hand, and see what it prints"));
+        }
         if self.files == 1 || self.policy == EmptyFiles::Error {
             return Err(Error::cannot_run(found).hint("fetch the file again, or take it out of 'path'"));
         }

@@ -18,6 +18,9 @@ use crate::file_spec::{Compression, FileSpec, Format};
 use crate::gzip::{Gzip, MAGIC};
 use crate::zipped::Member;
 
+/// How places of programs begin.
+pub(crate) const PROGRAM: &str = "command:";
+
 /// Something to read from.
 #[derive(Clone, Debug)]
 pub(crate) enum Place {
@@ -101,8 +104,14 @@ impl Place {
             Place::Stdin | Place::Program(_) => Ok(Format::Csv),
             Place::File { shown, .. } | Place::Object { shown, .. } | Place::Member(Member { shown, .. }) => {
                 Format::of_extension(&extension).ok_or_else(|| {
-                    Error::cannot_run(format!("{shown}: the name does not tell the format"))
-                        .hint(format!("add 'format:' to the source: {}", Format::names()))
+                    let error = Error::cannot_run(format!("{shown}: the name does not tell the format"));
+                    match is_packed(shown) {
+                        true => error.hint(
+                            "of archives only .zip is read, and of compressed files .gz and .zst; unpack it, or read \
+                                            what a program such as 'tar -xOf' prints with a source 'command'",
+                        ),
+                        false => error.hint(format!("add 'format:' to the source: {}", Format::names())),
+                    }
                 })
             }
         }
@@ -257,8 +266,23 @@ fn matches(root: &Root, pattern: &str) -> Result<Vec<Place>> {
     }
 }
 
+/// Whether a name is that of an archive or of a compressed file, of a kind that is not read.
+fn is_packed(shown: &str) -> bool {
+    let name = shown.to_ascii_lowercase();
+    let ends = [".tar", ".tgz", ".bz2", ".xz", ".7z", ".rar", ".zip", ".lz4", ".z"];
+    ends.iter().any(|end| name.ends_with(end)) || name.contains(".tar.")
+}
+
+/// Whether it is what a program prints, as errors name it: no settings of files help there.
+pub(crate) fn is_of_program(shown: &str) -> bool {
+    shown.starts_with(PROGRAM)
+}
+
 /// What a file is whose first bytes are not text, and the way out.
 pub(crate) fn not_text(head: &[u8]) -> Option<(&'static str, &'static str)> {
+    if head.get(257..262) == Some(b"ustar".as_slice()) {
+        return Some(("a tar archive", "unpack it, or read what 'tar -xOf' prints with a source 'command'"));
+    }
     Some(match head {
         [0x1F, 0x8B, ..] => ("compressed by gzip", "add 'compression: gzip'"),
         [0x28, 0xB5, 0x2F, 0xFD, ..] => ("compressed by zstd", "add 'compression: zstd'"),
@@ -266,11 +290,13 @@ pub(crate) fn not_text(head: &[u8]) -> Option<(&'static str, &'static str)> {
             ("a zip archive or an Excel file", "name it with the extension .zip, or add 'format: excel'")
         }
         [b'P', b'A', b'R', b'1', ..] => ("a Parquet file", "add 'format: parquet'"),
-        [0xFF, 0xFE, 0, 0] | [0, 0, 0xFE, 0xFF] => {
+        [0xFF, 0xFE, 0, 0, ..] | [0, 0, 0xFE, 0xFF, ..] => {
             ("UTF-32, which is not read", "convert it to UTF-8: iconv -f UTF-32 -t UTF-8")
         }
         [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..] => return None,
-        [_, 0, 0, 0] | [0, 0, 0, _] => ("UTF-32, which is not read", "convert it to UTF-8: iconv -f UTF-32 -t UTF-8"),
+        [_, 0, 0, 0, ..] | [0, 0, 0, _, ..] => {
+            ("UTF-32, which is not read", "convert it to UTF-8: iconv -f UTF-32 -t UTF-8")
+        }
         [_, 0, _, 0, ..] => ("UTF-16 without a byte order mark", "add 'encoding: utf-16le'"),
         [0, _, 0, _, ..] => ("UTF-16 without a byte order mark", "add 'encoding: utf-16be'"),
         _ => return None,

@@ -9,7 +9,7 @@ use spec::{Error, Result, ResultExt};
 use crate::cut::{Cut, Cutter, Fields, count_lines, line_end};
 use crate::decode::{MARK, decoded};
 use crate::infer::INFER_ROWS;
-use crate::places::not_text;
+use crate::places::{is_of_program, not_text};
 use crate::text::{Broken, Cell, TextBatch, readable};
 
 /// Records per batch.
@@ -17,6 +17,8 @@ pub(crate) const BATCH_ROWS: usize = 1 << 17;
 /// Bytes of text per batch; a batch ends with the record that passes it.
 pub(crate) const BATCH_BYTES: usize = 16 << 20;
 const CHUNK: usize = 1 << 20;
+/// Bytes at the beginning that may show that a file is no text: those of a tar archive begin at 257.
+const HEAD: usize = 262;
 /// A longer record is a mistake, such as a quote that never closes.
 const RECORD_BYTES: usize = 64 << 20;
 
@@ -72,13 +74,17 @@ impl TextReader {
         shown: &str,
     ) -> Result<Option<TextReader>> {
         let mut feed = feed;
-        let mut head = Vec::with_capacity(4);
-        feed.by_ref().take(4).read_to_end(&mut head).map_err(|error| feed_error(shown, 1, &error))?;
+        let mut head = Vec::with_capacity(HEAD);
+        feed.by_ref().take(HEAD as u64).read_to_end(&mut head).map_err(|error| feed_error(shown, 1, &error))?;
         if head.is_empty() {
             return Ok(None);
         }
         let foreign = not_text(&head).filter(|(what, _)| encoding.is_none() || !what.starts_with("UTF-16"));
         if let Some((what, way_out)) = foreign {
+            let way_out = match is_of_program(shown) {
+                true => "let the program print text, or add 'encoding'",
+                false => way_out,
+            };
             return Err(Error::cannot_run(format!("{shown}: not text, but {what}")).hint(way_out));
         }
         let whole = Box::new(io::Cursor::new(head).chain(feed));

@@ -19,7 +19,7 @@ use quick_xml::events::{BytesStart, Event};
 use spec::{Error, Result, did_you_mean};
 
 use crate::decode::{decoded, is_utf_16};
-use crate::http::tree::{DEEPEST, Explode, Node, TEXT};
+use crate::http::tree::{DEEPEST, Explode, Lists, Node, TEXT};
 
 /// Bytes of a record, at most: it is held in memory as a whole.
 const RECORD_BYTES: u64 = 64 << 20;
@@ -226,6 +226,10 @@ pub(crate) struct Records {
     found: bool,
     lacking: Lacking,
     event: Vec<u8>,
+    /// The line, from 1, in which what was read last begins.
+    line: usize,
+    /// Where the lists of `explode` were found.
+    lists: Lists,
     lines: Vec<u8>,
     at: usize,
     ended: bool,
@@ -239,6 +243,7 @@ impl Records {
         encoding: Option<&'static Encoding>,
         path: &str,
         explode: &Explode,
+        lists: &Lists,
     ) -> io::Result<Records> {
         let mut head = Vec::with_capacity(HEAD);
         feed.by_ref().take(HEAD as u64).read_to_end(&mut head)?;
@@ -263,6 +268,8 @@ impl Records {
             found: false,
             lacking: Lacking::default(),
             event: Vec::new(),
+            line: 1,
+            lists: lists.clone(),
             lines: Vec::new(),
             at: 0,
             // The reader reports it.
@@ -275,10 +282,16 @@ impl Records {
         Arc::clone(&self.lacking)
     }
 
-    /// Reads on to the end of the next record, or of the file.
+    /// Reads on to the end of the next record, or of the file. What is wrong there is reported with its line.
     fn fill(&mut self) -> Result<()> {
+        self.read_on().map_err(|error| if self.ended { error } else { error.context(format!("line {}", self.line)) })
+    }
+
+    fn read_on(&mut self) -> Result<()> {
         (self.at, self.lines) = (0, Vec::new());
         while self.lines.is_empty() && !self.ended {
+            // What was read last holds all line breaks up to here.
+            self.line += self.event.iter().filter(|byte| **byte == b'\n').count();
             self.event.clear();
             let at = self.reader.buffer_position();
             let event = self.reader.read_event_into(&mut self.event).map_err(|error| match &error {
@@ -345,8 +358,8 @@ impl Records {
             Node::Null => Node::Map(Vec::new()),
             text => Node::Map(vec![(TEXT.to_owned(), text)]),
         };
-        let parts =
-            self.explode.of(vec![node], false).map_err(|what| Error::cannot_run(what).hint("check 'explode'"))?;
+        let parts = self.explode.of(vec![node], false, &self.lists);
+        let parts = parts.map_err(|what| Error::cannot_run(what).hint("check 'explode'"))?;
         for part in parts {
             self.lines.extend_from_slice(part.json().as_bytes());
             self.lines.push(b'\n');

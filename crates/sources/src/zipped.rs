@@ -93,6 +93,9 @@ fn members(path: &Path, shown: &str, pattern: Option<&Pattern>) -> Result<Vec<Me
         let refused = |what: &str| {
             Err(Error::cannot_run(format!("{shown}: {what}")).hint("unpack the archive, and read its files"))
         };
+        if entry.is_symlink() {
+            return refused("the file is a link to another");
+        }
         if entry.encrypted() {
             return refused("the file is encrypted");
         }

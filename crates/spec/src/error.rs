@@ -7,6 +7,7 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 
+use crate::Redactor;
 use crate::place::line_and_column;
 
 /// The kinds of failure that callers must distinguish.
@@ -115,6 +116,13 @@ impl Error {
         let found = (0..=keys.len()).rev().find_map(|length| line_and_column(text, &keys[..length]));
         let (line, column) = found.unwrap_or((1, 1));
         self.context(format!("{}:{line}:{column}", file.display()))
+    }
+
+    /// The same error without what `hidden` hides.
+    pub fn redacted(mut self, hidden: &Redactor) -> Error {
+        self.0.message = hidden.redact(&self.0.message);
+        self.0.hint = self.0.hint.map(|hint| hidden.redact(&hint));
+        self
     }
 
     /// The message without the way out.

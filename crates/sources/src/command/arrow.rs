@@ -46,6 +46,10 @@ impl Messages {
             match decoded {
                 Ok(Ok(Some(batch))) => return Ok(Some(batch)),
                 Ok(Ok(None)) => {}
+                Ok(Err(error)) if error.to_string().contains("compression") => {
+                    return Err(Error::cannot_run(format!("{}: the Arrow stream is compressed", self.shown))
+                        .hint("write it without compression, as pyarrow.ipc.new_stream does by default"));
+                }
                 Ok(Err(_)) | Err(_) => return Err(unreadable(&self.shown)),
             }
             let mut chunk = vec![0; CHUNK];

@@ -17,7 +17,7 @@ use crate::cut::{Cut, Cutter, Fields, line_end};
 use crate::ending::{Doubts, Ending};
 use crate::flow;
 use crate::incremental::Reach;
-use crate::json::{Json, blanks, members};
+use crate::json::{Json, blanks, members, not_json};
 use crate::reader::{TextReader, Wanted};
 use crate::source::{Located, Opened, Request};
 use crate::table_spec::RESERVED;
@@ -87,6 +87,14 @@ impl Seen {
     }
 }
 
+impl Seen {
+    /// Rows up to line `accepted` are behind us: no state before the one that holds for them is needed.
+    fn forget(&mut self, accepted: u64) {
+        let covering = self.states.iter().position(|state| state.line > accepted);
+        self.states.drain(..covering.unwrap_or(self.states.len().saturating_sub(1)));
+    }
+}
+
 /// Cuts the records of one stream out of the messages.
 struct Singer {
     seen: Shared,
@@ -122,6 +130,14 @@ impl Singer {
             let words = spec::text::cut(&String::from_utf8_lossy(text), 80).to_string();
             return Err(match error.is_eof() {
                 true => wrong("the last message is cut short"),
+                false if text.first() == Some(&b'{') => {
+                    let what = wrong(format!("{}: {words}", not_json(&error)));
+                    let at = text.get(error.column().saturating_sub(1)..).unwrap_or_default();
+                    match at.starts_with(b"NaN") || at.starts_with(b"Infinity") {
+                        true => what.hint("JSON has neither NaN nor infinity; let the tap send null instead"),
+                        false => what,
+                    }
+                }
                 false => wrong(format!("not a message of a Singer tap: {words}")),
             });
         }
@@ -437,7 +453,12 @@ pub(super) fn open(
     ending.bookmark.finish_by(move |value| locked(&of_rows).bookmark(value?.as_u64()?));
     let bookmark = ending.bookmark.clone();
     let watch = Box::new(move |batch| {
-        bookmark.hand_out(Box::new(|accepted| Ok(accepted.iter().max().map(|line| Value::from(*line)))));
+        let seen = Arc::clone(&seen);
+        bookmark.hand_out(Box::new(move |accepted| {
+            let last = accepted.iter().max();
+            last.inspect(|line| locked(&seen).forget(u64::from(**line)));
+            Ok(last.map(|line| Value::from(*line)))
+        }));
         Some(batch)
     });
     let batches = flow::watched(first, Box::new(records), typing, watch)?;
@@ -477,6 +498,21 @@ mod tests {
         assert_eq!(of(&states, 11), Some(json!(12)));
         assert_eq!(of(&states[..2], 11), Some(json!(10)), "the last row has no state, and comes again");
         assert_eq!(of(&[(6, 4), (7, 4)], 3), Some(json!(7)), "a state without rows loses none");
+    }
+
+    #[test]
+    fn states_that_are_no_longer_needed_are_forgotten() {
+        let states: Vec<(u64, u64)> = (1..=100).map(|nth| (nth * 2, nth)).collect();
+        for accepted in [0, 1, 5, 6, 150, 199, 200, 300] {
+            let mut thinned = seen(&states);
+            thinned.forget(accepted);
+            assert_eq!(thinned.bookmark(accepted), seen(&states).bookmark(accepted), "{accepted}");
+            for later in [accepted, accepted + 1, 201, 400] {
+                assert_eq!(thinned.bookmark(later), seen(&states).bookmark(later), "{accepted} {later}");
+            }
+            assert!(accepted < 200 || thinned.states.len() == 1);
+        }
+        seen(&[]).forget(3);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use spec::{Error, Result};
 use super::flight::Flight;
 use super::paging::Items;
 use super::since::Following;
-use super::tree::{Explode, Found, Node, Path};
+use super::tree::{Explode, Found, Lists, Node, Path};
 use crate::absent::Absent;
 use crate::ending::{Doubts, Ending};
 use crate::incremental::Bookmark;
@@ -171,9 +171,9 @@ impl Layout {
 
 impl Explode {
     /// The items with the elements of their lists.
-    pub(crate) fn of_items(&self, items: Items) -> Result<Items> {
+    pub(crate) fn of_items(&self, items: Items, lists: &Lists) -> Result<Items> {
         let failed = |what: String| Error::cannot_run(format!("{}: {what}", items.shown)).hint("check 'explode'");
-        let nodes = self.of(items.nodes, items.typed).map_err(failed)?;
+        let nodes = self.of(items.nodes, items.typed, lists).map_err(failed)?;
         Ok(Items { nodes, ..items })
     }
 }
@@ -189,17 +189,19 @@ pub(crate) struct Rows {
     pub bookmark: Option<(Bookmark, Value)>,
     /// Lists within items whose elements are rows.
     pub explode: Explode,
+    pub lists: Lists,
     /// Rows of the same combination so far.
     pub lines: u64,
     pub following: Option<Following>,
-    /// Where doubts go in a run that adds to earlier ones.
-    pub doubts: Option<Doubts>,
+    pub doubts: Doubts,
+    /// It adds to earlier runs.
+    pub adds: bool,
 }
 
 impl Rows {
     /// Counts the items of a page and makes a batch of them.
     pub(crate) fn batch(&mut self, items: Items) -> Result<TextBatch> {
-        let mut items = self.explode.of_items(items)?;
+        let mut items = self.explode.of_items(items, &self.lists)?;
         if items.before == 0 {
             self.lines = 0;
         }
@@ -226,7 +228,8 @@ impl TextSource for Rows {
                 return Ok(Some(batch));
             }
         }
-        self.layout.judge(&self.url, self.doubts.as_ref())?;
+        self.layout.judge(&self.url, self.adds.then_some(&self.doubts))?;
+        self.lists.judge(&self.explode, &self.url, &self.doubts);
         if let Some((bookmark, value)) = self.bookmark.take() {
             bookmark.set(value);
         }

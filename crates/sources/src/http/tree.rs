@@ -1,10 +1,13 @@
 //! An answer as a tree, whether it came as JSON or XML, and dotted paths into it.
 
+use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Deserializer};
 use spec::{Error, Result, did_you_mean};
 
+use crate::ending::Doubts;
 use crate::json::given_twice;
 
 /// What the text of an element of XML is called that has attributes or children beside it.
@@ -236,16 +239,71 @@ pub(crate) struct Explode(pub Vec<Path>);
 impl Explode {
     /// An item for each element of the lists; the element takes the place of its list.
     /// `typed`: they say what is a list. In XML an element that comes once is not distinguished from a list of one.
-    pub(crate) fn of(&self, items: Vec<Node>, typed: bool) -> Result<Vec<Node>, String> {
+    /// `lists` learns where they are.
+    pub(crate) fn of(&self, items: Vec<Node>, typed: bool, lists: &Lists) -> Result<Vec<Node>, String> {
         let mut items = items;
-        for path in &self.0 {
+        for (at, path) in self.0.iter().enumerate() {
             let mut parts = Vec::with_capacity(items.len());
+            lists.note(at, path, &items);
             for item in items {
                 path.explode(item, typed, &mut parts)?;
             }
             items = parts;
         }
         Ok(items)
+    }
+}
+
+/// Which of the lists that `explode` names were found. A record may leave out a list without elements; a list that no record
+/// has is most likely misspelt, and each record would be one row.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Lists(Arc<Mutex<Vec<Traces>>>);
+
+#[derive(Debug, Default)]
+struct Traces {
+    found: bool,
+    /// Paths of what records have in its place.
+    beside: BTreeSet<String>,
+}
+
+/// Paths that are kept, to suggest the nearest.
+const BESIDE: usize = 100;
+
+impl Lists {
+    fn note(&self, at: usize, path: &Path, items: &[Node]) {
+        let mut lists = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if lists.len() <= at {
+            lists.resize_with(at + 1, Traces::default);
+        }
+        let traces = &mut lists[at];
+        let outer = Path(path.0[..path.0.len().saturating_sub(1)].to_vec());
+        for item in items {
+            if traces.found {
+                return;
+            }
+            match (path.find(item), outer.find(item)) {
+                (Found::Node(_), _) => traces.found = true,
+                (_, Found::Node(Node::Map(members))) if traces.beside.len() < BESIDE => {
+                    let path =
+                        |name: &str| outer.0.iter().map(String::as_str).chain([name]).collect::<Vec<_>>().join(".");
+                    traces.beside.extend(members.iter().map(|(name, _)| path(name)));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// To be called when all was read. Says it once.
+    pub(crate) fn judge(&self, explode: &Explode, shown: &str, doubts: &Doubts) {
+        let lists = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        let missing = explode.0.iter().zip(&lists).filter(|(_, traces)| !traces.found && !traces.beside.is_empty());
+        for (path, traces) in missing {
+            let path = path.to_string();
+            doubts.add(format!(
+                "{shown}: no record has the list '{path}' that 'explode' names, so each is one row; {}",
+                did_you_mean(&path, traces.beside.iter().map(String::as_str))
+            ));
+        }
     }
 }
 

@@ -431,6 +431,11 @@ fn check_url(url: &str) -> Result<(), String> {
     if !matches!(parsed.scheme(), "http" | "https") {
         return Err("'url' begins with http:// or https://".to_owned());
     }
+    if matches!(parsed.host_str(), Some("http" | "https")) && parsed.path().starts_with("//") {
+        return Err(
+            "'url' has '://' twice; a variable in it may be a name alone, such as my-shop.example.com".to_owned()
+        );
+    }
     if !parsed.username().is_empty() || parsed.password().is_some() {
         return Err("'url' holds a login, which files would show; write a header 'Authorization' instead".to_owned());
     }

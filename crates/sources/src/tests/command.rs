@@ -202,6 +202,17 @@ fn an_arrow_stream_becomes_a_table() {
         let error = Project::with("stream", &stream).and("print.sh", body).failure(&yaml);
         assert!(error.contains("command:sh: ") && error.contains(words), "{body}: {error}");
     }
+    // By pyarrow, with compression="lz4".
+    let compressed = "/////3gAAAAQAAAAAAAKAAwABgAFAAgACgAAAAABBAAMAAAACAAIAAAABAAIAAAABAAAAAEAAAAUAAAAEAAUAAgABgAHAAwAAAAQABAAAAAAAAECEAAAABwAAAAEAAAAAAAAAAEAAABuAAAACAAMAAgABwAIAAAAAAAAAUAAAAD/////mAAAABQAAAAAAAAADAAYAAYABQAIAAwADAAAAAADBAAcAAAAMAAAAAAAAAAAAAAADAAcABAABAAIAAwADAAAAEgAAAAcAAAAFAAAAMgAAAAAAAAAAAAAAAQABAAEAAAAAgAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAACwAAAAAAAAAAAAAAAEAAADIAAAAAAAAAAAAAAAAAAAAQAYAAAAAAAAEIk0YYECCFQAAACIHAAEADwgA////////JlAAAAAAAAAAAAAAAAAA/////wAAAAA=";
+    assert_eq!(
+        fails(&script(&format!("echo {compressed} | base64 -d")), &yaml),
+        (
+            Class::CannotRun,
+            "command:sh: the Arrow stream is compressed; write it without compression, as pyarrow.ipc.new_stream does by \
+             default"
+                .to_owned()
+        )
+    );
     let empty = Project::with("stream", arrow(&[0])).and("print.sh", "cat stream");
     let error = empty.failure(&yaml);
     assert!(error.contains("command:sh: the stream has no rows"), "{error}");
@@ -245,6 +256,24 @@ fn secrets_do_not_come_back_in_errors() {
     for secret in ["s3cr3t", "pa55word", "k3y-of-it"] {
         assert!(!text.contains(secret), "{text}");
     }
+    // On standard output, too, where errors quote what is no table.
+    let keys = "config: {password: pa55word, pin: 904127, port: 5432}";
+    for (body, format) in [
+        ("echo Bearer pa55word", "singer"),
+        ("echo '{\"type\": \"pa55word\"}'", "singer"),
+        ("echo 904127 pa55word 5432 >&2; exit 1", "singer"),
+    ] {
+        let (_, text) = fails(&script(body), &source(&format!("format: {format}, {keys}")));
+        assert!(text.contains("***") && !text.contains("pa55word") && !text.contains("904127"), "{text}");
+    }
+    let (_, text) =
+        fails(&script("echo 'a;s3cr3t-token'; echo 'b;1'"), &source("format: csv, environment: {T: s3cr3t-token}"));
+    assert!(text.contains("one column, 'a;***'"), "{text}");
+    // Warnings of rows that come later.
+    let late = script("echo '{\"a\": 1}'; seq 1 200000 | sed 's/.*/{\"a\": 1}/'; printf '{\"a\": 1}{\"s3cr3t-token'");
+    let (_, text) = fails(&late, &source("format: json_lines, environment: {T: s3cr3t-token}"));
+    assert!(!text.contains("s3cr3t"), "{text}");
+    let keys = "format: singer, environment: {TOKEN: s3cr3t-token}, config: {password: pa55word}";
     let parsed = format!("{:?}", table(&source(keys)).unwrap());
     assert!(!parsed.contains("s3cr3t") && !parsed.contains("pa55word"), "{parsed}");
 }
@@ -468,6 +497,7 @@ fn messages_that_are_none() {
     };
     for (line, what) in [
         ("INFO reading\n", "not a message of a Singer tap: INFO reading"),
+        ("{\"type\": RECORD}\n", "not JSON: expected value at column 10: {\"type\": RECORD}"),
         ("{\"type\": \"RECORD\", \"str", "the last message is cut short"),
         ("[1]\n", "a message is an object with a 'type', which this line is not"),
         ("{\"stream\": \"a\"}\n", "the message has no 'type'"),
@@ -478,6 +508,12 @@ fn messages_that_are_none() {
         ("{\"type\": \"DELETE\", \"stream\": \"orders\"}\n", "the message type 'DELETE' is not known"),
     ] {
         assert_eq!(failure(line), format!("{what}; {hint}"));
+    }
+    for number in ["NaN", "Infinity", "-Infinity"] {
+        let text =
+            failure(&format!("{{\"type\": \"RECORD\", \"stream\": \"orders\", \"record\": {{\"x\": {number}}}}}\n"));
+        assert!(text.starts_with("not JSON: ") && text.contains(number), "{text}");
+        assert!(text.ends_with("; JSON has neither NaN nor infinity; let the tap send null instead"), "{text}");
     }
     assert_eq!(
         failure("{\"type\": \"BATCH\", \"stream\": \"orders\", \"manifest\": []}\n"),
@@ -496,4 +532,45 @@ fn messages_that_are_none() {
     );
     let error = tap(&[state(json!({}))]).failure(&source("format: singer"));
     assert!(error.contains("the tap sends no SCHEMA; many taps send only streams that a catalog selects"), "{error}");
+}
+
+#[test]
+fn the_way_out_of_a_program_is_none_of_files() {
+    for (body, format, right) in [
+        (
+            "printf '\\037\\213\\010\\000'",
+            "csv",
+            "not text, but compressed by gzip; let the program print text, or add 'encoding'",
+        ),
+        ("echo a,b", "csv", "there is a header, but no rows; run the program by hand, and see what it prints"),
+        ("printf '\\n\\n'", "json_lines", "there are no rows; run the program by hand, and see what it prints"),
+    ] {
+        let text = fails(&script(body), &source(&format!("format: {format}"))).1;
+        assert_eq!(text, format!("command:sh: {right}"), "{body}");
+    }
+}
+
+/// The engine makes a null of a time that no day has.
+#[test]
+fn times_that_no_day_has_end_the_run() {
+    let stream = |array: arrow_array::ArrayRef| {
+        let batch = arrow_array::RecordBatch::try_from_iter([("at", array)]).unwrap();
+        let mut writer = arrow_ipc::writer::StreamWriter::try_new(Vec::new(), &batch.schema()).unwrap();
+        writer.write(&batch).unwrap();
+        writer.into_inner().unwrap()
+    };
+    let right = "command:sh: column 'at': a time of 24:00:00 or later, or before 00:00:00, which no day has; write the times as \
+                 text, or as durations";
+    for array in [
+        Arc::new(arrow_array::Time32SecondArray::from(vec![Some(0), Some(86_400)])) as arrow_array::ArrayRef,
+        Arc::new(arrow_array::Time32MillisecondArray::from(vec![Some(-1), None])),
+        Arc::new(arrow_array::Time64MicrosecondArray::from(vec![86_400_000_000])),
+        Arc::new(arrow_array::Time64NanosecondArray::from(vec![0, i64::MAX])),
+    ] {
+        let project = Project::with("stream", stream(array)).and("print.sh", "cat stream");
+        assert_eq!(fails(&project, &source("format: arrow")).1, right);
+    }
+    let last: arrow_array::ArrayRef = Arc::new(arrow_array::Time32SecondArray::from(vec![Some(0), Some(86_399), None]));
+    let project = Project::with("stream", stream(last)).and("print.sh", "cat stream");
+    assert_eq!(project.read(&source("format: arrow")).unwrap().table(), ["00:00:00|1", "23:59:59|2", "-|3"]);
 }

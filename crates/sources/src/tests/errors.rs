@@ -255,6 +255,25 @@ fn files_that_break_off() {
 #[test]
 fn files_of_another_kind() {
     assert_eq!(csv(&gz(b"a\n1\n")), "table 't': a.csv: not text, but compressed by gzip; add 'compression: gzip'");
+    // As `tar -czf a.csv.gz b.csv` makes it, which programs take for a csv.
+    let mut tar = vec![0; 1024];
+    tar[..5].copy_from_slice(b"b.csv");
+    tar[257..262].copy_from_slice(b"ustar");
+    tar[512..518].copy_from_slice(b"a,b\n1,");
+    let way_out = "unpack it, or read what 'tar -xOf' prints with a source 'command'";
+    assert_eq!(csv(&tar), format!("table 't': a.csv: not text, but a tar archive; {way_out}"));
+    let packed = Project::with("a.csv.gz", gz(&tar)).failure("source: {file: {path: a.csv.gz}}");
+    assert_eq!(packed, format!("table 't': a.csv.gz: not text, but a tar archive; {way_out}"));
+    for name in ["a.tar.gz", "a.TGZ", "a.csv.bz2", "a.7z"] {
+        let error = Project::with(name, "x").failure(&format!("source: {{file: {{path: {name}}}}}"));
+        assert_eq!(
+            error,
+            format!(
+                "table 't': {name}: the name does not tell the format; of archives only .zip is read, and of compressed files .gz \
+                 and .zst; unpack it, or read what a program such as 'tar -xOf' prints with a source 'command'"
+            )
+        );
+    }
     assert_eq!(
         csv(b"PK\x03\x04rest"),
         "table 't': a.csv: not text, but a zip archive or an Excel file; name it with the extension .zip, or add 'format: excel'"

@@ -160,3 +160,37 @@ fn random_records_are_taken_apart_as_they_are_written() {
         }
     }
 }
+
+#[test]
+fn a_list_that_no_record_has_is_doubted() {
+    let doubts = |name: &str, content: &str, keys: &str| read(name, content, keys, "").unwrap().doubts;
+    let lines = "{\"id\": 1, \"lines\": [{\"n\": 1}]}\n{\"id\": 2}\n";
+    let found = |list: &str, near: &str| {
+        vec![format!(
+            "a.jsonl: no record has the list '{list}' that 'explode' names, so each is one row; did you mean '{near}'?"
+        )]
+    };
+    assert_eq!(doubts("a.jsonl", lines, "explode: line"), found("line", "lines"));
+    assert_eq!(doubts("a.jsonl", lines, "explode: lines"), [""; 0]);
+    assert_eq!(
+        doubts("a.jsonl", "{\"id\": 1, \"lines\": []}\n", "explode: [lines, lines.tags]"),
+        [""; 0],
+        "there may be tags"
+    );
+    let tags = "{\"id\": 1, \"lines\": [{\"tag\": [1]}]}\n";
+    assert_eq!(doubts("a.jsonl", tags, "explode: [lines, lines.tags]"), found("lines.tags", "lines.tag"));
+    let json = doubts("a.json", "[{\"id\": 1, \"lines\": [1]}]", "explode: linse");
+    assert_eq!(
+        json,
+        ["a.json: no record has the list 'linse' that 'explode' names, so each is one row; did you mean 'lines'?"]
+    );
+    let xml = doubts("a.xml", "<r><p><id>1</id><tag>a</tag></p><p><id>2</id></p></r>", "records: r.p, explode: tags");
+    assert_eq!(
+        xml,
+        ["a.xml: no record has the list 'tags' that 'explode' names, so each is one row; did you mean 'tag'?"]
+    );
+    // One file of several has it.
+    let project = Project::with("a.jsonl", lines).and("b.jsonl", "{\"id\": 3}\n");
+    let both = project.read("source: {file: {path: '*.jsonl', explode: lines}}\ncolumns: {id: int64}").unwrap();
+    assert_eq!((both.table().len(), both.doubts), (3, vec![]));
+}

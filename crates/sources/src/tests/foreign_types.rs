@@ -195,3 +195,32 @@ fn timestamps_in_zones_that_the_engine_does_not_know_are_instants_in_utc() {
         assert_eq!(std::fs::read_dir(project.0.path()).unwrap().count(), 1, "the copy is gone");
     }
 }
+
+/// fastparquet writes the older of the two notes alone.
+#[test]
+fn json_is_text_by_either_note() {
+    let schema = Arc::new(
+        ::parquet::schema::types::Type::group_type_builder("m")
+            .with_fields(vec![Arc::new(
+                ::parquet::schema::types::Type::primitive_type_builder("j", ::parquet::basic::Type::BYTE_ARRAY)
+                    .with_repetition(::parquet::basic::Repetition::REQUIRED)
+                    .with_converted_type(::parquet::basic::ConvertedType::JSON)
+                    .build()
+                    .unwrap(),
+            )])
+            .build()
+            .unwrap(),
+    );
+    let mut bytes = Vec::new();
+    let mut writer =
+        SerializedFileWriter::new(&mut bytes, schema, Arc::new(WriterProperties::builder().build())).unwrap();
+    let mut group = writer.next_row_group().unwrap();
+    let mut leaf = group.next_column().unwrap().unwrap();
+    let text = "{\"a\":[1]}".as_bytes().to_vec();
+    leaf.typed::<ByteArrayType>().write_batch(&[text.into()], None, None).unwrap();
+    leaf.close().unwrap();
+    group.close().unwrap();
+    writer.close().unwrap();
+    let read = Project::with("a.parquet", bytes).read("source: {file: {path: a.parquet}}").unwrap();
+    assert_eq!((read.table(), read.types()[0].as_str()), (vec!["{\"a\":[1]}|1".to_owned()], "j string"));
+}

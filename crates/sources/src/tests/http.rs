@@ -474,3 +474,12 @@ fn the_pipeline_of_the_project_reads_the_invented_city() {
         assert!((least..=most).contains(&rows), "{name}: {rows} rows");
     }
 }
+
+/// As someone writes it who sets `SHOP=https://my-shop.example` for `https://${SHOP}/orders`.
+#[test]
+fn an_address_with_two_schemes_is_refused() {
+    let error = table("source: {http: {url: 'https://https://my-shop.example/orders'}}").unwrap_err().to_string();
+    let right = "'url' has '://' twice; a variable in it may be a name alone, such as my-shop.example.com";
+    assert!(error.contains(right), "{error}");
+    table("source: {http: {url: 'https://http/orders'}}").unwrap();
+}

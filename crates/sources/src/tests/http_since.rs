@@ -209,6 +209,9 @@ fn elements_of_lists_become_rows() {
     let columns = "columns: {id: int64, at: {type: string, from: refunds.at}, n: {type: int64, from: refunds.lines.n}}";
     let read = exploded(nested, "explode: [refunds, refunds.lines]", columns).unwrap();
     assert_eq!(read.table(), ["1|x|1|1", "1|x|2|2", "1|y|-|3", "2|-|-|4"]);
+    let misspelt = exploded(json!([{"id": 1, "lines": [1]}]), "explode: line", "columns: {id: int64}").unwrap();
+    let doubt = "no record has the list 'line' that 'explode' names, so each is one row; did you mean 'lines'?";
+    assert!(misspelt.doubts.len() == 1 && misspelt.doubts[0].ends_with(doubt), "{:?}", misspelt.doubts);
     let error = exploded(json!([{"id": 1, "lines": "a, b"}]), "explode: lines", "columns: {id: int64}");
     let error = error.map(|read| read.rows_in).unwrap_err().to_string();
     assert!(error.ends_with("'lines' is text instead of a list; check 'explode'"), "{error}");

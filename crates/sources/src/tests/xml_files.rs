@@ -102,9 +102,12 @@ fn what_is_no_xml_says_so() {
         ("<r><i><a>1</a>", "the XML is truncated"),
         ("<r><i><a>1</", "the XML is truncated"),
         ("", "the file is empty"),
-        ("id,name\n", "it is not XML: there is text outside of the root element"),
-        ("<r><i><a>&secret;</a></i></r>", "it is not XML: '&secret;' is not known"),
-        ("<r><i/></r><r/>", "it is not XML: there are two root elements"),
+        ("id,name\n", "line 1: it is not XML: there is text outside of the root element"),
+        ("<r><i><a>&secret;</a></i></r>", "line 1: it is not XML: '&secret;' is not known"),
+        ("<r><i/></r><r/>", "line 1: it is not XML: there are two root elements"),
+        ("<r>\n<!--\n--><i\na='\n'><a>\n\n&b;\n</a></i></r>", "line 7: it is not XML: '&b;' is not known"),
+        ("<r>\r\n<i>\r\n<a></b></i></r>", "line 3: it is not XML: '<a>' ends with '</b>' at byte"),
+        ("<r>\n<i><a>1</a>\n\n", "line 4: the XML is truncated"),
     ] {
         let error = failure(text, "records: r.i");
         assert!(error.starts_with("table 't': a.xml"), "{text}: {error}");
@@ -243,6 +246,13 @@ fn files_of_an_archive_are_read_where_they_lie() {
     );
     let error = Project::with("a.csv", "id\n1\n").failure("source: {file: {path: a.csv, member: b.csv}}");
     assert_eq!(error, "table 't': a.csv: 'member' is for archives (.zip); leave 'member' out, or correct 'path'");
+    let mut link = ::zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    link.add_symlink("b.csv", "a.csv", ::zip::write::SimpleFileOptions::default()).unwrap();
+    let link = link.finish().unwrap().into_inner();
+    assert_eq!(
+        Project::with("a.zip", link).failure("source: {file: {path: a.zip, header: false}}"),
+        "table 't': a.zip/b.csv: the file is a link to another; unpack the archive, and read its files"
+    );
     let error = Project::with("a.zip", zip(&[("a.parquet", b"PAR1")], true)).failure("source: {file: {path: a.zip}}");
     assert!(
         error.contains("a.zip/a.parquet: Parquet and workbooks are not read from an archive; unpack the archive"),

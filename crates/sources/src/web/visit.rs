@@ -9,6 +9,7 @@ use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName, LOCATION, RETR
 use spec::{Error, Result, text};
 use tokio::runtime::Runtime;
 
+use crate::decode::are_utf_8;
 use crate::http::exchange::{BACKOFF, LONGEST, body, label, stays_down};
 use crate::http::packing::Packing;
 
@@ -271,7 +272,7 @@ async fn exchange(http: &reqwest::Client, url: &Url, largest: usize, timeout: Du
 }
 
 /// A page as text, in the encoding that is `given`, or that its first bytes, its Content-Type or itself names, in this order;
-/// UTF-8 if nothing does. Also the encoding, if some of its bytes are not valid in it.
+/// UTF-8 if nothing does, and where it is that, whatever server and page say. Also the encoding, if some of its bytes are not valid in it.
 /// Source: HTML Standard, 13.2.3.2 "Determining the character encoding", without its guesses.
 fn decoded(
     body: &[u8],
@@ -284,6 +285,9 @@ fn decoded(
     let of_page = || declared(&body[..body.len().min(HEAD)]);
     let named = given.or(of_mark).or(of_header).or_else(of_page);
     let encoding = named.unwrap_or(UTF_8);
+    // A server may name another one for all its pages.
+    let is_utf_8 = given.is_none() && of_mark.is_none() && are_utf_8(body, encoding);
+    let encoding = if is_utf_8 { UTF_8 } else { encoding };
     let (text, garbled) = encoding.decode_with_bom_removal(body);
     match (garbled, named) {
         (true, None) => Err("it names no encoding, and is not valid UTF-8; name one under 'encoding'".to_owned()),
@@ -291,14 +295,56 @@ fn decoded(
     }
 }
 
-/// The encoding that a `meta` element names: `charset="…"`, or `content="text/html; charset=…"`.
+/// The encoding that a `meta` element names: `charset="…"`, or `content="text/html; charset=…"` with
+/// `http-equiv="content-type"`. What stands in comments and in other attributes does not count.
 fn declared(head: &[u8]) -> Option<&'static Encoding> {
     let head = String::from_utf8_lossy(head).to_ascii_lowercase();
-    let encoding_of = |meta: &str| Encoding::for_label(label(meta, "charset=")?.trim_end_matches('/').as_bytes());
-    let metas = head.match_indices("<meta").map(|(at, _)| head[at..].split('>').next().unwrap_or_default());
-    let encoding = metas.filter_map(encoding_of).next()?;
+    let mut rest = head.as_str();
+    let encoding = loop {
+        rest = &rest[rest.find('<')?..];
+        if let Some(comment) = rest.strip_prefix("<!--") {
+            rest = comment.split_once("-->")?.1;
+            continue;
+        }
+        let tag = rest.split_once('>').map_or(rest, |(tag, _)| tag);
+        if let Some(meta) =
+            tag.strip_prefix("<meta").filter(|meta| meta.starts_with(|c: char| c.is_ascii_whitespace() || c == '/'))
+            && let Some(encoding) = of_meta(meta)
+        {
+            break encoding;
+        }
+        rest = &rest[1..];
+    };
     // A page that can be read so far is not UTF-16, whatever it says.
     Some(if encoding == UTF_16LE || encoding == UTF_16BE { UTF_8 } else { encoding })
+}
+
+/// The encoding that the attributes of a `meta` element name.
+fn of_meta(attributes: &str) -> Option<&'static Encoding> {
+    let mut rest = attributes;
+    let mut found: Vec<(&str, &str)> = Vec::new();
+    loop {
+        rest = rest.trim_start_matches(|c: char| c.is_ascii_whitespace() || c == '/');
+        let end = rest.find(|c: char| c.is_ascii_whitespace() || matches!(c, '=' | '/')).unwrap_or(rest.len());
+        if end == 0 {
+            break;
+        }
+        let (name, after) = rest.split_at(end);
+        let value = after.trim_ascii_start().strip_prefix('=').map(str::trim_ascii_start);
+        let (value, after) = match value {
+            None => ("", after),
+            Some(value) => match value.chars().next().filter(|quote| matches!(quote, '"' | '\'')) {
+                Some(quote) => value[1..].split_once(quote).unwrap_or((&value[1..], "")),
+                None => value.split_at(value.find(|c: char| c.is_ascii_whitespace()).unwrap_or(value.len())),
+            },
+        };
+        found.push((name, value));
+        rest = after;
+    }
+    let of = |wanted: &str| found.iter().find(|(name, _)| *name == wanted).map(|(_, value)| value.trim_ascii());
+    let of_content = || of("content").filter(|_| of("http-equiv") == Some("content-type"));
+    let charset = of("charset").map(str::to_owned).or_else(|| label(of_content()?, "charset="))?;
+    Encoding::for_label(charset.trim_end_matches('/').as_bytes())
 }
 
 #[cfg(test)]
@@ -319,6 +365,22 @@ mod tests {
         assert_eq!(of(b"\xef\xbb\xbf\xc3\xa9", "text/html; charset=euc-kr"), plain("é"), "a mark goes before all");
         assert_eq!(of(b"\xff\xfea\x00", ""), plain("a"));
         assert_eq!(of(b"<meta charset=utf-16>\xc3\xa9", "").unwrap().0, "<meta charset=utf-16>é");
+        for page in [
+            "<!-- <meta charset=latin1> --><meta charset=euc-kr>",
+            "<meta name=keywords content='what charset=latin1 means'><meta charset=euc-kr>",
+            "<meta data-charset=latin1 / charset = 'euc-kr'/>",
+            "<metadata charset=latin1><meta-x charset=latin1><meta charset=euc-kr>",
+            "<meta content='text/html; charset=euc-kr' http-equiv=Content-Type>",
+        ] {
+            let (text, garbled) = of(&[page.as_bytes(), b"\xb0\xa1"].concat(), "").unwrap();
+            assert!(text.ends_with('가') && garbled.is_none(), "{page}: {text}");
+        }
+        assert!(of(b"<meta content='charset=euc-kr'>\xb0\xa1", "").is_err(), "of no header");
+        // Servers name an encoding for all their pages.
+        for kind in ["text/html; charset=ISO-8859-1", "text/html; charset=euc-kr"] {
+            assert_eq!(of("<p>Ärger für 5 €".as_bytes(), kind), plain("<p>Ärger für 5 €"));
+        }
+        assert_eq!(of(b"\xc4rger", "text/html; charset=ISO-8859-1"), plain("Ärger"));
         assert!(of(b"\xb0\xa1", "").unwrap_err().starts_with("it names no encoding"));
         assert_eq!(of(b"\xb0", "charset=euc-kr"), Ok(("\u{fffd}".to_owned(), Some("EUC-KR"))));
         assert_eq!(decoded(b"\xe9", "charset=utf-8", Some(encoding_rs::WINDOWS_1252)), plain("é"));
