@@ -248,6 +248,7 @@ fn the_server_and_airflow_share_a_project() {
         let folder = format!("mkdir -p /project/data && chown -R {owner}:root /project && chmod -R g=u /project");
         assert!(dockerfile.contains(&folder), "{folder}: {dockerfile}");
     }
+}
 
 /// A ConfigMap or Secret among the manifests would empty that of the cluster when they are applied again.
 #[test]
