@@ -142,8 +142,8 @@ class Spark:
         return builder.config(map=SETTINGS | {"spark.ui.showConsoleProgress": "false"}).getOrCreate()
 
     def ship(self):
-        """The program goes to every executor, packed, which takes 40 % of its size and three seconds. Where the engine cannot do that, its path
-        must be there."""
+        """The program goes to every executor, packed: 40 % of its size, for three seconds of work. Where the engine cannot do that,
+        its path must be there."""
         from pyspark.errors import UnsupportedOperationException
 
         name = os.path.basename(self.program)
